@@ -1,0 +1,1 @@
+"""The parts of a Single Shot MultiBox Detector: networks, data, training, evaluation, export."""

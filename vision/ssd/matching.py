@@ -1,0 +1,79 @@
+"""Which prior shall find which object."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vision.utils.box_utils import box_iou, cxcywh_to_xyxy, encode_boxes
+
+
+def match_priors(
+    boxes: Tensor, labels: Tensor, priors: Tensor, iou_threshold: float = 0.5
+) -> tuple[Tensor, Tensor]:
+    """Assign the objects of a batch to priors (SSD paper, section 2.2).
+
+    A prior belongs to the object that it overlaps most, if their IoU reaches the threshold. Beyond
+    that every object gets the prior that it overlaps most, whatever their IoU; if several objects
+    want the same one, it goes to the last of them and the others take their next best.
+
+    Args:
+        boxes: (B, M, 4) xyxy in [0, 1], padded; M may be 0.
+        labels: (B, M) int64, 0 = padding.
+        priors: (P, 4) cxcywh in [0, 1].
+
+    Returns:
+        matched boxes (B, P, 4), where labels are not 0, and labels (B, P), 0 = BACKGROUND.
+    """
+    batch, num_boxes = labels.shape
+    if num_boxes == 0:
+        empty = labels.new_zeros(batch, len(priors))
+        return boxes.new_zeros(batch, len(priors), 4), empty
+    is_object = labels > 0  # (B, M)
+    iou = box_iou(boxes, cxcywh_to_xyxy(priors))  # (B, M, P)
+    iou = iou.masked_fill(~is_object[..., None], -1)
+    best_iou, best_object = iou.max(dim=1)  # (B, P)
+    best_object, forced = _give_every_object_a_prior(iou, is_object, best_object)
+    matched_labels = labels.gather(1, best_object)
+    matched_labels = matched_labels.masked_fill((best_iou < iou_threshold) & ~forced, 0)
+    matched_boxes = boxes.gather(1, best_object[..., None].expand(-1, -1, 4))
+    return matched_boxes, matched_labels
+
+
+def match_and_encode(
+    boxes: Tensor,
+    labels: Tensor,
+    priors: Tensor,
+    iou_threshold: float = 0.5,
+    center_variance: float = 0.1,
+    size_variance: float = 0.2,
+) -> tuple[Tensor, Tensor]:
+    """Return what the net shall predict: locations (B, P, 4) and labels (B, P).
+
+    See `match_priors` for the arguments. Locations are 0 where the label is BACKGROUND.
+    """
+    matched_boxes, matched_labels = match_priors(boxes, labels, priors, iou_threshold)
+    locations = encode_boxes(matched_boxes, priors, center_variance, size_variance)
+    return locations.masked_fill((matched_labels == 0)[..., None], 0), matched_labels
+
+
+def _give_every_object_a_prior(
+    iou: Tensor, is_object: Tensor, best_object: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Overwrite `best_object` (B, P) at one prior an object; say where, as (B, P) bool.
+
+    Each round all objects without a prior ask for the best free one; all but one of those that ask
+    for the same wait for the next round. There are seldom two rounds.
+    """
+    number = torch.arange(iou.shape[1], device=iou.device).expand_as(is_object)
+    owner = torch.full_like(best_object, -1)  # (B, P)
+    waiting = is_object
+    while bool(waiting.any()):
+        free_iou = iou.masked_fill((owner >= 0)[:, None, :], -2)
+        wanted = free_iou.argmax(dim=2)  # (B, M)
+        bids = torch.where(waiting, number, torch.full_like(number, -1))
+        asked = torch.full_like(owner, -1).scatter_reduce(1, wanted, bids, "amax")
+        owner = torch.maximum(owner, asked)
+        waiting = waiting & (owner.gather(1, wanted) != number)
+    forced = owner >= 0
+    return torch.where(forced, owner, best_object), forced

@@ -1,0 +1,32 @@
+"""mb1-ssd: MobileNetV1 with plain convolutions behind it, NVIDIA's tutorial net."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from vision.nn.mobilenet import mobilenet_v1_layers
+
+from .config import SSDConfig
+from .heads import conv_head, extra_layer
+from .ssd import SSD, Stages
+
+CHANNELS = (512, 1024, 512, 256, 256, 256)
+
+
+def create_mobilenetv1_ssd(num_classes: int, config: SSDConfig) -> SSD:
+    """Build mb1-ssd with untrained weights."""
+    extras = [
+        extra_layer(1024, 256, 512),
+        extra_layer(512, 128, 256),
+        extra_layer(256, 128, 256),
+        extra_layer(256, 128, 256),
+    ]
+    return SSD(
+        config, num_classes, mobilenet_v1_layers(), mobilenet_v1_stages, extras, CHANNELS, conv_head
+    )
+
+
+def mobilenet_v1_stages(base_net: nn.Sequential) -> Stages:
+    """Heads look at layer 11, of stride 16, and at the end, of stride 32."""
+    layers = list(base_net)
+    return layers[:12], layers[12:], ()

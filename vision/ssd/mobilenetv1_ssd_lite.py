@@ -1,0 +1,23 @@
+"""mb1-ssd-lite: MobileNetV1 with separable convolutions in the extra layers and heads."""
+
+from __future__ import annotations
+
+from vision.nn.mobilenet import mobilenet_v1_layers
+
+from .config import SSDConfig
+from .heads import lite_extra_layer, lite_head
+from .mobilenetv1_ssd import CHANNELS, mobilenet_v1_stages
+from .ssd import SSD
+
+
+def create_mobilenetv1_ssd_lite(num_classes: int, config: SSDConfig) -> SSD:
+    """Build mb1-ssd-lite with untrained weights."""
+    extras = [
+        lite_extra_layer(1024, 256, 512),
+        lite_extra_layer(512, 128, 256),
+        lite_extra_layer(256, 128, 256),
+        lite_extra_layer(256, 128, 256),
+    ]
+    return SSD(
+        config, num_classes, mobilenet_v1_layers(), mobilenet_v1_stages, extras, CHANNELS, lite_head
+    )

@@ -1,0 +1,31 @@
+"""sq-ssd-lite: SqueezeNet 1.1 with separable extra layers and heads."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from vision.nn.squeezenet import squeezenet_layers
+
+from .config import SSDConfig
+from .heads import lite_extra_layer, lite_head
+from .ssd import SSD, Stages
+
+CHANNELS = (512, 512, 512, 256, 256, 256)
+
+
+def create_squeezenet_ssd_lite(num_classes: int, config: SSDConfig) -> SSD:
+    """Build sq-ssd-lite with untrained weights."""
+    extras = [
+        lite_extra_layer(512, 256, 512, padding=2),
+        lite_extra_layer(512, 256, 512),
+        lite_extra_layer(512, 128, 256),
+        lite_extra_layer(256, 128, 256),
+        lite_extra_layer(256, 128, 256),
+    ]
+    return SSD(config, num_classes, squeezenet_layers(), _stages, extras, CHANNELS, lite_head)
+
+
+def _stages(base_net: nn.Sequential) -> Stages:
+    """The backbone feeds one head, before its last Fire, which only the extra layers look at."""
+    layers = list(base_net)
+    return layers[:12], layers[12:]

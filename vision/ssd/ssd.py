@@ -1,0 +1,128 @@
+"""The detector itself."""
+
+from __future__ import annotations
+
+from typing import Callable, Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from vision.utils.box_utils import decode_boxes
+
+from .config import SSDConfig
+from .priors import generate_priors
+
+Stages = Sequence[Iterable[nn.Module]]
+HeadFunction = Callable[[int, int, bool], nn.Module]
+
+
+class SSD(nn.Module):
+    """Single Shot MultiBox Detector (Liu et al. 2016): backbone, extra layers, a head on each map.
+
+    Args:
+        config: input size, normalisation and priors.
+        num_classes: C, BACKGROUND included.
+        base_net: the backbone.
+        stages: cuts the backbone into runs of layers. A head looks at the output of every run but
+            the last, whose output is looked at by the first extra layer only.
+        extras: layers of which each makes one more, smaller map.
+        channels: of the maps, finest first.
+        head: builds one head from (in_channels, out_channels, is_last).
+        add_ons: layers applied to the first maps before their heads.
+    """
+
+    def __init__(  # noqa: PLR0913 (the parts of a detector)
+        self,
+        config: SSDConfig,
+        num_classes: int,
+        base_net: nn.Sequential,
+        stages: Callable[[nn.Sequential], Stages],
+        extras: Sequence[nn.Module],
+        channels: Sequence[int],
+        head: HeadFunction,
+        add_ons: Sequence[nn.Module] = (),
+    ) -> None:
+        super().__init__()
+        if len(channels) != len(config.prior_specs):
+            raise ValueError(f"{len(channels)} maps need as many priors, got {config.prior_specs}")
+        self.config, self.num_classes, self.stages = config, num_classes, stages
+        # The next five names are tensor names; renaming one breaks every published checkpoint.
+        self.base_net = base_net
+        self.extras = nn.ModuleList(extras)
+        self.classification_headers = _heads(head, channels, config, num_classes)
+        self.regression_headers = _heads(head, channels, config, 4)
+        self.source_layer_add_ons = nn.ModuleList(add_ons)
+        # A buffer follows net.to(device); non-persistent keeps it out of the checkpoints, which
+        # have none of these.
+        self._constant("priors", generate_priors(config.prior_specs, config.image_size))
+        self._constant("image_mean", torch.tensor(config.image_mean).view(1, 3, 1, 1))
+        self._constant("image_std", torch.tensor(config.image_std))
+
+    def _constant(self, name: str, value: Tensor) -> None:
+        self.register_buffer(name, value.to(torch.float32), persistent=False)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Turn (B, 3, S, S) RGB images of 0..255, uint8 or float, into the net's input."""
+        return (images.to(self.image_mean.dtype) - self.image_mean) / self.image_std
+
+    def feature_maps(self, images: Tensor) -> list[Tensor]:
+        """Compute the maps that the heads look at, finest first, from normalised (B, 3, S, S)."""
+        maps = []
+        *tapped, tail = self.stages(self.base_net)
+        x = images
+        for stage in tapped:
+            x = _run(stage, x)
+            maps.append(x)
+        x = _run(tail, x)
+        for extra in self.extras:
+            x = extra(x)
+            maps.append(x)
+        for i, add_on in enumerate(self.source_layer_add_ons):
+            maps[i] = add_on(maps[i])
+        return maps
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict from normalised images (B, 3, S, S), RGB.
+
+        Returns:
+            class_logits (B, P, C) and locations (B, P, 4), offsets from the priors.
+        """
+        maps = self.feature_maps(images)
+        class_logits = _predict(self.classification_headers, maps, self.num_classes)
+        locations = _predict(self.regression_headers, maps, 4)
+        return class_logits, locations
+
+    def detect(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict scores and boxes from normalised images; this is what an exported file computes.
+
+        Returns:
+            scores (B, P, C), softmax over the classes, and boxes (B, P, 4), xyxy in [0, 1] of the
+            picture but not clipped to it.
+        """
+        class_logits, locations = self(images)
+        boxes = decode_boxes(
+            locations, self.priors, self.config.center_variance, self.config.size_variance
+        )
+        return class_logits.softmax(dim=-1), boxes
+
+
+def _heads(
+    head: HeadFunction, channels: Sequence[int], config: SSDConfig, values: int
+) -> nn.ModuleList:
+    last = len(channels) - 1
+    return nn.ModuleList(
+        head(in_channels, spec.priors_per_cell * values, i == last)
+        for i, (in_channels, spec) in enumerate(zip(channels, config.prior_specs))
+    )
+
+
+def _run(layers: Iterable[nn.Module], x: Tensor) -> Tensor:
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def _predict(heads: nn.ModuleList, maps: Sequence[Tensor], values: int) -> Tensor:
+    """Apply each head to its map and line the cells up as (B, P, values)."""
+    rows = [head(x).permute(0, 2, 3, 1).flatten(1) for head, x in zip(heads, maps)]
+    return torch.cat(rows, dim=1).unflatten(1, (-1, values))

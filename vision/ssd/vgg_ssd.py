@@ -1,0 +1,32 @@
+"""vgg16-ssd: the net of the SSD paper."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from vision.nn.vgg import vgg16_layers
+
+from .config import SSDConfig
+from .heads import conv_head, extra_layer
+from .ssd import SSD, Stages
+
+CHANNELS = (512, 1024, 512, 256, 256, 256)
+
+
+def create_vgg_ssd(num_classes: int, config: SSDConfig) -> SSD:
+    """Build vgg16-ssd with untrained weights."""
+    extras = [
+        extra_layer(1024, 256, 512),
+        extra_layer(512, 128, 256),
+        extra_layer(256, 128, 256, stride=1, padding=0),
+        extra_layer(256, 128, 256, stride=1, padding=0),
+    ]
+    # Where the paper scales conv4_3 by its L2 norm, the published weights have batch norm.
+    add_ons = [nn.BatchNorm2d(512)]
+    return SSD(config, num_classes, vgg16_layers(), _stages, extras, CHANNELS, conv_head, add_ons)
+
+
+def _stages(base_net: nn.Sequential) -> Stages:
+    """Heads look at conv4_3, of stride 8, and at fc7, of stride 16."""
+    layers = list(base_net)
+    return layers[:23], layers[23:], ()

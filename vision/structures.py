@@ -1,0 +1,108 @@
+"""The types that everything speaks: what is marked on a picture, and what was found in one.
+
+Boxes are xyxy in pixels of the picture that they travel with; x runs right and y runs down. A box
+covers [x1, x2) x [y1, y2): its width is x2 - x1, and a whole picture is (0, 0, width, height).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterator
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A picture and the objects marked on it; an object-free picture has boxes of shape (0, 4)."""
+
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    boxes: np.ndarray  # (N, 4) float32 xyxy, pixels of `image`
+    labels: np.ndarray  # (N,) int64, 1..C-1; 0 is BACKGROUND and never marks an object
+    difficult: np.ndarray  # (N,) bool, PASCAL's "do not count this one"; all False elsewhere
+    image_id: str
+
+    def __post_init__(self) -> None:
+        """Check that the arrays fit each other."""
+        _check(
+            self.image.ndim == 3 and self.image.shape[2] == 3 and self.image.dtype == np.uint8,
+            "image must be (H, W, 3) uint8",
+            self.image,
+            self.image_id,
+        )
+        _check_objects(self.boxes, self.labels, self.difficult, self.image_id)
+
+
+@dataclass(frozen=True, eq=False)
+class Annotation:
+    """The objects marked on one picture whose file has not been opened yet."""
+
+    image_id: str
+    path: str  # of the picture file
+    boxes: (
+        np.ndarray
+    )  # (N, 4) float32 xyxy, pixels of the stored picture, or fractions of it if `relative`
+    labels: np.ndarray  # (N,) int64, 1..C-1
+    difficult: np.ndarray  # (N,) bool
+    relative: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that the arrays fit each other."""
+        _check_objects(self.boxes, self.labels, self.difficult, self.image_id)
+
+    def boxes_in_pixels(self, width: int, height: int) -> np.ndarray:
+        """Return the boxes as (N, 4) float32 xyxy pixels of the stored picture, clipped to it."""
+        boxes = (
+            self.boxes * np.float32([width, height, width, height]) if self.relative else self.boxes
+        )
+        return np.clip(boxes, 0, np.float32([width, height, width, height]), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What a net found in one picture, best first. Unpacks as `boxes, labels, scores`."""
+
+    boxes: np.ndarray  # (K, 4) float32 xyxy, pixels of the picture that was given
+    labels: np.ndarray  # (K,) int64, 1..C-1
+    scores: np.ndarray  # (K,) float32 in [0, 1], descending
+
+    def __post_init__(self) -> None:
+        """Check that the arrays fit each other."""
+        _check(
+            self.boxes.ndim == 2 and self.boxes.shape[1] == 4, "boxes must be (K, 4)", self.boxes
+        )
+        for name, array in (("labels", self.labels), ("scores", self.scores)):
+            _check(
+                array.shape == self.boxes.shape[:1],
+                f"{name} must be {self.boxes.shape[:1]} like boxes {self.boxes.shape}",
+                array,
+            )
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter((self.boxes, self.labels, self.scores))
+
+
+def _check_objects(
+    boxes: np.ndarray, labels: np.ndarray, difficult: np.ndarray, image_id: str
+) -> None:
+    _check(boxes.ndim == 2 and boxes.shape[1] == 4, "boxes must be (N, 4)", boxes, image_id)
+    for name, array in (("labels", labels), ("difficult", difficult)):
+        _check(
+            array.shape == boxes.shape[:1],
+            f"{name} must be {boxes.shape[:1]} like boxes {boxes.shape}",
+            array,
+            image_id,
+        )
+    if len(labels) and labels.min() < 1:
+        raise ValueError(
+            f"labels must be 1 or more (0 is BACKGROUND), got {labels.min()} in {image_id}"
+        )
+
+
+def _check(condition: bool, rule: str, array: np.ndarray, image_id: str = "") -> None:
+    if not condition:
+        where = f" in {image_id}" if image_id else ""
+        raise ValueError(f"{rule}, got {array.shape} {array.dtype}{where}")

@@ -1,0 +1,82 @@
+"""Pure functions on boxes: forms, areas, overlaps, and the offsets that a net predicts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def cxcywh_to_xyxy(boxes_cxcywh: Tensor) -> Tensor:
+    """Turn (..., 4) centre-and-size boxes into (..., 4) corner boxes of the same unit."""
+    centers, half_sizes = boxes_cxcywh[..., 0:2], boxes_cxcywh[..., 2:4] / 2
+    return torch.cat([centers - half_sizes, centers + half_sizes], dim=-1)
+
+
+def xyxy_to_cxcywh(boxes: Tensor) -> Tensor:
+    """Turn (..., 4) corner boxes into (..., 4) centre-and-size boxes of the same unit."""
+    corners_1, corners_2 = boxes[..., 0:2], boxes[..., 2:4]
+    return torch.cat([(corners_1 + corners_2) / 2, corners_2 - corners_1], dim=-1)
+
+
+def box_area(boxes: Tensor) -> Tensor:
+    """Return the areas (...) of (..., 4) xyxy boxes; a reversed box has area 0."""
+    sizes = (boxes[..., 2:4] - boxes[..., 0:2]).clamp(min=0)
+    return sizes[..., 0] * sizes[..., 1]
+
+
+def box_iou(boxes: Tensor, others: Tensor) -> Tensor:
+    """Return the overlap of every box with every other box, as intersection over union.
+
+    Args:
+        boxes: (..., N, 4) xyxy.
+        others: (..., M, 4) xyxy of the same unit; leading dimensions broadcast.
+
+    Returns:
+        (..., N, M) in [0, 1]; 0 where both boxes are empty.
+    """
+    top_left = torch.maximum(boxes[..., :, None, 0:2], others[..., None, :, 0:2])
+    bottom_right = torch.minimum(boxes[..., :, None, 2:4], others[..., None, :, 2:4])
+    sizes = (bottom_right - top_left).clamp(min=0)  # (..., N, M, 2)
+    intersection = sizes[..., 0] * sizes[..., 1]
+    union = box_area(boxes)[..., :, None] + box_area(others)[..., None, :] - intersection
+    return intersection / union.clamp(min=torch.finfo(union.dtype).tiny)
+
+
+def encode_boxes(
+    boxes: Tensor, priors: Tensor, center_variance: float = 0.1, size_variance: float = 0.2
+) -> Tensor:
+    """Express boxes as offsets from priors, which is what a net learns (SSD paper, equation 2).
+
+    Args:
+        boxes: (..., P, 4) xyxy in [0, 1], one for every prior. A box without width or height is
+            taken as 1e-6 wide, so that the logarithm stays finite.
+        priors: (P, 4) cxcywh in [0, 1].
+
+    Returns:
+        (..., P, 4) locations (dx, dy, dw, dh), divided by the variances.
+    """
+    boxes_cxcywh = xyxy_to_cxcywh(boxes)
+    centers = (boxes_cxcywh[..., 0:2] - priors[..., 0:2]) / priors[..., 2:4] / center_variance
+    sizes = torch.log(boxes_cxcywh[..., 2:4].clamp(min=1e-6) / priors[..., 2:4]) / size_variance
+    return torch.cat([centers, sizes], dim=-1)
+
+
+def decode_boxes(
+    locations: Tensor, priors: Tensor, center_variance: float = 0.1, size_variance: float = 0.2
+) -> Tensor:
+    """Turn predicted offsets back into boxes; the inverse of `encode_boxes`.
+
+    A prior's centre moves by a fraction of the prior's own size and its size grows by an exponent,
+    so that one offset means the same on a small prior as on a large one (SSD paper, section 2.2).
+    The scaled priors are constants of an exported graph, which keeps the decoding to two slices.
+
+    Args:
+        locations: (..., P, 4) as (dx, dy, dw, dh), divided by the variances.
+        priors: (P, 4) cxcywh in [0, 1].
+
+    Returns:
+        (..., P, 4) xyxy in the unit of `priors`, not clipped to the picture.
+    """
+    centers = locations[..., 0:2] * (priors[..., 2:4] * center_variance) + priors[..., 0:2]
+    half_sizes = torch.exp(locations[..., 2:4] * size_variance) * (priors[..., 2:4] / 2)
+    return torch.cat([centers - half_sizes, centers + half_sizes], dim=-1)

@@ -1,0 +1,90 @@
+"""labels.txt: one class a line, BACKGROUND first.
+
+The file in a model directory has BACKGROUND as its first line, because detectnet takes line n as
+the name of class n. The file in a dataset usually has not. Both are read into the same list.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Sequence
+
+from .files import atomic_write
+
+logger = logging.getLogger(__name__)
+
+BACKGROUND = "BACKGROUND"
+MAX_CLASSES = 10_000
+
+
+def read_labels(path: str | Path) -> list[str]:
+    """Read the class names of a labels.txt, with BACKGROUND first exactly once.
+
+    Blank lines, CRLF line ends and blanks around a name are tolerated with one warning, because
+    each of them becomes a class, or part of a name, in less forgiving readers.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not UTF-8, names no class, names one twice or more than MAX_CLASSES.
+    """
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} must be UTF-8 text, byte {error.start} is not; save it as UTF-8"
+        ) from None
+    lines = text.splitlines()
+    if len(lines) > MAX_CLASSES:
+        raise ValueError(
+            f"{path} must name at most {MAX_CLASSES} classes, it has {len(lines)} lines"
+        )
+    _warn_about_repairs(path, text, lines)
+    names = [line.strip() for line in lines if line.strip()]
+    return with_background(names, path)
+
+
+def with_background(names: Sequence[str], source: object = "the class list") -> list[str]:
+    """Return the names with BACKGROUND first exactly once; `source` is named in errors."""
+    classes = [name for name in names if name.upper() != BACKGROUND]
+    if not classes:
+        raise ValueError(f"{source} must name at least one class beside {BACKGROUND}")
+    seen = set()
+    for name in classes:
+        if name in seen:
+            raise ValueError(f"{source} names the class '{name}' twice; remove one of the lines")
+        seen.add(name)
+    return [BACKGROUND, *classes]
+
+
+def write_labels(path: str | Path, class_names: Sequence[str]) -> None:
+    """Write a labels.txt as detectnet reads it: BACKGROUND first, LF line ends, no blank line.
+
+    Raises:
+        ValueError: if BACKGROUND is not first, or a name is blank or has a line break in it.
+    """
+    if list(class_names[:1]) != [BACKGROUND]:
+        raise ValueError(f"the first class name must be {BACKGROUND}, got {list(class_names[:1])}")
+    for name in class_names:
+        if not name.strip() or name != name.strip() or len(name.splitlines()) != 1:
+            raise ValueError(
+                f"a class name must be one line without blanks around it, got {name!r}"
+            )
+    with atomic_write(path) as temporary:
+        temporary.write_bytes("".join(f"{name}\n" for name in class_names).encode("utf-8"))
+
+
+def _warn_about_repairs(path: Path, text: str, lines: list[str]) -> None:
+    blank = [number for number, line in enumerate(lines, 1) if not line.strip()]
+    repairs = []
+    if blank:
+        repairs.append(
+            "blank line " + ", ".join(map(str, blank[:5])) + (" ..." if len(blank) > 5 else "")
+        )
+    if "\r" in text:
+        repairs.append("Windows line ends")
+    if any(line.strip() and line != line.strip() for line in lines):
+        repairs.append("blanks around a name")
+    if repairs:
+        logger.warning("%s: ignored %s", path, " and ".join(repairs))
