@@ -99,7 +99,10 @@ class SSD(nn.Module):
             scores (B, P, C), softmax over the classes, and boxes (B, P, 4), xyxy in [0, 1] of the
             picture but not clipped to it.
         """
-        class_logits, locations = self(images)
+        return self.decode(*self(images))
+
+    def decode(self, class_logits: Tensor, locations: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn what `forward` returns into what `detect` returns."""
         boxes = decode_boxes(
             locations, self.priors, self.config.center_variance, self.config.size_variance
         )

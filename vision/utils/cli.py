@@ -48,6 +48,11 @@ def boolean(text: str) -> bool:
         raise ValueError(f"expected true or false, got {text!r}") from None
 
 
+def lower(text: str) -> str:
+    """Read the value of an option that may be typed in capitals."""
+    return text.lower()
+
+
 def set_up_logging(level: str = "info") -> None:
     """Write log lines to standard output, with the date and time in front."""
     handler = logging.StreamHandler(sys.stdout)

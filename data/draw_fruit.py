@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+"""Draw a sample dataset of eight fruits, with boxes, as open_images_downloader.py would leave it.
+
+    python3 data/draw_fruit.py                         500 pictures into data/fruit-drawn
+    python3 data/draw_fruit.py my-fruit --images 200 --size 640x480 --seed 7 --sheet look.jpg
+
+Writes train/, validation/ and test/ with JPEG files, a sub-*-annotations-bbox.csv for each, and
+class-descriptions-boxable.csv. The same seed gives the same pictures; more of them extend a dataset
+and change nothing in it. Some pictures have no fruit: they are in the folders and in no CSV file.
+A new fruit is one function and one line in painting/fruit.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import io
+import json
+import logging
+import multiprocessing
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Sequence
+
+if TYPE_CHECKING:
+    from painting.scene import Drawn
+
+SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
+COLUMNS = [
+    *["ImageID", "Source", "LabelName", "Confidence", "XMin", "XMax", "YMin", "YMax"],
+    *["IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside", "id", "ClassName"],
+]
+MARKER = "draw_fruit.json"
+EMPTY_EVERY = 15  # one picture in so many has no fruit
+ON_SHEET = 24
+
+
+class Picture(NamedTuple):
+    """A picture to be drawn: its dataset's folder, its split and number there, and (width, height).
+
+    `seed` is the dataset's; with the split and the number it decides all that is in the picture.
+    """
+
+    folder: Path
+    split: str
+    number: int
+    size: tuple[int, int]
+    seed: int
+
+    @property
+    def image_id(self) -> str:
+        """Its name: 16 hexadecimal digits, as in Open Images."""
+        name = f"{self.seed} {self.split} {self.number}"
+        return hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self.folder / self.split / f"{self.image_id}.jpg"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that complains in one line."""
+
+    def error(self, message: str) -> None:
+        """Exit with status 2, without the usage that argparse puts before the message."""
+        self.exit(2, f"{self.prog}: {message}; see --help\n")
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = Parser(description="Draw a sample dataset of eight fruits in the Open Images layout.")
+    parser.add_argument(
+        "output",
+        nargs="?",
+        type=Path,
+        default=Path(__file__).resolve().parent / "fruit-drawn",
+        metavar="OUTPUT_FOLDER",
+        help="new, or made by this script before (default: fruit-drawn beside the script)",
+    )
+    parser.add_argument(
+        "--images",
+        type=number_of_images,
+        default=500,
+        metavar="N",
+        help="pictures in all three splits, 70, 15 and 15 %% of them (default: 500)",
+    )
+    parser.add_argument(
+        "--size",
+        type=width_and_height,
+        default=(400, 400),
+        metavar="WxH",
+        help="pixels, like 640x480, or like 400 for a square (default: 400)",
+    )
+    parser.add_argument(
+        "--seed", type=whole_number, default=0, metavar="N", help="of what is drawn (default: 0)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=whole_number,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes to draw with (default: one for each core)",
+    )
+    parser.add_argument(
+        "--sheet", type=Path, metavar="FILE.jpg", help="also write some pictures with their boxes"
+    )
+    return parser.parse_args(argv)
+
+
+def whole_number(text: str) -> int:
+    """Return the number that `text` says."""
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise argparse.ArgumentTypeError(f"must be a whole number, 0 or greater, got {text!r}")
+    return int(text)
+
+
+def number_of_images(text: str) -> int:
+    """Return a number that leaves a picture for every split."""
+    if whole_number(text) < len(SHARES):
+        raise argparse.ArgumentTypeError(f"must be at least {len(SHARES)}, got {text}")
+    return int(text)
+
+
+def width_and_height(text: str) -> tuple[int, int]:
+    """Return (width, height) of "640x480" or "400"."""
+    sides = [int(side) for side in re.findall("[0-9]+", text)]
+    if not re.fullmatch("[0-9]+(x[0-9]+)?", text) or min(sides) < 64 or max(sides) > 4096:
+        raise argparse.ArgumentTypeError(f"must be like 640x480 or 400, 64 to 4096, got {text!r}")
+    return sides[0], sides[-1]
+
+
+def plan(folder: Path, images: int, size: tuple[int, int], seed: int) -> list[Picture]:
+    """Return all pictures of a dataset, split by split."""
+    counts = {split: max(1, round(share * images)) for split, share in SHARES.items()}
+    counts["train"] = images - counts["validation"] - counts["test"]
+    return [
+        Picture(folder, split, number, size, seed)
+        for split, count in counts.items()
+        for number in range(count)
+    ]
+
+
+def claim(folder: Path, made_with: dict) -> None:
+    """Make the folder, or clear one of an earlier run of its CSV files, and note what is made.
+
+    Without them a run that is broken off cannot be taken for a whole dataset.
+
+    Raises:
+        FileExistsError: there is something at `folder` that this script did not make.
+    """
+    foreign = not (folder / MARKER).is_file()
+    if folder.exists() and foreign and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} was not made by draw_fruit.py: name another or remove it")
+    for split in SHARES:
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        if annotations(folder, split).exists():
+            annotations(folder, split).unlink()
+    write(folder / MARKER, (json.dumps(made_with) + "\n").encode())
+
+
+def annotations(folder: Path, split: str) -> Path:
+    """Return the file with the boxes of a split."""
+    return folder / f"sub-{split}-annotations-bbox.csv"
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file beside its place and rename it into it: it is whole or it is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".part")
+    beside.write_bytes(content)
+    beside.replace(path)
+
+
+def draw_all(pictures: list[Picture], workers: int) -> list[list[Drawn]]:
+    """Draw and write pictures, in several processes; return the fruits of each."""
+    if workers <= 1:
+        return [draw(picture) for picture in pictures]
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(min(workers, len(pictures)), initializer=use_one_thread) as pool:
+        return pool.map(draw, pictures, chunksize=4)
+
+
+def use_one_thread() -> None:
+    """Keep OpenCV from starting a thread for each core in each process."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def draw(picture: Picture) -> list[Drawn]:
+    """Draw and write a picture; return its fruits."""
+    import cv2
+    import numpy as np
+    from painting.scene import draw_scene
+
+    rng = np.random.default_rng([picture.seed, list(SHARES).index(picture.split), picture.number])
+    image, fruits = draw_scene(rng, picture.size, first_fruit(picture.number))
+    jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
+    write(picture.path, jpeg.tobytes())
+    return fruits
+
+
+def first_fruit(number: int) -> str | None:
+    """Return the class that a picture has at least one of; None where it has no fruit.
+
+    Classes take turns: every split has all of them, whatever the random numbers are.
+    """
+    from painting.fruit import FRUITS
+
+    if number % EMPTY_EVERY == EMPTY_EVERY - 1:
+        return None
+    return list(FRUITS)[number % len(FRUITS)]
+
+
+def box_row(picture: Picture, fruit: Drawn, label: str) -> list:
+    """Return a row of a CSV file in the order of COLUMNS; edges are fractions of the picture."""
+    (left, top, right, bottom), (width, height) = fruit.box, picture.size
+    edges = [f"{edge:.6f}" for edge in (left / width, right / width, top / height, bottom / height)]
+    flags = [int(fruit.occluded), int(fruit.truncated), 0, 0, 0]
+    return [picture.image_id, "drawn", label, 1, *edges, *flags, label, fruit.name]
+
+
+def write_tables(folder: Path, pictures: list[Picture], fruits: list[list[Drawn]]) -> None:
+    """Write the CSV files."""
+    from painting.fruit import FRUITS
+
+    labels = {name: fruit.label for name, fruit in FRUITS.items()}
+    classes = [[label, name] for name, label in labels.items()]
+    write(folder / "class-descriptions-boxable.csv", table(classes))
+    rows = {split: [COLUMNS] for split in SHARES}
+    for picture, found in zip(pictures, fruits):
+        rows[picture.split] += [box_row(picture, fruit, labels[fruit.name]) for fruit in found]
+    for split in SHARES:
+        write(annotations(folder, split), table(rows[split]))
+
+
+def table(rows: list[list]) -> bytes:
+    """Return rows as the content of a CSV file."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def remove_others(folder: Path, pictures: list[Picture]) -> None:
+    """Remove the pictures that an earlier run left in the splits, and nothing else."""
+    wanted = {picture.path for picture in pictures}
+    for split in SHARES:
+        for path in (folder / split).iterdir():
+            if re.fullmatch(r"[0-9a-f]{16}\.jpg(\.part)?", path.name) and path not in wanted:
+                path.unlink()
+
+
+def write_sheet(path: Path, pictures: list[Picture], fruits: list[list[Drawn]]) -> None:
+    """Write the first pictures with their boxes as one JPEG file."""
+    import cv2
+    from painting.sheet import contact_sheet
+
+    images = [cv2.imread(str(picture.path)) for picture in pictures[:ON_SHEET]]
+    write(path, cv2.imencode(".jpg", contact_sheet(images, fruits))[1].tobytes())
+
+
+def main(args: argparse.Namespace) -> None:
+    """Draw the dataset."""
+    began = time.perf_counter()
+    pictures = plan(args.output, args.images, args.size, args.seed)
+    claim(args.output, {"images": args.images, "size": args.size, "seed": args.seed})
+    fruits = draw_all(pictures, args.workers)
+    remove_others(args.output, pictures)
+    write_tables(args.output, pictures, fruits)
+    if args.sheet:
+        write_sheet(args.sheet, pictures, fruits)
+    total, seconds = sum(map(len, fruits)), time.perf_counter() - began
+    logging.info(
+        "%s: %d pictures with %d fruits, %.1f s", args.output, len(pictures), total, seconds
+    )
+
+
+if __name__ == "__main__":
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s - %(message)s", datefmt="%Y-%m-%d %H:%M:%S"
+    )
+    try:
+        main(parse_args())
+    except OSError as error:
+        sys.exit(f"draw_fruit.py: {error}")

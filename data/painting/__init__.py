@@ -1,0 +1,1 @@
+"""Paints fruit: outlines, colours, a canvas, what goes on it, and pictures made of that."""

@@ -1,0 +1,179 @@
+"""From pictures to detections: preprocessing, net, suppression, back to the picture's pixels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from vision.structures import Detections
+from vision.utils.nms import Kept, Suppression, nms_per_picture
+
+Detect = Callable[[Tensor], "tuple[Tensor, Tensor]"]
+DETECTNET_MEAN = (127.5, 127.5, 127.5)
+DETECTNET_STD = 127.5
+
+
+class Predictor:
+    """A detector that takes pictures as they are and answers in their own pixels."""
+
+    def __init__(
+        self,
+        detect: Detect,
+        image_size: int,
+        mean: Sequence[float],
+        std: float | Sequence[float],
+        suppression: Suppression | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Put the steps together.
+
+        Args:
+            detect: normalised pictures (B, 3, S, S) to scores (B, P, C) and boxes (B, P, 4) xyxy in
+                [0, 1]: `SSD.detect` of a net in evaluation mode, or an `OnnxDetector`.
+            image_size: S, the side of the net's input.
+            mean: RGB, 0..255, subtracted from the picture.
+            std: what the rest is divided by, one number or RGB.
+            suppression: thresholds and method; upstream's where it is missing.
+            device: where the net is.
+        """
+        self.detect = detect
+        self.image_size = image_size
+        self.suppression = suppression or Suppression()
+        self.device = torch.device(device)
+        self._mean = torch.tensor(mean, dtype=torch.float32, device=self.device).view(-1, 1, 1)
+        self._std = torch.tensor(std, dtype=torch.float32, device=self.device).view(-1, 1, 1)
+
+    def predict(
+        self, image: np.ndarray, top_k: int = -1, prob_threshold: float | None = None
+    ) -> Detections:
+        """Return what is found in one picture; unpacks as boxes, labels, scores.
+
+        Args:
+            image: (H, W, 3) uint8 RGB of any size.
+            top_k: at most so many of each class; -1 leaves it to the suppression.
+            prob_threshold: what scores have to exceed, 0.0 included; None leaves it to the
+                suppression.
+
+        Returns:
+            Boxes in pixels of `image`, clipped to it.
+        """
+        return self.predict_batch([image], top_k, prob_threshold)[0]
+
+    def predict_batch(
+        self, images: Sequence[np.ndarray], top_k: int = -1, prob_threshold: float | None = None
+    ) -> list[Detections]:
+        """Do `predict` for several pictures, which may differ in size, in one pass of the net."""
+        if not images:
+            return []
+        side = self.image_size
+        resized = np.stack([_stretch(image, side) for image in images])
+        suppression = self.suppression
+        if top_k > 0:
+            suppression = replace(suppression, top_k=top_k)
+        if prob_threshold is not None:
+            suppression = replace(suppression, score_threshold=prob_threshold)
+        batch = torch.from_numpy(resized).permute(0, 3, 1, 2)
+        return [
+            _place(kept, image.shape[1], image.shape[0])
+            for kept, image in zip(self._find(batch, suppression), images)
+        ]
+
+    def predict_tensor(self, images: Tensor) -> list[Detections]:
+        """Return what is found in (B, 3, S, S) uint8 RGB pictures, in pixels of S x S.
+
+        Boxes are not clipped to the picture: this is for evaluation, and upstream's numbers are of
+        boxes as they come out of the net.
+        """
+        return [_scale(kept, self.image_size) for kept in self._find(images, self.suppression)]
+
+    @torch.inference_mode()
+    def _find(self, images: Tensor, suppression: Suppression) -> list[Kept]:
+        images = images.to(self.device, non_blocking=True).float()
+        scores, boxes = self.detect((images - self._mean) / self._std)
+        return nms_per_picture(scores, boxes, suppression)
+
+
+class OnnxDetector:
+    """An ONNX file, called like `SSD.detect`; it runs on the CPU.
+
+    Attributes:
+        image_size: S, the side of the input.
+        num_classes: C, BACKGROUND included.
+        mean: RGB, of the normalisation that detectnet does and the file expects.
+        std: likewise.
+    """
+
+    mean = DETECTNET_MEAN
+    std = DETECTNET_STD
+
+    def __init__(self, path: str | Path) -> None:
+        """Load the file.
+
+        Raises:
+            FileNotFoundError: if there is none.
+            ValueError: if it is no ONNX file, or one with other inputs and outputs.
+        """
+        self._session = _open_session(Path(path))
+        shapes = {value.name: value.shape for value in self._session.get_inputs()}
+        outputs = {value.name: value.shape for value in self._session.get_outputs()}
+        shape = shapes.get("input_0", [])
+        if len(shape) != 4 or shape[2] != shape[3] or not {"scores", "boxes"} <= outputs.keys():
+            raise ValueError(
+                f"{path} must have an input input_0 (B, 3, S, S) and the outputs scores and boxes, "
+                f"it has {shapes} and {outputs}; write it with onnx_export.py"
+            )
+        self.image_size: int = shape[2]
+        self.num_classes: int = outputs["scores"][2]
+        # A name instead of a number stands for any size.
+        self._batch_size = shape[0] if isinstance(shape[0], int) else None
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scores (B, P, C) and boxes (B, P, 4) of normalised images (B, 3, S, S)."""
+        parts = [self._run(part) for part in images.split(self._batch_size or len(images))]
+        scores, boxes = (torch.from_numpy(np.concatenate(part)) for part in zip(*parts))
+        return scores[: len(images)], boxes[: len(images)]
+
+    def _run(self, images: Tensor) -> list[np.ndarray]:
+        missing = (self._batch_size or len(images)) - len(images)
+        if missing:
+            images = torch.cat([images, images[:1].expand(missing, -1, -1, -1)])
+        pixels = np.ascontiguousarray(images.cpu().numpy(), dtype=np.float32)
+        return self._session.run(["scores", "boxes"], {"input_0": pixels})
+
+
+def _open_session(path: Path) -> Any:
+    import onnxruntime
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
+
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no model {path.absolute()}")
+    try:
+        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except (Fail, InvalidGraph, InvalidProtobuf) as error:
+        raise ValueError(f"{path} must be an ONNX file: {error}") from None
+
+
+def _stretch(image: np.ndarray, side: int) -> np.ndarray:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(
+            f"image must be (H, W, 3) uint8 RGB and not empty, got {image.shape} {image.dtype}"
+        )
+    return cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR)
+
+
+def _place(kept: Kept, width: int, height: int) -> Detections:
+    """Turn what is left into detections in pixels of a picture, clipped to it."""
+    limits = np.float32([width, height, width, height])
+    boxes, labels, scores = _scale(kept, limits)
+    return Detections(np.clip(boxes, 0, limits), labels, scores)
+
+
+def _scale(kept: Kept, sizes: float | np.ndarray) -> Detections:
+    boxes, labels, scores = (tensor.cpu().numpy() for tensor in kept)
+    return Detections(boxes * np.float32(sizes), labels, scores)

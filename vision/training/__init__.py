@@ -1,0 +1,1 @@
+"""What happens around the loss: optimizer, schedule, weights, epochs, records."""

@@ -1,0 +1,132 @@
+"""Which weights learn how fast, and when."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Callable, Sequence
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from vision.ssd.ssd import SSD
+
+
+@dataclass(frozen=True)
+class LearningRates:
+    """Peak learning rates; a part with rate 0 is frozen."""
+
+    base_net: float
+    extras: float
+    headers: float
+
+
+def parameter_groups(net: SSD, rates: LearningRates, weight_decay: float) -> list[dict]:
+    """Sort the net's parameters by their rate, and those that must not decay from the others.
+
+    Biases and the weights of batch norm have no decay: it would pull them from where the data
+    wants them without making anything simpler.
+    """
+    parts = {
+        "base_net": (rates.base_net, [net.base_net]),
+        "extras": (rates.extras, [net.source_layer_add_ons, net.extras]),
+        "headers": (rates.headers, [net.regression_headers, net.classification_headers]),
+    }
+    groups = []
+    for name, (rate, modules) in parts.items():
+        parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+        for suffix, decay, chosen in (
+            ("", weight_decay, [p for p in parameters if p.ndim > 1]),
+            (" without decay", 0.0, [p for p in parameters if p.ndim <= 1]),
+        ):
+            if chosen:
+                group = {"params": chosen, "lr": rate, "initial_lr": rate, "weight_decay": decay}
+                groups.append({"name": name + suffix, **group})
+    return groups
+
+
+def freeze(net: SSD, parts: Sequence[str]) -> None:
+    """Stop parts of a net, such as "base_net", from learning."""
+    for part in parts:
+        for parameter in getattr(net, part).parameters():
+            parameter.requires_grad = False
+
+
+def train_mode(net: SSD) -> None:
+    """Switch to training; batch norm keeps its statistics in parts that do not learn."""
+    net.train()
+    for part in net.children():
+        if not any(parameter.requires_grad for parameter in part.parameters()):
+            part.eval()
+
+
+def _sgd(groups: list[dict], options: dict[str, Any]) -> Optimizer:
+    return torch.optim.SGD(groups, momentum=options["momentum"], nesterov=options["nesterov"])
+
+
+def _adam(groups: list[dict], options: dict[str, Any]) -> Optimizer:
+    return torch.optim.Adam(groups, betas=options["betas"])
+
+
+def _adamw(groups: list[dict], options: dict[str, Any]) -> Optimizer:
+    return torch.optim.AdamW(groups, betas=options["betas"])
+
+
+OPTIMIZERS: dict[str, Callable[[list[dict], dict[str, Any]], Optimizer]] = {
+    "adamw": _adamw,
+    "adam": _adam,
+    "sgd": _sgd,
+}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The factor on every learning rate, by the number of the step.
+
+    It is computed from the number alone, so a resumed run needs no more than that number.
+    """
+
+    kind: str  # a key of SCHEDULES
+    warmup_steps: int = 0
+    t_max: int = 1  # steps of the whole cosine, warm-up included
+    milestones: Sequence[int] = field(default_factory=tuple)  # steps
+    gamma: float = 0.1
+
+    def factor(self, step: int) -> float:
+        """Return the factor for one step, in [0, 1]; steps count from 0."""
+        warmup = min(1.0, (step + 1) / (self.warmup_steps + 1))
+        return warmup * SCHEDULES[self.kind](self, step)
+
+    def apply(self, optimizer: Optimizer, step: int) -> None:
+        """Set the learning rates of a step."""
+        factor = self.factor(step)
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+
+
+def _cosine(schedule: Schedule, step: int) -> float:
+    """Fall to 0 at `t_max` and stay there; it never climbs again."""
+    progress = (step - schedule.warmup_steps) / max(1, schedule.t_max - schedule.warmup_steps)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, progress))))
+
+
+def _multi_step(schedule: Schedule, step: int) -> float:
+    return schedule.gamma ** sum(step >= milestone for milestone in schedule.milestones)
+
+
+def _constant(schedule: Schedule, step: int) -> float:
+    return 1.0
+
+
+SCHEDULES: dict[str, Callable[[Schedule, int], float]] = {
+    "cosine": _cosine,
+    "multi-step": _multi_step,
+    "none": _constant,
+}
+
+
+def clip_gradients(modules: nn.Module, max_norm: float) -> None:
+    """Scale the gradients down so that their common norm is at most `max_norm`; 0 leaves them."""
+    if max_norm > 0:
+        nn.utils.clip_grad_norm_(modules.parameters(), max_norm)

@@ -1,0 +1,103 @@
+"""The options of train_ssd.py, as data: group by group, an option a row, names and meaning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vision.utils.cli import boolean, lower
+
+# The peak rate of heads and extra layers, and the backbone's share of it, where none is given.
+DEFAULT_RATES = {"adamw": (1e-3, 1 / 3), "adam": (1e-3, 1 / 3), "sgd": (0.01, 0.1)}
+
+
+def option(*names: str, **what: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return a row: the arguments of one `add_argument`."""
+    return names, what
+
+
+# fmt: off
+OPTIONS = {
+    "data": [
+        option("--datasets", "--data", nargs="+", type=Path, default=["data"], metavar="FOLDER",
+               help="one or more dataset folders (default: data)"),
+        option("--dataset-type", type=lower, default="auto",
+               help="auto, or a format of the README's list (default: %(default)s)"),
+        option("--validation-dataset", type=Path, metavar="FOLDER",
+               help="validate on this folder (default: the validation part of each --data folder)"),
+        option("--val-split", type=float, default=0.2, metavar="FRACTION",
+               help="held out where a folder states no split (default: %(default)s)"),
+        option("--balance-data", action="store_true",
+               help="take as many pictures of every class as the rarest one has"),
+    ],
+    "net": [
+        option("--net", default="mb1-ssd",
+               help="a net of the README's table (default: %(default)s)"),
+        option("--resolution", type=int, default=300, metavar="PIXELS",
+               help="side of the net's input (default: %(default)s)"),
+        option("--mb2-width-mult", "--width-mult", type=float, default=1.0, metavar="FACTOR",
+               help="scale the channels of a MobileNetV2 or V3 backbone (default: %(default)s)"),
+        option("--base-net", type=Path, metavar="FILE", help="a backbone trained on ImageNet"),
+        option("--pretrained-ssd", default="auto", metavar="FILE",
+               help="a detector to start from; auto: the one published for the net, fetched into "
+               "models/ if it is not there; none: start from scratch (default: %(default)s)"),
+        option("--freeze-base-net", action="store_true", help="the backbone does not learn"),
+        option("--freeze-net", action="store_true", help="only the prediction heads learn"),
+    ],
+    "optimizer": [
+        option("--optim-choose", "--optim", "--optimizer", type=lower, default="adamw",
+               choices=sorted(DEFAULT_RATES), help="(default: %(default)s)"),
+        option("--lr", "--learning-rate", type=float,
+               help="peak rate of heads and extra layers (default: 0.001, with sgd 0.01)"),
+        option("--base-net-lr", type=float,
+               help="peak rate of the backbone (default: a third of --lr, with sgd a tenth)"),
+        option("--extra-layers-lr", type=float, help="of the extra layers (default: --lr)"),
+        option("--momentum", type=float, default=0.9, help="of sgd (default: %(default)s)"),
+        option("--nesterov", action="store_true", help="Nesterov's momentum for sgd"),
+        option("--betas", type=float, nargs=2, default=[0.9, 0.999],
+               help="of adam (default: 0.9 0.999)"),
+        option("--weight-decay", type=float, default=5e-4, help="(default: %(default)s)"),
+        option("--clip-gradients", type=float, default=10.0, metavar="NORM",
+               help="greatest norm of all gradients, 0 for any (default: %(default)s)"),
+        option("--average-decay", type=float, default=0.998, metavar="DECAY",
+               help="of the average of weights that is measured and kept, 0 for none "
+               "(default: %(default)s)"),
+    ],
+    "schedule": [
+        option("--scheduler", type=lower, default="cosine",
+               choices=["cosine", "multi-step", "none"], help="(default: %(default)s)"),
+        option("--t-max", type=float, metavar="EPOCHS",
+               help="where the cosine reaches 0 (default: --epochs)"),
+        option("--milestones", default="80,100", metavar="EPOCHS",
+               help="where multi-step multiplies by --gamma (default: %(default)s)"),
+        option("--gamma", type=float, default=0.1, help="(default: %(default)s)"),
+        option("--warm-up", type=int, default=20, metavar="STEPS",
+               help="steps in which the rates rise to their peak (default: %(default)s)"),
+    ],
+    "run": [
+        option("--batch-size", type=int, default=4, metavar="PICTURES",
+               help="(default: %(default)s)"),
+        option("--num-epochs", "--epochs", type=int, default=30, help="(default: %(default)s)"),
+        option("--num-workers", "--workers", type=int, default=2, metavar="PROCESSES",
+               help="that load pictures, 0 for none (default: %(default)s)"),
+        option("--validation-epochs", type=int, default=1, metavar="EPOCHS",
+               help="validate and save weights every so often (default: %(default)s)"),
+        option("--validation-mean-ap", "--validate-mean-ap", type=boolean, nargs="?", const=True,
+               default=True, metavar="BOOL", help="measure mAP as well (default: true)"),
+        option("--debug-steps", type=int, default=10, metavar="STEPS",
+               help="log the losses every so often (default: %(default)s)"),
+        option("--checkpoint-folder", "--model-dir", type=Path, default="models", metavar="FOLDER",
+               help="for all results (default: %(default)s)"),
+        option("--keep", type=int, default=5, metavar="FILES",
+               help="newest weights files to leave beside best and last (default: %(default)s)"),
+        option("--resume", nargs="?", const="", metavar="FILE",
+               help="go on from a last.pth, a folder or, without a value, --model-dir; a file of "
+               "weights alone starts at epoch 0"),
+        option("--use-cuda", type=boolean, default=True, metavar="BOOL", help="(default: true)"),
+        option("--seed", type=int, default=0, help="of all that is random (default: %(default)s)"),
+        option("--log-level", type=lower, default="info",
+               choices=["debug", "info", "warning", "error"], help="(default: %(default)s)"),
+        option("--debug", action="store_true", help="show the traceback of a failure"),
+    ],
+}
+# fmt: on

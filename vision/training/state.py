@@ -1,0 +1,98 @@
+"""last.pth: all that a training run needs to go on as if it had never stopped.
+
+No random state is among it: the order of the pictures and every augmentation follow from the seed,
+the epoch and the number of the picture, and the nets draw nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vision.ssd.description import Description
+from vision.utils.files import atomic_write
+
+from .loop import Training
+from .weights_file import read_pth
+
+STATE_FORMAT = 1
+
+
+@dataclass
+class Progress:
+    """How far a run is."""
+
+    epoch: int = 0  # the epoch that is running, or to be run next
+    position: int = 0  # batches of it that are done
+    best_score: float = float("-inf")
+    best_epoch: int = -1
+
+
+@dataclass(frozen=True)
+class SavedState:
+    """What a last.pth holds."""
+
+    description: Description
+    progress: Progress
+    arguments: dict[str, Any]
+    tensors: dict[str, Any] = field(repr=False)  # of net, average and optimizer
+
+    def restore(self, training: Training) -> None:
+        """Put the weights, the averages, the optimizer and the step into a fresh training."""
+        training.net.load_state_dict(self.tensors["net"])
+        training.optimizer.load_state_dict(self.tensors["optimizer"])
+        training.step = self.tensors["step"]
+        if training.average and self.tensors["average"] is not None:
+            training.average.net.load_state_dict(self.tensors["average"])
+            training.average.steps = self.tensors["average_steps"]
+
+
+def save_state(
+    path: Path,
+    training: Training,
+    progress: Progress,
+    description: Description,
+    arguments: dict[str, Any],
+) -> None:
+    """Write last.pth; the one before stays whole until this one is."""
+    average = training.average
+    content = {
+        "state_format": STATE_FORMAT,
+        "description": description.to_dict(),
+        "progress": dict(vars(progress)),
+        "arguments": arguments,
+        "net": training.net.state_dict(),
+        "optimizer": training.optimizer.state_dict(),
+        "step": training.step,
+        "average": average.net.state_dict() if average else None,
+        "average_steps": average.steps if average else 0,
+    }
+    with atomic_write(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load_state(path: Path) -> SavedState | None:
+    """Read a last.pth; None for a file that holds weights only.
+
+    Raises:
+        ValueError: if it is damaged, or a later version wrote it.
+    """
+    content = read_pth(path)
+    if not isinstance(content, dict) or "state_format" not in content:
+        return None
+    if content["state_format"] != STATE_FORMAT:
+        raise ValueError(
+            f"{path} has state format {content['state_format']}, this program reads {STATE_FORMAT}"
+        )
+    tensors = {
+        key: content[key] for key in ("net", "optimizer", "step", "average", "average_steps")
+    }
+    return SavedState(
+        Description.from_dict(content["description"]),
+        Progress(**content["progress"]),
+        content["arguments"],
+        tensors,
+    )

@@ -1,0 +1,72 @@
+"""How good a net is on the validation split, from one pass over it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Iterable, Sequence
+
+import torch
+from torch import nn
+
+from vision.evaluation.average_precision import AveragePrecisionResult, mean_average_precision
+from vision.evaluation.evaluate import truths_of
+from vision.ssd.ssd import SSD
+from vision.structures import Detections
+from vision.utils.nms import nms_per_picture
+
+from .loop import Losses, LossMeter, batches_on, encode_targets
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The losses, and the average precision where it was asked for."""
+
+    losses: Losses
+    precision: AveragePrecisionResult | None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What a checkpoint says of itself: "loss", and "mAP" where it was measured."""
+        metrics = {"loss": self.losses.total}
+        if self.precision is not None and self.precision.mean is not None:
+            metrics["mAP"] = self.precision.mean
+        return metrics
+
+    @property
+    def score(self) -> float:
+        """What the best weights have most of: mAP where measured, else a small loss."""
+        metrics = self.metrics
+        score = metrics.get("mAP", -metrics["loss"])
+        return score if math.isfinite(score) else -math.inf
+
+
+@torch.no_grad()
+def validate(
+    net: SSD,
+    criterion: nn.Module,
+    loader: Iterable,
+    device: torch.device,
+    class_names: Sequence[str],
+    measure_precision: bool = True,
+) -> Validation:
+    """Measure the losses of a net, and its average precision (VOC 2007 metric, IoU 0.5).
+
+    Args:
+        loader: of batches of whole pictures, only stretched, as for `train_one_epoch`.
+    """
+    net.eval()
+    meter, detections, truths = LossMeter(device), [], []
+    for batch in batches_on(device, loader):
+        class_logits, locations = net(net.normalise(batch.images))
+        target_locations, labels = encode_targets(net, batch)
+        meter.add(*criterion(class_logits, locations, labels, target_locations))
+        if measure_precision:
+            scores, boxes = net.decode(class_logits, locations)
+            for kept in nms_per_picture(scores, boxes * net.config.image_size):
+                detections.append(Detections(*(value.cpu().numpy() for value in kept)))
+            truths.extend(truths_of(batch))
+    precision = None
+    if measure_precision:
+        precision = mean_average_precision(detections, truths, class_names)
+    return Validation(meter.average(), precision)

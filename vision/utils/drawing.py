@@ -1,0 +1,124 @@
+"""Boxes and their labels, drawn so that they can be read on a picture of any size."""
+
+from __future__ import annotations
+
+import colorsys
+import unicodedata
+from typing import NamedTuple, Sequence
+
+import cv2
+import numpy as np
+
+from vision.structures import Detections
+
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+FONT_HEIGHT = 22.0  # pixels of the font's capitals at scale 1
+GOLDEN_TURN = 0.61803398875  # of the colour circle: neighbours in the class list come out far apart
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+
+
+class _Tag(NamedTuple):
+    """A text on a filled rectangle."""
+
+    text: str
+    scale: float  # of the font
+    thickness: int  # of its strokes
+    width: int  # of the rectangle, pixels
+    height: int
+    margin: int  # between the text and the rectangle
+
+
+def draw_detections(
+    image: np.ndarray, detections: Detections, class_names: Sequence[str]
+) -> np.ndarray:
+    """Return a copy of the picture with every box and its "name: 0.87".
+
+    Lines and letters grow with the picture. Labels stay inside it, and clear of each other while
+    there is room; the best detections choose their place first, and lie on top.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        detections: boxes in pixels of `image`.
+        class_names: BACKGROUND first; the index is the label.
+    """
+    drawn = np.ascontiguousarray(image).copy()
+    height, width = drawn.shape[:2]
+    line = max(1, round((height * width) ** 0.5 / 250))
+    places: list[np.ndarray] = []
+    tags = []
+    for box, label, score in zip(*detections):
+        tag = _fit(_drawable(class_names[label], int(label)), f": {score:.2f}", width, height)
+        places.append(_place(tag, box, places, (width, height)))
+        tags.append(tag)
+    colours = [class_colour(int(label)) for label in detections.labels]
+    for box, colour in reversed(list(zip(detections.boxes, colours))):
+        x1, y1, x2, y2 = (round(float(value)) for value in box)
+        cv2.rectangle(drawn, (x1, y1), (x2 - 1, y2 - 1), colour, line, cv2.LINE_AA)
+    for tag, place, colour in reversed(list(zip(tags, places, colours))):
+        _draw_tag(drawn, tag, place, colour)
+    return drawn
+
+
+def class_colour(label: int) -> tuple[int, int, int]:
+    """Return the RGB colour of a class: the same on every picture, and unlike its neighbours'."""
+    hue = (0.33 + (label - 1) * GOLDEN_TURN) % 1.0
+    brightness = (1.0, 0.75, 0.9)[label % 3]
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.9, brightness)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def _drawable(name: str, label: int) -> str:
+    """Return the name, or what the font of OpenCV before version 5, which is ASCII, has of it."""
+    if name.isascii() or int(cv2.__version__.split(".")[0]) >= 5:
+        return name
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().strip()
+    return plain or f"class {label}"
+
+
+def _fit(name: str, score: str, width: int, height: int) -> _Tag:
+    """Measure a text at the size that suits the picture, smaller or shorter if it is too wide."""
+    letters = max(9.0, (width * height) ** 0.5 / 45)  # pixels
+    for text, size in ((name + score, letters), (name + score, 8.0), (name, 8.0)):
+        tag = _measure(text, size)
+        if tag.width <= width:
+            break
+    return tag
+
+
+def _measure(text: str, letters: float) -> _Tag:
+    scale = letters / FONT_HEIGHT
+    thickness = max(1, round(letters / 10))
+    margin = max(2, round(letters / 3))
+    (width, _), _ = cv2.getTextSize(text, FONT, scale, thickness)
+    return _Tag(text, scale, thickness, width + 2 * margin, round(letters) + 2 * margin, margin)
+
+
+def _place(
+    tag: _Tag, box: np.ndarray, taken: Sequence[np.ndarray], size: tuple[int, int]
+) -> np.ndarray:
+    """Return the rectangle, xyxy, for a box's tag: the first free one of the usual places."""
+    x1, y1, x2, y2 = np.round(box).astype(int)
+    rows = (y1 - tag.height, y1, y2 - tag.height, y2)  # above, inside at both ends, below
+    columns = (x1, x2 - tag.width)
+    extent = (tag.width, tag.height)
+    furthest = np.maximum(np.array(size) - extent, 0)
+    # Above a box at the top edge is outside the picture; pushed back in, it is as good as inside.
+    corners = [np.clip((left, top), 0, furthest) for left in columns for top in rows]
+    rectangles = [np.append(corner, corner + np.array(extent)) for corner in corners]
+    free = (place for place in rectangles if not any(_touch(place, other) for other in taken))
+    return next(free, rectangles[0])
+
+
+def _touch(one: np.ndarray, other: np.ndarray) -> bool:
+    return bool((np.maximum(one[:2], other[:2]) < np.minimum(one[2:], other[2:])).all())
+
+
+def _draw_tag(
+    image: np.ndarray, tag: _Tag, place: np.ndarray, colour: tuple[int, int, int]
+) -> None:
+    left, top, right, bottom = (int(value) for value in place)
+    cv2.rectangle(image, (left, top), (right - 1, bottom - 1), colour, cv2.FILLED)
+    luminance = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
+    ink = BLACK if luminance > 130 else WHITE
+    origin = (left + tag.margin, bottom - tag.margin - 1)
+    cv2.putText(image, tag.text, origin, FONT, tag.scale, ink, tag.thickness, cv2.LINE_AA)

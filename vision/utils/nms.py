@@ -1,0 +1,255 @@
+"""Non-maximum suppression: of boxes of one class that cover the same object, keep the best.
+
+Every picture and every class is one group, all groups are treated together, and no step loops over
+boxes. Hard suppression uses torchvision's compiled function on the CPU where it loads. Where it
+does not (a torch and a torchvision that do not belong together, as often on a Jetson), and on a
+GPU, where one call a class would wait for the device each time, the same answer comes out of a
+matrix of overlaps.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Callable, NamedTuple
+
+import torch
+from torch import Tensor
+
+from vision.utils.box_utils import box_iou
+
+logger = logging.getLogger(__name__)
+
+MATRIX_ELEMENTS = 1 << 22  # of one matrix of overlaps: 601 classes at once would take gigabytes
+
+
+@dataclass(frozen=True)
+class Suppression:
+    """What is kept of the boxes of one class.
+
+    `score_threshold`: only scores above it are candidates; 0.0 is a threshold like any other.
+    `iou_threshold`: hard suppression drops a box that overlaps a better one by more.
+    `candidate_size`: only so many of a class, the best, are looked at.
+    `top_k`: at most so many of a class are kept; -1 for all.
+    `method`: "hard" drops overlapping boxes; "soft" lowers their scores (Bodla et al. 2017,
+    equation 4).
+    `sigma`: width of soft suppression's Gaussian; a smaller one lowers more.
+    """
+
+    score_threshold: float = 0.01
+    iou_threshold: float = 0.45
+    candidate_size: int = 200
+    top_k: int = -1
+    method: str = "hard"
+    sigma: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.method not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
+        if not 0 <= self.iou_threshold <= 1:
+            raise ValueError(f"iou_threshold must be in [0, 1], got {self.iou_threshold}")
+        if self.candidate_size < 1 or self.sigma <= 0:
+            raise ValueError(
+                "candidate_size must be 1 or more and sigma above 0, "
+                f"got {self.candidate_size} and {self.sigma}"
+            )
+
+
+class Kept(NamedTuple):
+    """What is left of one picture, best first; boxes in the unit in which they came."""
+
+    boxes: Tensor  # (K, 4) xyxy
+    labels: Tensor  # (K,) int64, 1..C-1
+    scores: Tensor  # (K,) float32
+
+
+class _Candidates(NamedTuple):
+    """Boxes of all groups in one row: the groups in rising order, best first within each."""
+
+    boxes: Tensor  # (N, 4)
+    scores: Tensor  # (N,)
+    groups: Tensor  # (N,) picture * (C - 1) + label - 1
+    ranks: Tensor  # (N,) place within the group, from 0
+
+
+def nms_per_class(scores: Tensor, boxes: Tensor, suppression: Suppression | None = None) -> Kept:
+    """Return what is left of one picture's boxes, best first.
+
+    Args:
+        scores: (P, C) in [0, 1]; class 0 is BACKGROUND and skipped; NaN is never a candidate.
+        boxes: (P, 4) xyxy in any unit, shared by the classes.
+        suppression: thresholds and method; upstream's where it is missing.
+    """
+    return nms_per_picture(scores[None], boxes[None], suppression)[0]
+
+
+def nms_per_picture(
+    scores: Tensor, boxes: Tensor, suppression: Suppression | None = None
+) -> list[Kept]:
+    """Do `nms_per_class` for every picture of a batch: scores (B, P, C), boxes (B, P, 4)."""
+    if scores.ndim != 3 or boxes.shape != (*scores.shape[:2], 4):
+        raise ValueError(
+            "scores must be (B, P, C) and boxes (B, P, 4), "
+            f"got {tuple(scores.shape)} and {tuple(boxes.shape)}"
+        )
+    suppression = suppression or Suppression()
+    candidates = _choose_candidates(scores.float(), boxes.float(), suppression)
+    candidates = METHODS[suppression.method](candidates, suppression)
+    if suppression.top_k > 0:
+        candidates = _best_of_each_group(candidates, suppression.top_k)
+    return _split_by_picture(candidates, len(scores), scores.shape[2] - 1)
+
+
+def _choose_candidates(scores: Tensor, boxes: Tensor, suppression: Suppression) -> _Candidates:
+    foreground = scores[..., 1:]
+    picture, prior, index = (foreground > suppression.score_threshold).nonzero(as_tuple=True)
+    candidates = _Candidates(
+        boxes[picture, prior],
+        foreground[picture, prior, index],
+        picture * foreground.shape[2] + index,
+        torch.zeros_like(prior),
+    )
+    return _best_of_each_group(candidates, suppression.candidate_size)
+
+
+def _best_of_each_group(candidates: _Candidates, count: int) -> _Candidates:
+    """Sort into groups, best first; of equal scores the earlier box leads. Keep `count` of each."""
+    order = candidates.scores.argsort(descending=True, stable=True)
+    order = order[candidates.groups[order].argsort(stable=True)]
+    groups = candidates.groups[order]
+    positions = torch.arange(len(groups), device=groups.device)
+    ranks = positions - torch.searchsorted(groups, groups)  # the first of its own group
+    kept = ranks < count
+    order = order[kept]
+    return _Candidates(candidates.boxes[order], candidates.scores[order], groups[kept], ranks[kept])
+
+
+def _split_by_picture(candidates: _Candidates, pictures: int, classes: int) -> list[Kept]:
+    order = candidates.scores.argsort(descending=True, stable=True)
+    picture = candidates.groups[order] // max(classes, 1)
+    in_picture = picture.argsort(stable=True)
+    order = order[in_picture]
+    counts = torch.bincount(picture, minlength=pictures).tolist()
+    parts = (
+        candidates.boxes[order],
+        candidates.groups[order] % max(classes, 1) + 1,
+        candidates.scores[order],
+    )
+    return [Kept(*part) for part in zip(*(tensor.split(counts) for tensor in parts))]
+
+
+def _suppress_hard(candidates: _Candidates, suppression: Suppression) -> _Candidates:
+    # The compiled function compares in double and ours in float32, so both get a value that is the
+    # same in either.
+    threshold = torch.tensor(suppression.iou_threshold, dtype=torch.float32).item()
+    compiled = compiled_nms() if candidates.boxes.device.type == "cpu" else None
+    if compiled is not None:
+        kept = _keep_compiled(compiled, candidates, threshold)
+    else:
+        kept = _by_matrix(candidates, lambda scores, overlaps: _keep_unbeaten(overlaps > threshold))
+    return _Candidates(*(tensor[kept] for tensor in candidates))
+
+
+def _keep_compiled(compiled: Callable, candidates: _Candidates, threshold: float) -> Tensor:
+    sizes = torch.unique_consecutive(candidates.groups, return_counts=True)[1].tolist()
+    kept, start = [candidates.groups[:0]], 0
+    for boxes, scores in zip(candidates.boxes.split(sizes), candidates.scores.split(sizes)):
+        kept.append(compiled(boxes, scores, threshold) + start)
+        start += len(boxes)
+    return torch.cat(kept).sort().values
+
+
+def _keep_unbeaten(overlapping: Tensor) -> Tensor:
+    """Return (G, K) bool, what is kept, given who overlaps whom (G, K, K), best first.
+
+    A box stays if no better box that stays overlaps it. Said of all boxes at once and repeated
+    until nothing changes: the best box is right from the start, and each round settles at least
+    the next one.
+    """
+    beats = overlapping.triu(diagonal=1).float()  # row beats column
+    kept = overlapping.new_ones(overlapping.shape[:2])
+    while True:
+        unbeaten = torch.einsum("gk,gkj->gj", kept.float(), beats) == 0  # beaten so many times
+        if torch.equal(unbeaten, kept):
+            return kept
+        kept = unbeaten
+
+
+def _suppress_soft(candidates: _Candidates, suppression: Suppression) -> _Candidates:
+    lowered = _by_matrix(
+        candidates, lambda scores, overlaps: _lower_scores(scores, overlaps, suppression)
+    )
+    kept = lowered > suppression.score_threshold
+    boxes, _, groups, ranks = (tensor[kept] for tensor in candidates)
+    return _Candidates(boxes, lowered[kept], groups, ranks)
+
+
+def _lower_scores(scores: Tensor, overlaps: Tensor, suppression: Suppression) -> Tensor:
+    """Return (G, K) scores after soft suppression, given scores (G, K) and overlaps (G, K, K).
+
+    The definition picks the best box, lowers what it overlaps, and repeats. A box above everything
+    that it overlaps will be picked at its present score whatever happens elsewhere, since scores
+    only fall: all such boxes are picked in one round. What falls to the score threshold lowers
+    nothing any more.
+    """
+    log_decay = -(overlaps * overlaps) / suppression.sigma
+    touching = overlaps > 0
+    # Of equal scores, the earlier leads.
+    earlier = touching.new_ones(touching.shape[1:]).triu(diagonal=1)
+    waiting = scores > suppression.score_threshold
+    while waiting.any():
+        rivals = touching & waiting[:, :, None]
+        rival_scores, own_scores = scores[:, :, None], scores[:, None, :]
+        ahead = (rival_scores > own_scores) | ((rival_scores == own_scores) & earlier)
+        picked = waiting & ~(rivals & ahead).any(dim=1)
+        waiting = waiting & ~picked
+        log_factor = torch.einsum("gk,gkj->gj", picked.to(scores), log_decay)
+        scores = torch.where(waiting, scores * log_factor.exp(), scores)
+        waiting = waiting & (scores > suppression.score_threshold)
+    return scores
+
+
+METHODS = {"hard": _suppress_hard, "soft": _suppress_soft}
+
+
+def _by_matrix(candidates: _Candidates, judge: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Return, as (N,), what `judge` says of scores (G, K) and overlaps (G, K, K) of all groups.
+
+    Groups are filled up to the largest with empty boxes of score 0, which overlap nothing.
+    """
+    groups = torch.unique_consecutive(candidates.groups, return_inverse=True)[1]
+    count = int(groups[-1]) + 1 if len(groups) else 0
+    width = int(candidates.ranks.max()) + 1 if len(groups) else 1
+    boxes = candidates.boxes.new_zeros(count, width, 4)
+    scores = candidates.scores.new_zeros(count, width)
+    boxes[groups, candidates.ranks] = candidates.boxes
+    scores[groups, candidates.ranks] = candidates.scores
+    at_once = max(1, MATRIX_ELEMENTS // width**2)
+    answers = [
+        judge(some_scores, box_iou(some_boxes, some_boxes))
+        for some_scores, some_boxes in zip(scores.split(at_once), boxes.split(at_once))
+    ]
+    return torch.cat(answers)[groups, candidates.ranks]
+
+
+@lru_cache(maxsize=None)
+def compiled_nms() -> Callable[[Tensor, Tensor, float], Tensor] | None:
+    """Return torchvision's compiled NMS, or None, with one warning, where it does not work."""
+    try:
+        from torchvision.ops import nms
+
+        nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        # RuntimeError is a torchvision that finds its operators missing in this torch;
+        # AttributeError is what a second import of the same one raises.
+        logger.warning(
+            "torchvision's compiled NMS does not work with torch %s (%s); "
+            "using a slower one of our own with the same result. "
+            "Install the torchvision that belongs to this torch to get rid of this warning",
+            torch.__version__,
+            str(error).splitlines()[0] if str(error) else type(error).__name__,
+        )
+        return None
+    return nms
