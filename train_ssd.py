@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import time
 from pathlib import Path
@@ -44,6 +45,8 @@ def parse_args(argv: list[str] | None = None, saved: dict | None = None) -> argp
 def main(args: argparse.Namespace) -> None:
     """Open the data, build the net, train it, validate it, keep the best."""
     set_up_logging(args.log_level)
+    # Threads that spin while they wait take the cores from the processes that load pictures.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
     from vision.training.state import Progress

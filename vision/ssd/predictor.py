@@ -104,7 +104,7 @@ class OnnxDetector:
 
     Attributes:
         image_size: S, the side of the input.
-        num_classes: C, BACKGROUND included.
+        num_classes: C, BACKGROUND included; None where the file leaves it open.
         mean: RGB, of the normalisation that detectnet does and the file expects.
         std: likewise.
     """
@@ -129,9 +129,8 @@ class OnnxDetector:
                 f"it has {shapes} and {outputs}; write it with onnx_export.py"
             )
         self.image_size: int = shape[2]
-        self.num_classes: int = outputs["scores"][2]
-        # A name instead of a number stands for any size.
-        self._batch_size = shape[0] if isinstance(shape[0], int) else None
+        self.num_classes = _fixed(outputs["scores"][2])
+        self._batch_size = _fixed(shape[0])
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores (B, P, C) and boxes (B, P, 4) of normalised images (B, 3, S, S)."""
@@ -145,6 +144,11 @@ class OnnxDetector:
             images = torch.cat([images, images[:1].expand(missing, -1, -1, -1)])
         pixels = np.ascontiguousarray(images.cpu().numpy(), dtype=np.float32)
         return self._session.run(["scores", "boxes"], {"input_0": pixels})
+
+
+def _fixed(size: int | str | None) -> int | None:
+    """Return a size that the file fixes, None for a name, which stands for any size."""
+    return size if isinstance(size, int) else None
 
 
 def _open_session(path: Path) -> Any:

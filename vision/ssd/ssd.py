@@ -128,4 +128,5 @@ def _run(layers: Iterable[nn.Module], x: Tensor) -> Tensor:
 def _predict(heads: nn.ModuleList, maps: Sequence[Tensor], values: int) -> Tensor:
     """Apply each head to its map and line the cells up as (B, P, values)."""
     rows = [head(x).permute(0, 2, 3, 1).flatten(1) for head, x in zip(heads, maps)]
-    return torch.cat(rows, dim=1).unflatten(1, (-1, values))
+    # Not unflatten, which ONNX opset 11 cannot express.
+    return torch.cat(rows, dim=1).view(maps[0].shape[0], -1, values)

@@ -11,7 +11,7 @@ import collections
 import pickle
 import types
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, BinaryIO, Mapping
 
 import torch
 from torch import Tensor
@@ -20,8 +20,22 @@ from vision.ssd.description import Description
 from vision.utils.files import atomic_write
 
 DESCRIPTION_KEY = "ssd_description"
+MODULE = "module."  # in front of every name where DataParallel was saved
 # Where other programs put the weights among other things: COMBO_CHECKPOINT files, and usual names.
 WEIGHTS_KEYS = ("weights", "state_dict", "model_state_dict", "model")
+# What torch.load raises where the bytes are not what they should be; it checks none of them.
+DAMAGED = (
+    pickle.UnpicklingError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 SAFE_GLOBALS = {
     ("collections", "OrderedDict"): collections.OrderedDict,
     ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
@@ -42,15 +56,27 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], Description | Non
     """Read the tensors of a .pth file, and its description if it has one.
 
     Raises:
-        ValueError: if the file is missing, empty, cut short, or holds no weights.
+        ValueError: if the file is missing, empty, cut short, holds no weights, or is described by
+            a later version of this program.
     """
     content = read_pth(path)
     description = getattr(content, "_metadata", {}).get(DESCRIPTION_KEY)
     weights = _find_weights(content)
     if not weights:
         raise ValueError(f"{path} holds no weights; it must be a state dict of tensors")
-    weights = {name[7:] if name.startswith("module.") else name: w for name, w in weights.items()}
-    return weights, Description.from_dict(description) if description else None
+    return _tidied(weights), describe(description, path) if description else None
+
+
+def describe(values: Mapping[str, Any], path: str | Path) -> Description:
+    """Return the description that `path` holds as a dict.
+
+    Raises:
+        ValueError: naming the file, if a later version wrote it, or a fact is missing.
+    """
+    try:
+        return Description.from_dict(values)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be used: {error}") from None
 
 
 def read_pth(path: str | Path) -> Any:
@@ -69,11 +95,11 @@ def read_pth(path: str | Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         pass
-    except (RuntimeError, EOFError, OSError) as error:
+    except DAMAGED as error:
         raise ValueError(_unreadable(path, size, error)) from None
     try:
         return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_INERT_PICKLE)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, TypeError) as error:
+    except DAMAGED as error:
         raise ValueError(_unreadable(path, size, error)) from None
 
 
@@ -96,6 +122,21 @@ def _find_weights(content: Any) -> Mapping[str, Tensor] | None:
     return None
 
 
+def _tidied(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors without DataParallel's prefix and with every counter of batch norm.
+
+    Files from before PyTorch 0.4.1 have no counters. Nothing here reads them, but a net has them.
+    """
+    tidied = {}
+    for name, tensor in weights.items():
+        name = name[len(MODULE) :] if name.startswith(MODULE) else name
+        tidied[name] = tensor
+        layer, _, kind = name.rpartition(".")
+        if kind == "running_var":
+            tidied.setdefault(f"{layer}.num_batches_tracked", torch.tensor(0))
+    return tidied
+
+
 class _Ignored:
     """Stands for any object that is neither a tensor nor plain data, such as a saved schedule."""
 
@@ -111,11 +152,17 @@ class _InertUnpickler(pickle.Unpickler):
     """Builds tensors and dicts, and replaces everything else, so that no code of the file runs."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if module == "torch" and name.endswith(("Storage", "Size")):
+        """Return what a name in the file stands for."""
+        if module == "torch" and name.endswith(("Storage", "Size")) and "." not in name:
             return super().find_class(module, name)
         return SAFE_GLOBALS.get((module, name), _Ignored)
 
 
+def _load(file: BinaryIO, **options: Any) -> Any:
+    """Stand in for pickle.load, with which torch.load begins a file of the old format."""
+    return _InertUnpickler(file, **options).load()
+
+
 _INERT_PICKLE = types.SimpleNamespace(
-    __name__="inert_pickle", Unpickler=_InertUnpickler, load=pickle.load
+    __name__="inert_pickle", Unpickler=_InertUnpickler, load=_load
 )

@@ -53,7 +53,7 @@ def draw_detections(
     colours = [class_colour(int(label)) for label in detections.labels]
     for box, colour in reversed(list(zip(detections.boxes, colours))):
         x1, y1, x2, y2 = (round(float(value)) for value in box)
-        cv2.rectangle(drawn, (x1, y1), (x2 - 1, y2 - 1), colour, line, cv2.LINE_AA)
+        cv2.rectangle(drawn, (x1, y1), (x2 - 1, y2 - 1), colour, line)
     for tag, place, colour in reversed(list(zip(tags, places, colours))):
         _draw_tag(drawn, tag, place, colour)
     return drawn

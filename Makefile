@@ -1,0 +1,55 @@
+# make demo    the whole way on drawn fruit: data, training, measuring, export, detectnet, a picture
+# make test    set up and run all tests
+# make check   lint and format
+# make bench   every benchmark, one table
+# make setup   only the environment in .venv
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+DEMO := models/demo
+FRUIT := data/fruit-drawn
+
+.PHONY: demo test check bench setup setup-dev clean-demo
+
+setup: $(VENV)/.installed
+setup-dev: $(VENV)/.installed-dev
+
+# A torch or a cv2 that is already there, as on a Jetson, is used and not installed again.
+$(VENV)/bin/python:
+	@if $(PYTHON) -c "import torch" 2>/dev/null; then \
+		echo "using the torch that $(PYTHON) has"; $(PYTHON) -m venv --system-site-packages $(VENV); \
+	else $(PYTHON) -m venv $(VENV); fi
+
+$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+	@if $(RUN) -c "import cv2" 2>/dev/null; \
+		then grep -v "^opencv-python" requirements.txt; else cat requirements.txt; fi > $(VENV)/needed.txt
+	$(RUN) -m pip install --quiet -r $(VENV)/needed.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(RUN) -m pip install --quiet $$(grep -v "^[-#]" requirements-dev.txt)
+	@touch $@
+
+test: setup-dev
+	$(RUN) -m pytest -n 2
+
+check: setup-dev
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+bench: setup-dev
+	$(RUN) benchmarks/run_all.py
+
+demo: setup
+	$(RUN) data/draw_fruit.py $(FRUIT) --images 500 --size 320
+	$(RUN) train_ssd.py --data $(FRUIT) --model-dir $(DEMO) --pretrained-ssd none \
+		--batch-size 16 --epochs 12 --workers 2
+	$(RUN) eval_ssd.py --model-dir $(DEMO) --dataset $(FRUIT) --split test
+	$(RUN) onnx_export.py --model-dir $(DEMO)
+	$(RUN) run_ssd_example.py --model $(DEMO)/ssd-mobilenet.onnx --postprocess detectnet \
+		--output $(DEMO)/pictures $(FRUIT)/test
+	@echo "Look at the pictures in $(DEMO)/pictures"
+
+clean-demo:
+	rm -rf $(DEMO) $(FRUIT)

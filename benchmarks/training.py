@@ -1,0 +1,99 @@
+"""Time the training step of mb1-ssd: ours against the same net stepped as older scripts step it.
+
+Usage:
+    python3 benchmarks/training.py --steps 10 --batch-size 8
+
+The older step keeps pictures and weights in planes (NCHW), and waits for three losses after every
+step; ours keeps colours together (channels_last) and reads losses only when they are logged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the options."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--steps", type=int, default=10, help="timed steps (default: 10)")
+    parser.add_argument("--batch-size", type=int, default=8, help="pictures (default: 8)")
+    parser.add_argument("--resolution", type=int, default=300, help="pixels (default: 300)")
+    return parser.parse_args(argv)
+
+
+def measure(steps: int, batch_size: int, resolution: int) -> list[tuple[str, float]]:
+    """Return rows of what was timed and its rate in pictures per second."""
+    import torch
+
+    rows = []
+    for name, memory_format, reads_losses in (
+        ("planes, losses read every step", torch.contiguous_format, True),
+        ("channels_last, losses left on the device", torch.channels_last, False),
+    ):
+        training, batch = make_training(memory_format, batch_size, resolution)
+        run(training, batch, 2, reads_losses)
+        start = time.perf_counter()
+        run(training, batch, steps, reads_losses)
+        rows.append((name, steps * batch_size / (time.perf_counter() - start)))
+    return rows
+
+
+def make_training(memory_format, batch_size: int, resolution: int):
+    """Return a training of an untrained net and one batch with three objects on every picture."""
+    import torch
+
+    from vision.nn.multibox_loss import MultiboxLoss
+    from vision.ssd import create_net
+    from vision.training.initial_weights import initialise
+    from vision.training.loop import Training
+    from vision.training.optimization import Schedule
+    from vision.transforms import Batch
+
+    torch.manual_seed(0)
+    net = create_net("mb1-ssd", 21, resolution)
+    initialise(net)
+    net = net.to(memory_format=memory_format)
+    images = torch.randint(0, 256, (batch_size, 3, resolution, resolution), dtype=torch.uint8)
+    corners = torch.rand(batch_size, 3, 2) * 0.6
+    boxes = torch.cat([corners, corners + 0.3], dim=2)
+    labels = torch.randint(1, 21, (batch_size, 3))
+    batch = Batch(
+        images.to(memory_format=memory_format),
+        boxes,
+        labels,
+        torch.zeros_like(labels, dtype=torch.bool),
+        [""] * batch_size,
+    )
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
+    for group in optimizer.param_groups:
+        group["initial_lr"] = group["lr"]
+    return Training(net.train(), MultiboxLoss(), optimizer, Schedule("none")), batch
+
+
+def run(training, batch, steps: int, reads_losses: bool) -> None:
+    """Do some steps."""
+    from vision.training.loop import train_step
+
+    for _ in range(steps):
+        losses = train_step(training, batch)
+        if reads_losses:
+            [loss.item() for loss in (*losses, losses[0] + losses[1])]
+
+
+def main(args: argparse.Namespace) -> None:
+    """Print the rates and their ratio."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    rows = measure(args.steps, args.batch_size, args.resolution)
+    slow = rows[0][1]
+    for name, rate in rows:
+        print(f"{name:45} {rate:8.1f} pictures/s {rate / slow:6.2f}x")
+
+
+if __name__ == "__main__":
+    main(parse_args())

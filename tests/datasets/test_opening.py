@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import logging
+import shutil
+
+import pytest
+
+from tests.drawing import (
+    CLASS_NAMES,
+    draw_samples,
+    voc_xml,
+    write_list,
+    write_open_images,
+    write_open_images_csv,
+    write_voc,
+    write_voc_sample,
+)
+from vision.datasets import DATASETS
+from vision.datasets.opening import open_datasets, open_split
+
+
+def ids(index):
+    return set(index.image_ids)
+
+
+def said(datasets):
+    return "\n".join(datasets.lines)
+
+
+@pytest.fixture(params=DATASETS)
+def drawn_folder(request, tmp_path):
+    """A folder of each format with drawn squares and a stated split."""
+    write = {"voc": write_voc, "open_images": write_open_images}[request.param]
+    write(tmp_path)
+    return tmp_path
+
+
+def test_every_format_is_found_out_and_opened(drawn_folder):
+    datasets = open_datasets(drawn_folder)
+    assert sorted(datasets.class_names) == sorted(CLASS_NAMES)
+    assert (len(datasets.train), len(datasets.validation)) == (8, 4)
+    assert not ids(datasets.train) & ids(datasets.validation)
+    assert not any(datasets.problems)
+    assert "classes: 3 + background: " in said(datasets)
+    assert "8 pictures to train on" in said(datasets)
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test", "all"])
+def test_open_split_gives_what_training_saw(drawn_folder, split):
+    datasets = open_datasets(drawn_folder)
+    index = open_split(drawn_folder, split=split)
+    assert index.class_names == datasets.class_names
+    expected = {"train": datasets.train, "val": datasets.validation}.get(split)
+    if expected is not None:
+        assert ids(index) == ids(expected)
+    if split == "all":
+        assert ids(datasets.train) | ids(datasets.validation) <= ids(index)
+
+
+@pytest.mark.parametrize("splits", [{}, {"default": 10}, {"trainval": 10}])
+def test_where_nothing_is_split_a_part_is_held_out_and_that_is_said(tmp_path, splits):
+    write_voc(tmp_path, splits)
+    datasets = open_datasets(tmp_path, seed=5)
+    assert len(datasets.validation) == 2
+    assert not ids(datasets.train) & ids(datasets.validation)
+    assert "held out by seed 5 as no split is stated" in said(datasets)
+    for split in ("val", "test"):
+        assert ids(open_split(tmp_path, split=split, seed=5)) == ids(datasets.validation)
+    assert len(open_datasets(tmp_path, val_split=0).validation) == 0
+
+
+def test_lists_that_are_copies_of_each_other_end_in_a_held_out_part(tmp_path):
+    names = [sample.image_id for sample in write_voc(tmp_path, {"train": 10})["train"]]
+    for split in ("trainval", "val", "test"):
+        write_list(tmp_path, split, names)
+    datasets = open_datasets(tmp_path)
+    assert (len(datasets.train), len(datasets.validation)) == (8, 2)
+    assert not ids(datasets.train) & ids(datasets.validation)
+    assert "have 10 in common, so that a score would mean little" in said(datasets)
+    assert ids(open_split(tmp_path, split="val")) == ids(datasets.validation)
+
+
+def test_trainval_without_train_loses_the_pictures_of_val(tmp_path):
+    names = [sample.image_id for sample in write_voc(tmp_path, {"trainval": 10})["trainval"]]
+    write_list(tmp_path, "val", names[6:])
+    datasets = open_datasets(tmp_path)
+    assert ids(datasets.train) == set(names[:6])
+    assert ids(datasets.validation) == set(names[6:])
+    assert "have 4 in common, which are not trained on" in said(datasets)
+
+
+def test_several_folders_have_one_class_list_and_all_validate(tmp_path):
+    write_voc(tmp_path / "a", {"train": 6, "val": 3})
+    (tmp_path / "a" / "labels.txt").write_text("green\nred\nblue\nunused\n")
+    write_open_images(tmp_path / "b", {"train": 8, "validation": 4}, seed=1)
+    datasets = open_datasets([tmp_path / "a", tmp_path / "b"])
+    assert datasets.class_names == ["BACKGROUND", "green", "red", "blue", "unused"]
+    assert (len(datasets.train), len(datasets.validation)) == (14, 7)
+    alone = open_datasets(tmp_path / "b").train.boxes_per_class()
+    first = open_datasets(tmp_path / "a").train.boxes_per_class()
+    assert datasets.train.boxes_per_class() == {
+        name: first[name] + alone.get(name, 0) for name in first
+    }
+    assert "no object to learn from: unused" in said(datasets)
+    assert len(open_split([tmp_path / "a", tmp_path / "b"], split="val")) == 7
+
+
+def test_a_kind_for_each_folder(tmp_path):
+    write_voc(tmp_path / "a")
+    write_open_images(tmp_path / "b")
+    roots = [tmp_path / "a", tmp_path / "b"]
+    assert len(open_datasets(roots, ["voc", "open_images"]).train) == 16
+    with pytest.raises(ValueError, match="got 2 folders and 1 types"):
+        open_datasets(roots, ["voc"])
+    with pytest.raises(ValueError, match="is no dataset of a known layout"):
+        open_datasets(roots, "voc")
+
+
+def test_a_folder_given_twice_is_read_once(tmp_path, caplog):
+    write_voc(tmp_path)
+    assert len(open_datasets([tmp_path, f"{tmp_path}/."]).train) == 8
+    assert "given twice, and read once" in caplog.text
+
+
+def test_a_folder_to_validate_on(tmp_path):
+    write_voc(tmp_path / "a", {})
+    write_open_images(tmp_path / "b", seed=1)
+    datasets = open_datasets(tmp_path / "a", validation_root=tmp_path / "b")
+    assert (len(datasets.train), len(datasets.validation)) == (8, 4)
+    same = open_datasets(tmp_path / "b", validation_root=tmp_path / "b")
+    assert (len(same.train), len(same.validation)) == (8, 4)
+
+
+def test_files_of_another_folders_validation_are_not_trained_on(tmp_path):
+    write_voc(tmp_path / "a", {"train": 6})
+    write_voc(tmp_path / "b", {"val": 2})
+    shutil.copytree(
+        tmp_path / "a" / "Annotations", tmp_path / "b" / "Annotations", dirs_exist_ok=True
+    )
+    shutil.rmtree(tmp_path / "b" / "JPEGImages")
+    (tmp_path / "b" / "JPEGImages").symlink_to(tmp_path / "a" / "JPEGImages")
+    datasets = open_datasets(tmp_path / "a", validation_root=tmp_path / "b")
+    assert (len(datasets.train), len(datasets.validation)) == (6, 2)
+
+
+def test_a_class_that_only_validation_has_is_left_out_and_listed(tmp_path):
+    write_open_images(tmp_path, {"train": 8, "validation": 4})
+    table = tmp_path / "sub-validation-annotations-bbox.csv"
+    table.write_text(table.read_text().replace(",blue\n", ",reed\n"))
+    datasets = open_datasets(tmp_path)
+    assert datasets.class_names == ["BACKGROUND", "blue", "green", "red"]
+    assert list(datasets.problems[0].counts) == ["unknown class"]
+    problem = next(iter(datasets.problems[0]))
+    assert "'reed' is not in the class list; did you mean 'red'?" in problem.message
+    assert problem.file == "sub-validation-annotations-bbox.csv"
+
+
+def test_a_net_that_knows_fewer_classes_is_still_measured(tmp_path, caplog):
+    write_voc(tmp_path)
+    index = open_split(tmp_path, class_names=["BACKGROUND", "red", "unicorn"])
+    assert index.class_names == ["BACKGROUND", "red", "unicorn"]
+    assert set(index.labels.tolist()) <= {1}
+    assert len(index) == 4
+    assert "unknown class" in caplog.text
+
+
+def test_bad_data_is_summed_up_in_one_record(tmp_path, caplog):
+    drawn = write_voc(tmp_path, {"train": 12, "val": 2})["train"]
+    write_list(
+        tmp_path, "train", [sample.image_id for sample in drawn] + [f"x{n}" for n in range(9)]
+    )
+    boxes = [(5, 5, 5, 5), (9, 9, 30, 30)]
+    text = voc_xml(boxes, ["red", "Red"], filename="drawn_0000.png")
+    (tmp_path / "Annotations" / "drawn_0000.xml").write_text(text)
+    with caplog.at_level(logging.INFO):
+        datasets = open_datasets(tmp_path)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "9 x annotation missing (left out)" in warnings[0]
+    assert "Annotations/drawn_0000.xml: object 1 'red' is 0 x 0" in warnings[0]
+    assert "'Red' is not in the class list; did you mean 'red'?" in warnings[0]
+    assert len(datasets.train) == 12
+    assert datasets.train[0].boxes.shape == (0, 4)
+    assert all(line in caplog.text for line in datasets.lines)
+
+
+def test_a_folder_that_is_mostly_unusable_stops_unless_allowed(tmp_path):
+    drawn = write_voc(tmp_path, {"train": 4, "val": 1})["train"]
+    write_list(
+        tmp_path, "train", [sample.image_id for sample in drawn] + [f"x{n}" for n in range(6)]
+    )
+    message = (
+        r"more than half .* 5 of 11 pictures are left \(6 x annotation missing; the first: Ann"
+    )
+    with pytest.raises(ValueError, match=message):
+        open_datasets(tmp_path)
+    assert len(open_datasets(tmp_path, allow_unusable=True).train) == 4
+
+
+def test_a_folder_whose_boxes_have_other_names_stops(tmp_path):
+    write_voc(tmp_path)
+    (tmp_path / "labels.txt").write_text("Red\nGreen\nBlue\n")
+    with pytest.raises(ValueError, match=r"0 of \d+ boxes are left .*did you mean"):
+        open_datasets(tmp_path)
+    with pytest.raises(ValueError, match="no usable object to learn from"):
+        open_datasets(tmp_path, allow_unusable=True)
+
+
+def test_negatives_alone_are_nothing_to_learn_from(tmp_path):
+    write_voc(tmp_path, {"train": 3, "val": 2}, negatives=3)
+    with pytest.raises(ValueError, match="no usable object to learn from"):
+        open_datasets(tmp_path)
+
+
+def test_an_empty_validation_table_gives_way_to_the_test_part(tmp_path):
+    write_open_images(tmp_path, {"train": 4, "test": 3})
+    write_open_images_csv(tmp_path / "sub-validation-annotations-bbox.csv", [])
+    assert len(open_datasets(tmp_path).validation) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "message"),
+    [
+        ("auto", ValueError, "is no dataset of a known layout .voc: .*; open_images: .*it holds"),
+        ("yol", ValueError, "dataset type must be auto or one of voc, open_images, got 'yol'"),
+    ],
+)
+def test_what_is_no_dataset_is_described(tmp_path, kind, error, message):
+    (tmp_path / "stuff").mkdir()
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(error, match=message) as caught:
+        open_datasets(tmp_path, kind)
+    if kind == "auto":
+        assert "stuff/, 1 files .txt" in str(caught.value)
+
+
+def test_a_dataset_one_folder_further_down_is_pointed_at(tmp_path):
+    write_voc(tmp_path / "VOC2007")
+    with pytest.raises(ValueError, match=r"did you mean .*VOC2007\?"):
+        open_datasets(tmp_path)
+
+
+def test_a_missing_folder_is_named_in_full(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"no dataset folder {tmp_path}/nowhere"):
+        open_datasets(tmp_path / "nowhere")
+
+
+def test_a_folder_without_pictures_to_train_on(tmp_path):
+    write_voc(tmp_path, {"test": 3})
+    with pytest.raises(ValueError, match=r"must have pictures to train on, found test \(ImageSets"):
+        open_datasets(tmp_path)
+    assert len(open_split(tmp_path)) == 3
+    with pytest.raises(ValueError, match="split must be one of train, val, test, all"):
+        open_split(tmp_path, split="tset")
+    with pytest.raises(ValueError, match="val_split must be a fraction"):
+        open_datasets(tmp_path, val_split=1.5)
+
+
+def test_a_layout_that_fits_two_formats_is_said(tmp_path):
+    write_voc(tmp_path)
+    write_open_images(tmp_path)
+    assert "read as voc, though it could be open_images too" in said(open_datasets(tmp_path))
+
+
+def test_a_sample_written_later_is_found(tmp_path):
+    write_voc(tmp_path, {})
+    write_voc_sample(tmp_path, draw_samples(1, first=99)[0])
+    assert len(open_split(tmp_path, split="all")) == 9
+
+
+def test_fruit(real_datasets):
+    datasets = open_datasets(real_datasets / "fruit")
+    assert (len(datasets.train), len(datasets.validation)) == (240, 60)
+    assert datasets.train.num_boxes + datasets.validation.num_boxes == 582
+    assert datasets.class_names == ["BACKGROUND", "apple", "banana", "orange"]
+    assert (datasets.train.sizes > 0).all()
+    assert not any(datasets.problems)
+
+
+def test_bccd(real_datasets):
+    index = open_split(real_datasets / "bccd", split="all")
+    assert (len(index), index.num_boxes) == (364, 4886)
+    datasets = open_datasets(real_datasets / "bccd")
+    assert (len(datasets.train), len(datasets.validation)) == (205, 87)
+    assert not ids(datasets.train) & ids(datasets.validation)

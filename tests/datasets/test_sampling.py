@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+
+from vision.datasets.builder import IndexBuilder
+from vision.datasets.sampling import EpochSampler, balance
+
+
+def rows(sampler):
+    return [row for _, row in sampler]
+
+
+def test_every_picture_once_an_epoch_in_an_order_of_its_own():
+    sampler = EpochSampler(10, seed=3)
+    first = list(sampler)
+    assert sorted(first) == [(0, row) for row in range(10)]
+    assert list(sampler) == first
+    sampler.set_epoch(1)
+    second = list(sampler)
+    assert {epoch for epoch, _ in second} == {1}
+    assert [row for _, row in second] != [row for _, row in first]
+    assert rows(EpochSampler(10, seed=4)) != [row for _, row in first]
+
+
+def test_without_shuffling_the_order_is_the_index():
+    assert list(EpochSampler(3, shuffle=False)) == [(0, 0), (0, 1), (0, 2)]
+
+
+@pytest.mark.parametrize(("length", "world_size"), [(10, 3), (10, 2), (2, 4), (1, 1), (0, 3)])
+def test_processes_share_the_work(length, world_size):
+    samplers = [
+        EpochSampler(length, 0, rank=rank, world_size=world_size) for rank in range(world_size)
+    ]
+    shares = [rows(sampler) for sampler in samplers]
+    assert len({len(share) for share in shares}) == 1
+    assert {row for share in shares for row in share} == set(range(length))
+    assert [len(sampler) for sampler in samplers] == [len(share) for share in shares]
+
+
+def test_without_padding_nothing_is_visited_twice():
+    shares = [rows(EpochSampler(10, rank=rank, world_size=3, pad=False)) for rank in range(3)]
+    assert sorted(row for share in shares for row in share) == list(range(10))
+
+
+def test_a_run_goes_on_amid_an_epoch():
+    sampler = EpochSampler(10, seed=1)
+    sampler.set_epoch(5)
+    whole = list(sampler)
+    sampler.start_at(4)
+    assert list(sampler) == whole[4:]
+    assert len(sampler) == 6
+    sampler.start_at(12)
+    assert (list(sampler), len(sampler)) == ([], 0)
+    sampler.set_epoch(6)
+    assert len(sampler) == 10
+
+
+def test_a_rank_outside_the_world_is_refused():
+    with pytest.raises(ValueError, match="rank must be 0 to 1, got 2"):
+        EpochSampler(10, rank=2, world_size=2)
+
+
+def make_index(*names_by_picture):
+    builder = IndexBuilder()
+    for number, names in enumerate(names_by_picture):
+        builder.add(str(number), f"{number}.jpg", [(0, 0, 9, 9)] * len(names), names)
+    return builder.build()
+
+
+def test_balance_draws_down_to_the_rarest_class():
+    index = make_index(*[["cat"]] * 20, *[["dog", "dog"]] * 4, *[[]] * 9)
+    balanced = balance(index, seed=0)
+    assert balanced.boxes_per_class() == {"cat": 4, "dog": 8}
+    assert balanced.num_negatives == 4
+    assert list(balanced.image_ids) == list(balance(index, seed=0).image_ids)
+    assert list(balanced.image_ids) != list(balance(index, seed=1).image_ids)
+
+
+def test_balance_passes_over_classes_without_objects():
+    index = make_index(["cat"], ["cat"], ["dog"]).with_classes(["BACKGROUND", "cat", "cow", "dog"])
+    assert balance(index).boxes_per_class() == {"cat": 1, "cow": 0, "dog": 1}
+
+
+def test_balance_of_nothing_is_nothing():
+    assert len(balance(make_index())) == 0
+    assert len(balance(make_index([], []))) == 2

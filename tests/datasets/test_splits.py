@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vision.datasets.arrays import StringTable
+from vision.datasets.builder import IndexBuilder
+from vision.datasets.splits import hold_out, rows_in, separate
+
+
+def make_index(ids):
+    builder = IndexBuilder()
+    for image_id in ids:
+        builder.add(str(image_id), f"/data/{image_id}.jpg", [(0, 0, 9, 9)], ["cat"])
+    return builder.build()
+
+
+def ids(index):
+    return [int(image_id) for image_id in index.image_ids]
+
+
+@pytest.mark.parametrize(
+    ("count", "fraction", "held"),
+    [(10, 0.2, 2), (10, 0.0, 0), (3, 0.01, 1), (3, 0.99, 2), (2, 0.5, 1), (1, 0.2, 0), (0, 0.2, 0)],
+)
+def test_hold_out_leaves_something_on_either_side(count, fraction, held):
+    train, validation = hold_out(make_index(range(count)), fraction, seed=0)
+    assert (len(train), len(validation)) == (count - held, held)
+    assert sorted(ids(train) + ids(validation)) == list(range(count))
+
+
+def test_hold_out_depends_on_the_seed_alone():
+    index = make_index(range(50))
+    first, second = hold_out(index, 0.2, seed=1), hold_out(index, 0.2, seed=1)
+    assert ids(first[1]) == ids(second[1])
+    assert ids(first[1]) != ids(hold_out(index, 0.2, seed=2)[1])
+
+
+def test_rows_in():
+    table, others = StringTable.from_strings("abcd"), StringTable.from_strings("xbd")
+    assert rows_in(table, others).tolist() == [False, True, False, True]
+    assert rows_in(table, StringTable.from_strings([])).tolist() == [False] * 4
+
+
+def test_parts_without_shared_pictures_stay():
+    train, validation = make_index(range(4)), make_index(range(4, 6))
+    assert separate(train, validation, 0.2, 0) == (train, validation, "")
+
+
+def test_shared_pictures_are_not_trained_on():
+    train, validation, sentence = separate(make_index(range(10)), make_index([8, 9, 10]), 0.2, 0)
+    assert ids(train) == list(range(8))
+    assert ids(validation) == [8, 9, 10]
+    assert "the 10 pictures to train on and the 3 to validate on have 2 in common" in sentence
+
+
+def test_copies_of_one_list_end_in_a_held_out_part():
+    train, validation, sentence = separate(make_index(range(10)), make_index(range(10)), 0.2, 0)
+    assert (len(train), len(validation)) == (8, 2)
+    assert not np.intersect1d(ids(train), ids(validation)).size
+    assert "have 10 in common, so that a score would mean little: 2 of all 10" in sentence

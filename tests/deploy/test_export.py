@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import inspect
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from vision.deploy import export
+from vision.deploy.candidate import WARNING
+from vision.deploy.detectnet import DetectNet
+from vision.deploy.export import ForDetectNet, export_onnx
+from vision.deploy.onnx_reading import open_session
+from vision.ssd import NETS, create_net
+
+# One export takes a second, that of vgg's 96 MB ten.
+SLOW_NETS = {"vgg16-ssd"}
+NET_PARAMETERS = [
+    pytest.param(name, marks=pytest.mark.slow if name in SLOW_NETS else ()) for name in NETS
+]
+
+
+def operators(path):
+    return [node.op_type for node in onnx.load(str(path)).graph.node]
+
+
+@pytest.mark.parametrize("name", NET_PARAMETERS)
+def test_every_net_passes_every_check(name, tmp_path):
+    torch.manual_seed(0)
+    report = export_onnx(create_net(name, num_classes=4), tmp_path / "net.onnx")
+    assert report.target.name == "TensorRT 7.1"
+    assert [warning.code for warning in report.warnings] == ["background"]  # It is untrained.
+    assert max(max(differences) for differences in report.differences.values()) < 1e-5
+    model = onnx.load(str(report.path))
+    assert (model.ir_version, model.opset_import[0].version) == (6, 11)
+    needs_map = name == "vgg16-ssd"
+    assert (model.graph.node[0].op_type == "Mul") == needs_map
+    assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_the_report(make_net, tmp_path, labels_path):
+    report = export_onnx(make_net(), tmp_path / "toy.onnx", labels_path=labels_path)
+    assert report.path == tmp_path / "toy.onnx"
+    assert report.warnings == []
+    assert report.removed_engines == []
+    assert list(report.differences) == ["zeros", "minus ones", "ones", "noise"]
+
+
+def test_a_picture_is_one_more_probe(make_net, tmp_path):
+    picture = np.random.default_rng(0).uniform(-1, 1, (1, 3, 32, 32)).astype(np.float32)
+    report = export_onnx(make_net(), tmp_path / "toy.onnx", picture=picture)
+    assert "picture" in report.differences
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "is_needed"), [(127.5, 127.5, False), (127, 128, True), (117.0, 1.0, True)]
+)
+def test_another_normalisation_is_in_the_graph(make_net, tmp_path, mean, std, is_needed):
+    net = make_net(mean, std)
+    assert ForDetectNet(net).is_needed == is_needed
+    report = export_onnx(net, tmp_path / "toy.onnx")
+    assert (operators(report.path)[:2] == ["Mul", "Add"]) == is_needed
+    pixels = np.random.default_rng(2).integers(0, 256, (1, 3, 32, 32)).astype(np.float32)
+    with torch.no_grad():
+        expected, _ = net.detect((torch.from_numpy(pixels) - mean) / std)
+    session = open_session(str(report.path))
+    scores, _ = session.run(["scores", "boxes"], {"input_0": (pixels - 127.5) / 127.5})
+    np.testing.assert_allclose(scores, expected.numpy(), atol=1e-5)
+
+
+def test_the_net_stays_as_it_was(make_net, tmp_path):
+    net = make_net().double().train()
+    export_onnx(net, tmp_path / "toy.onnx")
+    assert net.training
+    assert next(net.parameters()).dtype == torch.float64
+
+
+def test_channels_last_makes_no_difference(make_net, tmp_path):
+    net = make_net().to(memory_format=torch.channels_last)
+    assert export_onnx(net, tmp_path / "toy.onnx").warnings == []
+
+
+def test_larger_batches_are_written_with_a_warning(make_net, tmp_path):
+    report = export_onnx(make_net(), tmp_path / "toy.onnx", batch_size=4)
+    assert [(w.code, w.severity) for w in report.warnings] == [("batch-size", WARNING)]
+    with pytest.raises(ValueError, match="the batch size must be 1, it is 4"):
+        DetectNet(report.path)
+
+
+@pytest.mark.parametrize(("opset", "target"), [(9, "7.1"), (13, "8.0"), (17, "8.4")])
+def test_other_opsets(make_net, tmp_path, opset, target):
+    report = export_onnx(make_net(), tmp_path / "toy.onnx", opset=opset)
+    assert report.target.name == f"TensorRT {target}"
+    assert onnx.load(str(report.path)).opset_import[0].version == opset
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"opset": 8}, "opset must be 9 to 20, got 8"),
+        ({"opset": 21}, "opset must be 9 to 20, got 21"),
+        ({"batch_size": 0}, "batch size must be 1 or more, got 0"),
+    ],
+)
+def test_impossible_settings(make_net, tmp_path, settings, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        export_onnx(make_net(), tmp_path / "toy.onnx", **settings)
+
+
+def test_a_failed_check_leaves_the_old_file(make_net, tmp_path):
+    path = tmp_path / "toy.onnx"
+    path.write_bytes(b"old")
+    engine = tmp_path / "toy.onnx.1.1.8201.GPU.FP16.engine"
+    engine.write_bytes(b"old")
+    net = make_net()
+    net.classes.bias.data[0] = float("nan")
+    with pytest.raises(
+        ValueError, match=r"toy\.onnx would not work in detectnet: all outputs must"
+    ):
+        export_onnx(net, path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([path.name, engine.name])
+    assert path.read_bytes() == b"old"
+
+
+def test_labels_are_checked_with_the_file(make_net, tmp_path, labels_path):
+    labels_path.write_bytes(b"apple\npear\n")
+    with pytest.raises(ValueError, match=r"detectnet reads 2 .*must be BACKGROUND, it is 'apple'"):
+        export_onnx(make_net(), tmp_path / "toy.onnx", labels_path=labels_path)
+
+
+def test_engines_of_the_old_file_go(make_net, tmp_path, caplog):
+    engine = tmp_path / "toy.onnx.1.1.8201.GPU.FP16.engine"
+    other = tmp_path / "toy2.onnx.1.1.8201.GPU.FP16.engine"
+    for path in (engine, other):
+        path.write_bytes(b"")
+    with caplog.at_level(logging.INFO):
+        report = export_onnx(make_net(), tmp_path / "toy.onnx")
+    assert report.removed_engines == [engine]
+    assert not engine.exists()
+    assert other.exists()
+    assert engine.name in caplog.text
+
+
+def test_a_torch_without_the_older_exporter(make_net, tmp_path, toy_model, monkeypatch):
+    """The newer one returns a program, at opset 18 whatever it is asked for."""
+    asked = {}
+
+    def newer_export(model, args, *, opset_version, input_names, output_names):
+        asked.update(opset=opset_version, names=[*input_names, *output_names])
+        newer = onnx.version_converter.convert_version(toy_model, 18)
+        return SimpleNamespace(model_proto=newer)
+
+    monkeypatch.setattr(export.torch.onnx, "export", newer_export)
+    report = export_onnx(make_net(), tmp_path / "toy.onnx")
+    assert asked == {"opset": 18, "names": ["input_0", "scores", "boxes"]}
+    assert onnx.load(str(report.path)).opset_import[0].version == 11
+
+
+def test_a_torch_that_does_not_know_the_choice(make_net, tmp_path, monkeypatch):
+    """Torch 2.1 to 2.4 has the older exporter only, and no parameter to choose it."""
+    current = torch.onnx.export
+    choice = {"dynamo": False} if "dynamo" in inspect.signature(current).parameters else {}
+
+    def older_export(model, args, f, training=None, opset_version=None, **names):
+        return current(model, args, f, opset_version=opset_version, **names, **choice)
+
+    monkeypatch.setattr(export.torch.onnx, "export", older_export)
+    assert export_onnx(make_net(), tmp_path / "toy.onnx").warnings == []

@@ -1,0 +1,221 @@
+"""Opening dataset folders for training and for evaluation, and saying what was understood."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence, Union
+
+import numpy as np
+
+from vision.datasets.index import AnnotationIndex, concatenate
+from vision.datasets.problems import Problems
+from vision.datasets.source import AUTO, Source
+from vision.datasets.splits import rows_in
+from vision.utils.labels import with_background
+
+logger = logging.getLogger(__name__)
+
+Roots = Union[str, Path, Sequence[Union[str, Path]]]
+Kinds = Union[str, Sequence[str]]
+SPLITS = ("train", "val", "test", "all")
+
+
+@dataclass(frozen=True, eq=False)
+class Datasets:
+    """What to train on and what to validate on, with labels of one class list."""
+
+    train: AnnotationIndex
+    validation: AnnotationIndex  # empty where no split is stated and nothing held out
+    class_names: list[str]  # BACKGROUND first
+    lines: list[str]  # what was understood, as it was logged
+    problems: list[Problems]  # of every folder
+
+
+def open_datasets(
+    roots: Roots,
+    kind: Kinds = AUTO,
+    validation_root: str | Path | None = None,
+    val_split: float = 0.2,
+    seed: int = 0,
+    allow_unusable: bool = False,
+) -> Datasets:
+    """Read one or several dataset folders for training; log what was understood and what is wrong.
+
+    The class list is the union of those of the folders, in order. Every folder gives a validation
+    part of its own: the one that it states (val, else test), or one that is held out by seed.
+
+    Args:
+        kind: of DATASETS, or "auto"; one for all folders or one for each.
+        validation_root: a folder to validate on; then nothing is held out of the others.
+        val_split: the fraction to hold out where a folder states no split; 0 holds out nothing.
+        allow_unusable: go on with a folder of which more than half cannot be used.
+
+    Raises:
+        FileNotFoundError: a folder is not there.
+        ValueError: a folder has no known layout, or nothing to train on, or is mostly unusable.
+    """
+    if not 0 <= val_split < 1:
+        raise ValueError(f"val_split must be a fraction from 0 to less than 1, got {val_split}")
+    sources = _open_sources(roots, kind)
+    others = [] if validation_root is None else _open_sources(validation_root, AUTO)
+    for source in sources:
+        source.read_for_training(() if others else ("val", "test"))
+    for source in others:
+        source.read_any("val", "test", "all", "train")
+    class_names, classes_line = _settle_classes([*sources, *others], None, allow_unusable)
+
+    pairs = [source.divide(0 if others else val_split, seed) for source in sources]
+    validations = [source.whole() for source in others] or [pair[1] for pair in pairs]
+    validation = concatenate(validations, class_names)
+    train = concatenate([pair[0] for pair in pairs], class_names)
+    train, overlap = _without_pictures_of(validation, train)
+    if not train.num_boxes:
+        raise ValueError(f"there is no usable object to learn from in {_names(sources)}")
+
+    lines = [*overlap, classes_line, _describe("training", train)]
+    lines += [_describe("validation", validation), *_without_objects(train)]
+    lines, problems = _say([*sources, *others], lines)
+    return Datasets(train, validation, class_names, lines, problems)
+
+
+def open_split(
+    roots: Roots,
+    kind: Kinds = AUTO,
+    split: str = "test",
+    class_names: Sequence[str] | None = None,
+    val_split: float = 0.2,
+    seed: int = 0,
+) -> AnnotationIndex:
+    """Read one split of one or several dataset folders for evaluation; log as `open_datasets` does.
+
+    Args:
+        kind: of DATASETS, or "auto"; one for all folders or one for each.
+        split: "test", which is the stated test part, or else what "val" is; "val" or "train", what
+            `open_datasets` validates and trains on with the same `val_split` and `seed`; or "all".
+        class_names: those of the net, BACKGROUND first; the labels follow them, boxes of other
+            classes are reported and left out. Without them the classes are those of the folders.
+
+    Raises:
+        FileNotFoundError: a folder is not there.
+        ValueError: a folder has no known layout, or not that split, or is mostly unusable.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}, got '{split}'")
+    sources = _open_sources(roots, kind)
+    for source in sources:
+        _read_split(source, split)
+    names, classes_line = _settle_classes(sources, class_names)
+    index = concatenate([_take(source, split, val_split, seed) for source in sources], names)
+    _say(sources, [classes_line, _describe(split, index)])
+    return index
+
+
+def _open_sources(roots: Roots, kind: Kinds) -> list[Source]:
+    paths = [roots] if isinstance(roots, (str, Path)) else list(roots)
+    kinds = [kind] * len(paths) if isinstance(kind, str) else list(kind)
+    if not paths or len(kinds) != len(paths):
+        raise ValueError(
+            f"there must be a dataset folder, and one dataset type for all or for each, "
+            f"got {len(paths)} folders and {len(kinds)} types"
+        )
+    seen = set()
+    sources = []
+    for path, one in zip(paths, kinds):
+        if os.path.realpath(path) in seen:
+            logger.warning("%s is given twice, and read once", path)
+            continue
+        seen.add(os.path.realpath(path))
+        sources.append(Source(path, one))
+    return sources
+
+
+def _settle_classes(
+    sources: Sequence[Source], class_names: Sequence[str] | None, allow_unusable: bool = False
+) -> tuple[list[str], str]:
+    """Number all labels by `class_names`, or the union of the folders'; return it and a line."""
+    given = class_names is not None
+    if given and not allow_unusable:  # what a net does not know is no fault of the dataset
+        _require_usable(sources)
+    if not given:
+        union = dict.fromkeys(name for source in sources for name in source.folder.class_names())
+        class_names = with_background(list(union), _names(sources))
+    for source in sources:
+        source.settle(class_names)
+    if not given and not allow_unusable:
+        _require_usable(sources)
+    origin = "; ".join(dict.fromkeys(source.folder.classes_from for source in sources))
+    count, listed = len(class_names) - 1, ", ".join(class_names[1:])
+    where = "of the net" if given else origin
+    return list(class_names), f"classes: {count} + background: {listed} ({where})"
+
+
+def _require_usable(sources: Sequence[Source]) -> None:
+    for source in sources:
+        source.require_usable()
+
+
+def _read_split(source: Source, split: str) -> None:
+    if split == "all":
+        source.read_all()
+    elif split == "test" and source.read("test"):
+        return
+    elif split != "train" and not {"train", "all"} & set(source.folder.parts):
+        source.read_any("val", "test")
+    else:
+        source.read_for_training()
+
+
+def _take(source: Source, split: str, val_split: float, seed: int) -> AnnotationIndex:
+    if split == "all" or not {"train", "all"} & set(source.parts):
+        return source.whole()
+    train, validation = source.divide(val_split, seed)
+    return train if split == "train" else validation
+
+
+def _without_pictures_of(
+    validation: AnnotationIndex, train: AnnotationIndex
+) -> tuple[AnnotationIndex, list[str]]:
+    """Take the files that are validated on in one folder out of the training part of another."""
+    shared = rows_in(train.paths, validation.paths)
+    if not shared.any():
+        return train, []
+    return train.select(~shared), [
+        f"{np.count_nonzero(shared):,} pictures to validate on are in the training part of "
+        "another folder too: they are not trained on"
+    ]
+
+
+def _names(sources: Sequence[Source]) -> str:
+    return ", ".join(str(source.root) for source in sources)
+
+
+def _describe(name: str, index: AnnotationIndex) -> str:
+    counts = index.boxes_per_class()
+    listed = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:20])
+    return (
+        f"{name}: {len(index):,} pictures, {index.num_negatives:,} of them without objects, "
+        f"{index.num_boxes:,} boxes ({listed}{', ...' if len(counts) > 20 else ''})"
+    )
+
+
+def _without_objects(train: AnnotationIndex) -> list[str]:
+    absent = [name for name, count in train.boxes_per_class().items() if not count]
+    return [f"no object to learn from: {', '.join(absent)}"] if absent else []
+
+
+def _say(sources: Sequence[Source], conclusions: Sequence[str]) -> tuple[list[str], list[Problems]]:
+    """Log what was understood of the folders, the conclusions, and one summary of problems each."""
+    lines = []
+    for source in sources:
+        lines += [*source.lines, *(f"{source.root}: {note}" for note in source.folder.notes)]
+    lines += conclusions
+    problems = [source.problems for source in sources]
+    for line in lines:
+        logger.info(line)
+    for one in problems:
+        if one:
+            logger.warning("%s: what is wrong\n  %s", one.source, "\n  ".join(one.summary()))
+    return lines, problems

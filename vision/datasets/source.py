@@ -1,0 +1,191 @@
+"""One dataset folder on its way to an index: recognised, read, checked, divided."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import Sequence
+
+from vision.datasets import DATASETS
+from vision.datasets.checks import fill_sizes, repair_boxes, report_unknown_classes
+from vision.datasets.folder import DatasetFolder
+from vision.datasets.index import AnnotationIndex, concatenate
+from vision.datasets.problems import Problems
+from vision.datasets.splits import hold_out, rows_in, separate
+
+AUTO = "auto"
+
+
+class Source:
+    """A dataset folder, the parts of it that were read, and what there is to say about them."""
+
+    def __init__(self, root: str | Path, kind: str = AUTO):
+        """Recognise the folder.
+
+        Raises:
+            FileNotFoundError: there is no such folder.
+            ValueError: it is in no known format, or not in the one that `kind` names.
+        """
+        self.root = Path(root)
+        self.lines: list[str] = []
+        self.kind = self._find_kind(kind)
+        self.folder: DatasetFolder = DATASETS[self.kind](self.root)
+        self.problems = Problems(self.root)
+        self.parts: dict[str, AnnotationIndex] = {}
+
+    def read(self, *alternatives: str) -> str | None:
+        """Read the first of the parts that is not empty, check its boxes, and return its name."""
+        for part in alternatives:
+            if part not in self.folder.parts:
+                continue
+            lost = self.problems.count_lost("picture")
+            index = fill_sizes(self.folder.read(part, self.problems), self.problems)
+            if len(index) or self.problems.count_lost("picture") > lost:
+                place = partial(self.folder.place, part)
+                self.parts[part] = repair_boxes(index, place, self.problems)
+                return part
+        return None
+
+    def read_for_training(self, validation: Sequence[str] = ("val", "test")) -> None:
+        """Read what can be trained on, and the first of the parts that can be validated on.
+
+        Raises:
+            ValueError: there is nothing to train on.
+        """
+        if self.read("train"):
+            self.read(*validation)
+        elif not self.read("all"):
+            raise ValueError(
+                f"{self.folder.root} must have pictures to train on, found {self._parts_found()}; "
+                "add a list of them, or take the lists away to have the folder split by seed"
+            )
+
+    def read_any(self, *alternatives: str) -> str:
+        """Read the first of the parts that is not empty, and return its name.
+
+        Raises:
+            ValueError: the folder has none of them.
+        """
+        part = self.read(*alternatives)
+        if part is None:
+            raise ValueError(
+                f"{self.folder.root} must have a part {' or '.join(alternatives)}, "
+                f"found {self._parts_found()}"
+            )
+        return part
+
+    def read_all(self) -> None:
+        """Read every part, to be taken as one.
+
+        Raises:
+            ValueError: the folder has no picture at all.
+        """
+        if not [part for part in self.folder.parts if self.read(part)]:
+            self.read_any(*self.folder.parts)
+
+    def whole(self) -> AnnotationIndex:
+        """Return the pictures of all parts read, each once, and note where they are listed."""
+        indices: list[AnnotationIndex] = []
+        for index in self.parts.values():
+            for earlier in indices:
+                index = index.select(~rows_in(index.image_ids, earlier.image_ids))
+            indices.append(index)
+        where = ", ".join(self.folder.parts[part] for part in self.parts)
+        self.lines.append(
+            f"{self.root} ({self.kind}): {sum(map(len, indices)):,} pictures ({where})"
+        )
+        return concatenate(indices, indices[0].class_names)
+
+    def settle(self, class_names: Sequence[str]) -> None:
+        """Number all labels by `class_names`; boxes of other classes are reported and left out."""
+        for part, index in self.parts.items():
+            place = partial(self.folder.place, part)
+            report_unknown_classes(index, class_names, place, self.problems)
+            self.parts[part] = index.with_classes(class_names)
+
+    def require_usable(self) -> None:
+        """Refuse to go on where more is lost than kept.
+
+        Raises:
+            ValueError: more than half of the pictures or of the boxes cannot be used.
+        """
+        pictures = sum(map(len, self.parts.values()))
+        boxes = sum(index.num_boxes for index in self.parts.values())
+        for what, plural, kept in (("picture", "pictures", pictures), ("box", "boxes", boxes)):
+            lost = self.problems.lost(what)
+            total = kept + sum(lost.values())
+            if 2 * kept < total:
+                kinds = ", ".join(f"{number:,} x {kind}" for kind, number in lost.items())
+                first = next(problem for problem in self.problems if problem.kind in lost)
+                raise ValueError(
+                    f"more than half of {self.folder.root} cannot be used: {kept:,} of {total:,} "
+                    f"{plural} are left ({kinds}; the first: {first}); repair the folder, "
+                    "or allow unusable data to go on with the rest"
+                )
+
+    def divide(self, val_split: float, seed: int) -> tuple[AnnotationIndex, AnnotationIndex]:
+        """Return what was read as (training, validation), and note how it came about.
+
+        Where no validation part is stated, `val_split` of the training part is held out by seed.
+        """
+        name, *stated = self.parts
+        where, train = self.folder.parts[name], self.parts[name]
+        if stated:
+            validation = self.parts[stated[0]]
+            train, validation, sentence = separate(train, validation, val_split, seed)
+            how = f" ({self.folder.parts[stated[0]]})"
+        else:
+            train, validation = hold_out(train, val_split, seed)
+            sentence = ""
+            how = f", held out by seed {seed} as no split is stated" if len(validation) else ""
+        self.lines.append(
+            f"{self.root} ({self.kind}): {len(train):,} pictures to train on ({where}), "
+            f"{len(validation):,} to validate on{how}"
+        )
+        if sentence:
+            self.lines.append(f"{self.root}: {sentence}")
+        return train, validation
+
+    def _parts_found(self) -> str:
+        parts = self.folder.parts.items()
+        return ", ".join(f"{part} ({where})" for part, where in parts) or "none at all"
+
+    def _find_kind(self, kind: str) -> str:
+        if not self.root.is_dir():
+            raise FileNotFoundError(
+                f"there is no dataset folder {self.root.resolve()}; check the path"
+            )
+        if kind not in (AUTO, *DATASETS):
+            raise ValueError(
+                f"dataset type must be {AUTO} or one of {', '.join(DATASETS)}, got '{kind}'"
+            )
+        kinds = [name for name, reader in DATASETS.items() if reader.detect(self.root)]
+        if kind != AUTO:
+            kinds = [name for name in kinds if name == kind]
+        if not kinds:
+            raise ValueError(describe_unknown(self.root, kind))
+        if len(kinds) > 1:
+            others = " or ".join(kinds[1:])
+            self.lines.append(f"{self.root}: read as {kinds[0]}, though it could be {others} too")
+        return kinds[0]
+
+
+def describe_unknown(root: Path, kind: str = AUTO) -> str:
+    """Return the sentence about a folder that no format, or not the one asked for, fits."""
+    kinds = list(DATASETS) if kind == AUTO else [kind]
+    expected = "; ".join(f"{name}: {DATASETS[name].layout}" for name in kinds)
+    entries = sorted(root.iterdir())
+    folders = [entry.name for entry in entries if entry.is_dir()]
+    suffixes = Counter(entry.suffix or "no suffix" for entry in entries if not entry.is_dir())
+    found = [f"{name}/" for name in folders[:8]] + ["..."] * (len(folders) > 8)
+    found += [f"{count:,} files {suffix}" for suffix, count in suffixes.most_common(5)]
+    hints = [
+        f"; did you mean {root / name}?"
+        for name in folders[:50]
+        if any(DATASETS[one].detect(root / name) for one in kinds)
+    ]
+    return (
+        f"{root.resolve()} is no dataset of a known layout ({expected}); "
+        f"it holds {', '.join(found) or 'nothing'}{''.join(hints[:1])}"
+    )

@@ -1,0 +1,1 @@
+"""The way to the Jetson: the ONNX file, its checks, and detectnet's own arithmetic."""

@@ -1,0 +1,196 @@
+"""What detectnet does with the scores and boxes of an SSD: threshold, merge, sort, clamp.
+
+detectnet has no non-maximum suppression. It walks through the priors in their order and merges a
+box into the first earlier one of the same class that it overlaps enough: the kept box grows to the
+union, its score to the maximum. All arithmetic is float32, so that the results equal detectnet's to
+the bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Sequence
+
+import numpy as np
+
+from vision.structures import Detections
+
+LOWEST_SCORE = np.float32(-1000)  # detectnet's start value in its search for the best class
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How one generation of jetson-inference differs from another."""
+
+    merges_across_classes: bool
+    ignored_label: str | None
+
+
+PROFILES = {
+    "master": Profile(merges_across_classes=False, ignored_label="void"),  # L4T R35.3.1 and newer
+    "r32": Profile(merges_across_classes=True, ignored_label=None),
+}
+
+
+@dataclass(frozen=True)
+class PostProcessing:
+    """The settings of detectnet that decide what becomes of a net's output."""
+
+    threshold: float = 0.5  # a score equal to it is kept
+    clustering: float = 0.75  # boxes merge above this ratio of the intersection to the larger area
+    profile: str = "master"  # a key of PROFILES
+
+    def __post_init__(self) -> None:
+        """Check that the profile is known."""
+        if self.profile not in PROFILES:
+            raise ValueError(
+                f"the profile must be one of {', '.join(PROFILES)}, got '{self.profile}'"
+            )
+
+
+@dataclass(frozen=True)
+class DetectNetDetection:
+    """One object as detectnet reports it; pixels of the picture, float32 values."""
+
+    class_id: int
+    label: str
+    confidence: float
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        """Return the width in pixels."""
+        return float(np.float32(self.right) - np.float32(self.left))
+
+    @property
+    def height(self) -> float:
+        """Return the height in pixels."""
+        return float(np.float32(self.bottom) - np.float32(self.top))
+
+    @property
+    def area(self) -> float:
+        """Return the area in square pixels."""
+        return float(np.float32(self.width) * np.float32(self.height))
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """Return the centre (x, y) in pixels."""
+        half = np.float32(0.5)
+        x = np.float32(self.left) + np.float32(self.width) * half
+        y = np.float32(self.top) + np.float32(self.height) * half
+        return float(x), float(y)
+
+
+def post_process(
+    scores: np.ndarray,
+    boxes: np.ndarray,
+    picture_size: tuple[int, int],
+    labels: Sequence[str],
+    settings: PostProcessing | None = None,
+) -> list[DetectNetDetection]:
+    """Turn the output of a net into the detections that detectnet reports, in its order.
+
+    Args:
+        scores: (P, C) float32, class 0 is the background and never looked at; NaN never wins.
+        boxes: (P, 4) float32 xyxy in [0, 1].
+        picture_size: (width, height) of the picture in pixels.
+        labels: C names, as `read_detectnet_labels` gives them.
+        settings: threshold, clustering and profile; detectnet's defaults if None.
+
+    Returns:
+        The detections, largest first by the area before clamping.
+    """
+    settings = settings or PostProcessing()
+    profile = PROFILES[settings.profile]
+    classes, confidences, rows = _best_classes(scores, np.float32(settings.threshold))
+    if profile.ignored_label is not None:
+        wanted = np.array([labels[c] != profile.ignored_label for c in classes], dtype=bool)
+        classes, confidences, rows = classes[wanted], confidences[wanted], rows[wanted]
+    width, height = picture_size
+    corners = boxes[rows].astype(np.float32) * np.float32([width, height, width, height])
+    classes, confidences, corners = _merge(classes, confidences, corners, settings)
+    order = np.argsort(-_areas(corners), kind="stable")
+    corners = _clamp(corners[order], width, height)
+    return [
+        DetectNetDetection(int(c), labels[c], float(confidence), *map(float, box))
+        for c, confidence, box in zip(classes[order], confidences[order], corners)
+    ]
+
+
+def as_detections(found: Sequence[DetectNetDetection]) -> Detections:
+    """Return detectnet's detections as the type that drawing and measuring take, best first."""
+    boxes = np.float32([[d.left, d.top, d.right, d.bottom] for d in found]).reshape(-1, 4)
+    labels = np.array([d.class_id for d in found], dtype=np.int64)
+    scores = np.array([d.confidence for d in found], dtype=np.float32)
+    order = np.argsort(-scores, kind="stable")
+    return Detections(boxes[order], labels[order], scores[order])
+
+
+def _best_classes(
+    scores: np.ndarray, threshold: np.float32
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return class, score and row of every prior that reaches the threshold; a tie: first class."""
+    if scores.shape[1] < 2:
+        return np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64)
+    candidates = scores[:, 1:].astype(np.float32)
+    candidates = np.where(candidates >= threshold, candidates, LOWEST_SCORE)
+    best = candidates.argmax(axis=1)
+    confidences = candidates[np.arange(len(best)), best]
+    rows = np.flatnonzero(confidences > LOWEST_SCORE)
+    return best[rows] + 1, confidences[rows], rows
+
+
+def _merge(
+    classes: np.ndarray, confidences: np.ndarray, corners: np.ndarray, settings: PostProcessing
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Merge every box into the first earlier one that it overlaps enough, or keep it as new."""
+    across_classes = PROFILES[settings.profile].merges_across_classes
+    clustering = np.float32(settings.clustering)
+    classes, confidences, corners = classes.copy(), confidences.copy(), corners.copy()
+    count = (
+        0  # The kept ones move to the front of the same arrays; a row is read before it is written.
+    )
+    for row in range(len(classes)):
+        label, confidence, box = classes[row], confidences[row], corners[row].copy()
+        hits = _overlap_ratios(corners[:count], box) > clustering
+        if not across_classes:
+            hits &= classes[:count] == label
+        if not hits.any():
+            classes[count], confidences[count], corners[count] = label, confidence, box
+            count += 1
+            continue
+        kept = hits.argmax()
+        if classes[kept] == label:
+            corners[kept, 0:2] = np.minimum(corners[kept, 0:2], box[0:2])
+            corners[kept, 2:4] = np.maximum(corners[kept, 2:4], box[2:4])
+            confidences[kept] = max(confidences[kept], confidence)
+        elif confidence > confidences[kept]:
+            classes[kept], confidences[kept], corners[kept] = label, confidence, box
+    return classes[:count], confidences[:count], corners[:count]
+
+
+def _overlap_ratios(corners: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Return intersection over the larger area, (K,); unlike IoU, union does not come into it."""
+    sizes = np.minimum(corners[:, 2:4], box[2:4]) - np.maximum(corners[:, 0:2], box[0:2])
+    apart = (corners[:, 0:2] > box[2:4]) | (corners[:, 2:4] < box[0:2])
+    intersections = np.where(apart.any(axis=1), np.float32(0), sizes[:, 0] * sizes[:, 1])
+    larger = np.fmax(_areas(corners), _areas(box[None]))
+    # Two boxes without area give 0 / 0, which is not over the threshold, as in detectnet.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return intersections / larger
+
+
+def _areas(corners: np.ndarray) -> np.ndarray:
+    """Return signed areas (K,): detectnet lets a reversed box have a negative one."""
+    return (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+
+
+def _clamp(corners: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Pull boxes back into the picture the way detectnet does, whose last pixel is width - 1."""
+    left_top = np.where(corners[:, 0:2] < 0, np.float32(0), corners[:, 0:2])
+    limits = np.float32([width, height])
+    right_bottom = np.where(corners[:, 2:4] >= limits, limits - np.float32(1), corners[:, 2:4])
+    return np.concatenate([left_top, right_bottom], axis=1)

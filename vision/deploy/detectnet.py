@@ -1,0 +1,81 @@
+"""detectnet on any machine: ONNX file, labels and picture in; what a Jetson would report out.
+
+Everything around the network is equal to detectnet to the bit. The network itself runs in float32
+in onnxruntime, while TensorRT on a Jetson runs it in FP16 with kernels of its own, so that scores
+differ in the third digit.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from .candidate import Bindings
+from .clustering import DetectNetDetection, PostProcessing, post_process
+from .detectnet_labels import read_detectnet_labels
+from .network_input import network_input
+from .onnx_reading import graph_inputs, open_session, shape_of
+from .readiness import find_problems, open_candidate, require_ready
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_THRESHOLD = 0.5
+
+
+class DetectNet:
+    """The detector that `detectnet --model=... --labels=...` would be."""
+
+    def __init__(
+        self,
+        model_path: str | Path,
+        labels_path: str | Path | None = None,
+        threshold: float = DEFAULT_THRESHOLD,
+        clustering: float = 0.75,
+        profile: str = "master",
+        bindings: Bindings | None = None,
+    ) -> None:
+        """Open the file and refuse it where detectnet could not bind it.
+
+        Args:
+            model_path: the ONNX file.
+            labels_path: its labels.txt; None gives names such as "Class #1".
+            threshold: the least score that is kept. detectnet takes 0 for its default, 0.5.
+            clustering: boxes merge above this ratio of their intersection to the larger of the two.
+            profile: "master", or "r32" for jetson-inference of JetPack 4 and L4T up to R35.2.1.
+            bindings: other names than input_0, scores and boxes.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if the file is no ONNX file, or lacks detectnet's input and outputs.
+        """
+        candidate = open_candidate(model_path, bindings=bindings)
+        findings = find_problems(candidate, groups=("interface",))
+        for finding in require_ready(findings, candidate.path):
+            logger.warning("%s: %s", model_path, finding)
+        if threshold == 0:
+            logger.warning("detectnet takes --threshold=0 for its default, %s", DEFAULT_THRESHOLD)
+        self.settings = PostProcessing(threshold or DEFAULT_THRESHOLD, clustering, profile)
+        self.bindings = candidate.bindings
+        self.input_height, self.input_width = shape_of(graph_inputs(candidate.model)[0].type)[2:]
+        outputs = {value.name: value for value in candidate.model.graph.output}
+        self.num_classes = shape_of(outputs[self.bindings.scores].type)[2]
+        self.labels = read_detectnet_labels(labels_path, self.num_classes)
+        self._session = open_session(str(model_path))
+
+    def detect(self, image: np.ndarray) -> list[DetectNetDetection]:
+        """Return what detectnet finds in a picture, largest first.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, not turned by its EXIF orientation, which detectnet ignores.
+        """
+        scores, boxes = self.run(network_input(image, self.input_height, self.input_width))
+        height, width = image.shape[:2]
+        return post_process(scores, boxes, (width, height), self.labels, self.settings)
+
+    def run(self, tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return scores (P, C) and boxes (P, 4), xyxy in [0, 1], for a (1, 3, H, W) input."""
+        names = [self.bindings.scores, self.bindings.boxes]
+        scores, boxes = self._session.run(names, {self.bindings.input: tensor})
+        return scores[0], boxes[0]

@@ -1,0 +1,182 @@
+"""Write the ONNX file that detectnet loads, and prove it before it gets its name."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import io
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import ModelProto
+from torch import Tensor, nn
+
+from vision.utils.files import atomic_write
+
+from .candidate import DEFAULT_BINDINGS, Candidate, Finding, Outputs
+from .interface_checks import engine_pattern
+from .network_input import INPUT_NORMALISATION, PIXEL_MEAN, PIXEL_STD
+from .number_checks import NORMALISATION_KEY, probe_inputs
+from .onnx_graph import clean_up
+from .onnx_reading import read_model
+from .opset_downgrade import WRITTEN_OPSET, downgrade
+from .readiness import find_problems, require_ready
+from .targets import EXPORTABLE_OPSETS, Target, oldest_target
+
+logger = logging.getLogger(__name__)
+
+PRODUCER = "pytorch-ssd"
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written, and what is to be known of it."""
+
+    path: Path
+    target: Target  # the oldest TensorRT that reads the file
+    warnings: list[Finding]
+    differences: dict[str, tuple[float, float]]  # probe -> largest of scores and boxes, file to net
+    removed_engines: list[Path] = field(default_factory=list)
+
+
+class ForDetectNet(nn.Module):
+    """A net that takes the input that detectnet feeds, whatever normalisation it was trained with.
+
+    detectnet feeds x = (p - 127.5) / 127.5, so (p - mean) / std is an affine map of x for each
+    channel. It stands in the graph in front of the first Conv. Folding it into the weights of that
+    Conv would save nothing worth having and be wrong along the border, where the padding is zero
+    before the map and not after it.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+        mean, std = _statistics(net)
+        scale = (PIXEL_STD / std).view(1, -1, 1, 1)
+        offset = ((PIXEL_MEAN - mean) / std).view(1, -1, 1, 1)
+        self.is_needed = bool((scale != 1).any() or (offset != 0).any())
+        self.register_buffer("scale", scale.float())
+        self.register_buffer("offset", offset.float())
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scores (B, P, C) and boxes (B, P, 4) of images (B, 3, S, S) in -1..1."""
+        if self.is_needed:
+            images = images * self.scale + self.offset
+        return self.net.detect(images)
+
+
+def export_onnx(
+    net: nn.Module,
+    path: str | Path,
+    opset: int = 11,
+    batch_size: int = 1,
+    labels_path: str | Path | None = None,
+    picture: np.ndarray | None = None,
+) -> ExportReport:
+    """Write a detector as an ONNX file for detectnet; the name appears once every check has passed.
+
+    Args:
+        net: an SSD, on any device; it is copied. Its `config` has image_size, mean and std.
+        path: of the file. TensorRT engines of an older file of this name are removed.
+        opset: 9 to 20; beyond 11 TensorRT 7.1 cannot read the file.
+        batch_size: of the fixed input shape; detectnet needs 1.
+        labels_path: labels.txt to check along with the file.
+        picture: (1, 3, S, S) float32 from `network_input`, one more input for the comparison.
+
+    Raises:
+        ValueError: if the settings are impossible or a check fails; then nothing is written.
+        OSError: if the file cannot be written.
+    """
+    path = Path(path)
+    _check_settings(opset, batch_size)
+    net = copy.deepcopy(net).cpu().float().eval()
+    shape = (batch_size, 3, net.config.image_size, net.config.image_size)
+    model = build_model(net, shape, opset)
+    probes = probe_inputs(shape, picture)
+    reference = run_net(net, probes)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+        candidate = Candidate(
+            read_model(temporary),  # What is checked is what was written.
+            path,
+            labels_path=Path(labels_path) if labels_path else None,
+            target=oldest_target(opset, (node.op_type for node in model.graph.node)),
+            expected_opset=opset,
+            probes=probes,
+            reference=reference,
+        )
+        # Whoever asks for a larger batch has another program than detectnet in mind.
+        warnings = require_ready(find_problems(candidate, accepted=("batch-size",)), path)
+    differences = candidate.differences
+    return ExportReport(path, candidate.target, warnings, differences, remove_engines(path))
+
+
+def build_model(net: nn.Module, shape: tuple[int, int, int, int], opset: int) -> ModelProto:
+    """Return the graph of a net for detectnet's input of a fixed (B, 3, S, S), cleaned."""
+    model = clean_up(trace(ForDetectNet(net).eval(), torch.zeros(shape), opset))
+    model.producer_name, model.producer_version = PRODUCER, ""
+    model.graph.name = "detector"
+    model.metadata_props.add(key=NORMALISATION_KEY, value=INPUT_NORMALISATION)
+    return model
+
+
+def trace(module: nn.Module, images: Tensor, opset: int) -> ModelProto:
+    """Return the graph of a module as torch writes it, with detectnet's names.
+
+    torch's older exporter is used while there is one: the newer one cannot write opset 11, it needs
+    a further package, and it has to be brought down by hand.
+    """
+    names = {
+        "input_names": [DEFAULT_BINDINGS.input],
+        "output_names": [DEFAULT_BINDINGS.scores, DEFAULT_BINDINGS.boxes],
+    }
+    parameters = inspect.signature(torch.onnx.export).parameters
+    if "training" not in parameters:
+        program = torch.onnx.export(module, (images,), opset_version=WRITTEN_OPSET, **names)
+        return downgrade(program.model_proto, opset)
+    # Torch 2.1 to 2.4 has the older exporter and no such parameter.
+    choice = {"dynamo": False} if "dynamo" in parameters else {}
+    buffer = io.BytesIO()
+    torch.onnx.export(module, (images,), buffer, opset_version=opset, **names, **choice)
+    return onnx.load_model_from_string(buffer.getvalue())
+
+
+def run_net(net: nn.Module, probes: dict[str, np.ndarray]) -> Outputs:
+    """Return scores and boxes of a net for what detectnet feeds, by way of the pixels."""
+    mean, std = (values.view(1, -1, 1, 1) for values in _statistics(net))
+    outputs = {}
+    with torch.inference_mode():
+        for name, tensor in probes.items():
+            pixels = torch.from_numpy(tensor).double() * PIXEL_STD + PIXEL_MEAN
+            scores, boxes = net.detect(((pixels - mean) / std).float())
+            outputs[name] = scores.numpy(), boxes.numpy()
+    return outputs
+
+
+def remove_engines(path: Path) -> list[Path]:
+    """Remove the TensorRT engines that detectnet made of an older file of this name; return them.
+
+    Versions of detectnet before August 2022 would go on using them in place of the new file.
+    """
+    engines = sorted(path.parent.glob(engine_pattern(path.name)))
+    for engine in engines:
+        engine.unlink()
+        logger.info("removed %s, the TensorRT engine of an older %s", engine, path.name)
+    return engines
+
+
+def _statistics(net: nn.Module) -> tuple[Tensor, Tensor]:
+    """Return the mean and deviation of a net's own normalisation, float64 (3,) or (1,), 0..255."""
+    mean, std = net.config.image_mean, net.config.image_std
+    return tuple(torch.as_tensor(values, dtype=torch.float64).reshape(-1) for values in (mean, std))
+
+
+def _check_settings(opset: int, batch_size: int) -> None:
+    if opset not in EXPORTABLE_OPSETS:
+        raise ValueError(f"the opset must be 9 to 20, got {opset}; 11 is read by every TensorRT")
+    if batch_size < 1:
+        raise ValueError(f"the batch size must be 1 or more, got {batch_size}")

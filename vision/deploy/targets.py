@@ -1,0 +1,82 @@
+"""What the TensorRT of each Jetson release reads, as tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterable
+
+ARITHMETIC = ["Add", "Div", "Exp", "Mul", "ReduceMean", "Sqrt", "Sub"]
+LAYERS = ["BatchNormalization", "Conv", "Gemm", "MatMul"]
+POOLINGS = ["AveragePool", "GlobalAveragePool", "MaxPool"]
+ACTIVATIONS = ["Clip", "HardSigmoid", "Relu", "Sigmoid", "Softmax"]
+JOINING = ["Concat", "Gather", "Pad", "Slice", "Split"]
+RESHAPING = ["Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze"]
+PLAIN = ["Constant", "Identity"]
+
+# What TensorRT 7.1 reads, the oldest with detectnet's SSD path; everything newer reads it too.
+COMMON_OPERATORS = frozenset(
+    [*ARITHMETIC, *LAYERS, *POOLINGS, *ACTIVATIONS, *JOINING, *RESHAPING, *PLAIN]
+)
+
+REFUSED_OPERATORS = {
+    "NonMaxSuppression": "TensorRT before 8.5 has none, and detectnet merges boxes itself",
+    "NonZero": "its output has no fixed size",
+    "Loop": "TensorRT 7.1 unrolls no loops of this kind",
+    "If": "TensorRT 7.1 has no branches",
+    "ScatterND": "TensorRT 7.1 has none",
+    "GatherND": "TensorRT 7.1 has none",
+    "Resize": "TensorRT 7.1 knows a few of its modes only, and an SSD needs none",
+    "QuantizeLinear": "detectnet never turns INT8 on",
+    "DequantizeLinear": "detectnet never turns INT8 on",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """One range of TensorRT releases and the ONNX files that it reads."""
+
+    name: str
+    systems: str  # where a user meets it
+    first_opset: int
+    last_opset: int
+    last_ir_version: int
+    more_operators: frozenset[str] = frozenset()
+
+    def reads_operator(self, operator: str) -> bool:
+        """Tell whether the parser of this TensorRT has the operator."""
+        return operator in COMMON_OPERATORS or operator in self.more_operators
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.systems})"
+
+
+HARD_SWISH = frozenset(["HardSwish"])
+
+# From the oldest on; a file for one of them is read by all that follow (TensorRT 10: from opset 9).
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("TensorRT 7.1", "JetPack 4.4 and 4.5", 7, 11, 6),
+        Target("TensorRT 8.0", "JetPack 4.6", 7, 13, 10),
+        Target("TensorRT 8.4", "JetPack 5.0", 7, 17, 10),
+        Target("TensorRT 8.5", "JetPack 5.1 and 6.0", 7, 17, 10, HARD_SWISH),
+        Target("TensorRT 10", "JetPack 6.1 and newer", 9, 20, 10, HARD_SWISH),
+    )
+}
+DEFAULT_TARGET = TARGETS["TensorRT 7.1"]
+# Torch writes weights as inputs before opset 9; no listed TensorRT reads past 20.
+EXPORTABLE_OPSETS = range(9, 21)
+
+
+def oldest_target(opset: int, operators: Iterable[str] = ()) -> Target:
+    """Return the oldest TensorRT that reads this opset and, where one does, all of these operators.
+
+    Raises:
+        ValueError: if none reads the opset.
+    """
+    readers = [t for t in TARGETS.values() if t.first_opset <= opset <= t.last_opset]
+    if not readers:
+        raise ValueError(f"no TensorRT of a Jetson reads opset {opset}; use 9 to 20, best 11")
+    operators = set(operators)
+    complete = [t for t in readers if all(map(t.reads_operator, operators))]
+    return (complete or readers)[0]

@@ -1,0 +1,113 @@
+"""The classes of a public dataset: their names as people type them, their ids, their families."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import logging
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Sequence
+
+logger = logging.getLogger(__name__)
+
+NEAREST = 5
+OPEN_IMAGES_CLASSES = Path(__file__).with_name("open_images_classes.csv")
+COCO_CLASSES = Path(__file__).with_name("coco_classes.csv")
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """Class names in alphabetical order, the id of each, and the names that each belongs to."""
+
+    names: tuple[str, ...]
+    ids: tuple[str, ...]
+    parents: tuple[tuple[str, ...], ...]
+
+    def resolve(self, requested: Sequence[str]) -> list[str]:
+        """Return the proper names of the classes asked for, each once, in the order asked.
+
+        Case, blanks and underscores do not count; a name that is spelt otherwise is logged.
+
+        Raises:
+            ValueError: if any is unknown; it names those near to it, and their families.
+        """
+        found, unknown = [], []
+        for text in requested:
+            name = self._by_key.get(_key(text))
+            if name is None:
+                unknown.append(text)
+            elif name not in found:
+                found.append(name)
+                if name != text:
+                    logger.info("Class '%s' -> '%s'", text, name)
+        if unknown:
+            raise ValueError("; ".join(self._advice(text) for text in unknown))
+        if not found:
+            raise ValueError("no class is named; name some, as in --class-names Apple,Banana")
+        logger.info("Requested %d classes, found %d classes", len(set(requested)), len(found))
+        return found
+
+    def id_of(self, name: str) -> str:
+        """Return the id that the dataset's files use for a class."""
+        return self.ids[self.names.index(name)]
+
+    def search(self, pattern: str = "") -> list[str]:
+        """Return the names that contain the pattern; case, blanks and underscores do not count.
+
+        Raises:
+            ValueError: if there is none; it names the nearest.
+        """
+        names = [name for name in self.names if _key(pattern) in _key(name)]
+        if not names:
+            nearest = ", ".join(self.nearest(pattern))
+            raise ValueError(f"no class name contains '{pattern}'; the nearest are {nearest}")
+        return names
+
+    def children(self, name: str) -> list[str]:
+        """Return the names of the classes that belong to a class."""
+        return [child for child, above in zip(self.names, self.parents) if name in above]
+
+    def nearest(self, text: str) -> list[str]:
+        """Return the five names most like a text, the most alike first."""
+        keys = difflib.get_close_matches(_key(text), self._by_key, n=NEAREST, cutoff=0.0)
+        return [self._by_key[key] for key in keys]
+
+    @cached_property
+    def _by_key(self) -> dict[str, str]:
+        return {_key(name): name for name in self.names}
+
+    def _advice(self, text: str) -> str:
+        near = self.nearest(text)
+        advice = f"there is no class '{text}'; the nearest are {', '.join(near)}"
+        for name in near:
+            above, below = self.parents[self.names.index(name)], self.children(name)
+            family = [
+                f"belongs to {', '.join(above)}" if above else "",
+                f"includes {', '.join(below)}" if below else "",
+            ]
+            if any(family):
+                return f"{advice} ({name} {' and '.join(filter(None, family))})"
+        return advice
+
+
+def read_class_table(path: Path) -> ClassTable:
+    """Read a table of classes: a CSV with columns Id, Name and Parents (names, split by ';')."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: row["Name"])
+    return ClassTable(
+        names=tuple(row["Name"] for row in rows),
+        ids=tuple(row["Id"] for row in rows),
+        parents=tuple(tuple(filter(None, row["Parents"].split(";"))) for row in rows),
+    )
+
+
+def split_names(text: str) -> list[str]:
+    """Split a comma-separated list of class names; blanks around them do not count."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[\s_]+", "", name).casefold()

@@ -1,0 +1,38 @@
+"""One run at a time in a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from pathlib import Path
+from typing import Iterator
+
+logger = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Make a folder and hold it; wait where another run holds it.
+
+    The lock ends with the process, however that ends, and leaves no file. Windows, and network
+    folders that cannot lock, go without.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.warning("Waiting for another run that works in %s", folder)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            logger.debug("%s cannot be locked: %s", folder, error)
+        yield
+    finally:
+        os.close(handle)

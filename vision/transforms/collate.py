@@ -1,0 +1,60 @@
+"""From samples to a batch: the only place before the network where boxes change their unit."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vision.structures import Sample
+
+
+class Batch(NamedTuple):
+    """Pictures and their objects, padded to the M of the picture with the most; M may be 0."""
+
+    images: Tensor  # (B, 3, S, S) uint8 RGB, in channels_last memory
+    boxes: Tensor  # (B, M, 4) float32 xyxy in [0, 1], 0 where padded
+    labels: Tensor  # (B, M) int64, 0 where padded
+    difficult: Tensor  # (B, M) bool, False where padded
+    image_ids: list[str]
+
+    def to(self, device: torch.device, non_blocking: bool = False) -> Batch:
+        """Return the batch with its tensors on `device`."""
+        moved = (tensor.to(device, non_blocking=non_blocking) for tensor in self[:4])
+        return Batch(*moved, self.image_ids)
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Put samples of one and the same size together into a batch.
+
+    Raises:
+        ValueError: there are no samples, or their pictures differ in size.
+    """
+    if not samples:
+        raise ValueError("a batch needs at least one sample, got none")
+    for sample in samples:
+        if sample.image.shape != samples[0].image.shape:
+            raise ValueError(
+                f"all pictures of a batch must be {samples[0].image.shape} like "
+                f"{samples[0].image_id}, got {sample.image.shape} in {sample.image_id}"
+            )
+    height, width = samples[0].image.shape[:2]
+    shape = len(samples), max(len(sample.labels) for sample in samples)
+    boxes = np.zeros((*shape, 4), np.float32)
+    labels = np.zeros(shape, np.int64)
+    difficult = np.zeros(shape, bool)
+    for row, sample in enumerate(samples):
+        count = len(sample.labels)
+        boxes[row, :count] = sample.boxes / np.float32([width, height, width, height])
+        labels[row, :count] = sample.labels
+        difficult[row, :count] = sample.difficult
+    images = torch.from_numpy(np.stack([sample.image for sample in samples]))  # (B, S, S, 3)
+    return Batch(
+        images.permute(0, 3, 1, 2),
+        torch.from_numpy(boxes),
+        torch.from_numpy(labels),
+        torch.from_numpy(difficult),
+        [sample.image_id for sample in samples],
+    )

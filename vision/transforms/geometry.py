@@ -1,0 +1,211 @@
+"""Which part of a picture the network gets to see: one plan, made before anything is decoded.
+
+A step takes the plan so far and the boxes of the stored picture, and returns a new plan. As boxes
+and sizes are all it needs, a plan costs microseconds; the picture is touched once, when drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Sequence
+
+import numpy as np
+
+INTERPOLATIONS = ("linear", "area", "nearest")
+
+
+@dataclass(frozen=True)
+class GeometryPlan:
+    """A rectangle of the stored picture, stretched to `size` x `size` and perhaps mirrored."""
+
+    crop: tuple[int, int, int, int]  # xyxy, pixels of the stored picture; may reach outside
+    size: int
+    mirrored: bool = False
+    interpolation: str = "linear"
+
+    def __post_init__(self) -> None:
+        """Check what a caller may have got wrong."""
+        if self.interpolation not in INTERPOLATIONS:
+            raise ValueError(
+                f"interpolation must be one of {INTERPOLATIONS}, got {self.interpolation!r}"
+            )
+
+    @classmethod
+    def whole(cls, width: int, height: int, size: int) -> GeometryPlan:
+        """Return the plan that takes the whole picture, as the finished detector does."""
+        return cls((0, 0, width, height), size)
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Return how many stored pixels lie under one pixel of the square, along x and along y."""
+        left, top, right, bottom = self.crop
+        return (right - left) / self.size, (bottom - top) / self.size
+
+    def reaches_outside(self, width: int, height: int) -> bool:
+        """Return whether a part of the square lies outside a picture of `width` x `height`."""
+        left, top, right, bottom = self.crop
+        return left < 0 or top < 0 or right > width or bottom > height
+
+    def keeps(self, boxes: np.ndarray) -> np.ndarray:
+        """Return (N,) bool: which boxes (N, 4) of the stored picture have their centre inside."""
+        return centres_inside(boxes, self.crop)
+
+    def apply_to_boxes(self, boxes: np.ndarray) -> np.ndarray:
+        """Return boxes (N, 4) of the stored picture in pixels of the square, clipped to it."""
+        scale = np.float32(self.scale * 2)
+        moved = (boxes - np.float32(self.crop[:2] * 2)) / scale
+        if self.mirrored:
+            moved[:, [0, 2]] = self.size - moved[:, [2, 0]]
+        return moved.clip(0, self.size).astype(np.float32)
+
+    def matrix(
+        self, origin: tuple[float, float] = (0, 0), shrink: tuple[float, float] = (1, 1)
+    ) -> np.ndarray:
+        """Return the affine map (2, 3) from pixel indices of the square to those of a source.
+
+        The source shows the stored picture from `origin` on, at `shrink` stored pixels to one of
+        its own along x and y. The centre of pixel i lies at i + 0.5, hence the halves.
+        """
+        (left, top, right, _), (scale_x, scale_y) = self.crop, self.scale
+        first, step = (right, -scale_x) if self.mirrored else (left, scale_x)
+        return np.float64(
+            [
+                [step / shrink[0], 0, (first + step / 2 - origin[0]) / shrink[0] - 0.5],
+                [0, scale_y / shrink[1], (top + scale_y / 2 - origin[1]) / shrink[1] - 0.5],
+            ]
+        )
+
+    def nearest_indices(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return columns and rows, (size,) int64, of the stored pixels that detectnet would pick.
+
+        It truncates float32(i) * float32(side / size), without a half. A mirrored plan picks what
+        detectnet would pick from the mirrored picture.
+        """
+        left, top, right, bottom = self.crop
+        steps = np.arange(self.size, dtype=np.float32)
+        columns = (steps * (np.float32(right - left) / np.float32(self.size))).astype(np.int64)
+        rows = (steps * (np.float32(bottom - top) / np.float32(self.size))).astype(np.int64)
+        return (right - 1 - columns if self.mirrored else left + columns), top + rows
+
+
+@dataclass(frozen=True)
+class ZoomOut:
+    """Place the picture on a larger empty canvas, which makes objects small (SSD, section 3.6)."""
+
+    probability: float = 0.5
+    max_ratio: float = 4.0
+
+    def __call__(
+        self, plan: GeometryPlan, boxes: np.ndarray, rng: np.random.Generator
+    ) -> GeometryPlan:
+        """Return `plan` with a crop that reaches up to `max_ratio` sides across."""
+        if rng.random() >= self.probability:
+            return plan
+        left, top, right, bottom = plan.crop
+        width, height = right - left, bottom - top
+        ratio = rng.uniform(1, self.max_ratio)
+        wide, high = round(width * ratio), round(height * ratio)
+        left -= int(rng.integers(0, wide - width, endpoint=True))
+        top -= int(rng.integers(0, high - height, endpoint=True))
+        return replace(plan, crop=(left, top, left + wide, top + high))
+
+
+@dataclass(frozen=True)
+class IoUCrop:
+    """Cut out a patch in which every object that stays is large enough (SSD, section 2.2).
+
+    A draw decides on the least IoU that the patch must have with each object whose centre it holds;
+    None takes the whole picture, 0 any patch that holds an object. Where no candidate satisfies it,
+    the next draw decides.
+    """
+
+    min_ious: tuple[float | None, ...] = (None, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
+    min_side: float = 0.3  # of the side of the whole
+    max_stretch: float = 2.0  # of one side against the other, compared with the whole
+    candidates: int = 50
+
+    def __call__(
+        self, plan: GeometryPlan, boxes: np.ndarray, rng: np.random.Generator
+    ) -> GeometryPlan:
+        """Return `plan` with a crop that lies inside the one it had."""
+        patches = self._patches(plan.crop, rng)
+        worst = worst_iou(boxes, patches)
+        for choice in rng.permutation(len(self.min_ious)):
+            min_iou = self.min_ious[choice]
+            if min_iou is None:
+                return plan
+            good = np.flatnonzero(worst >= min_iou)
+            if len(good):
+                return replace(plan, crop=tuple(map(int, patches[good[0]])))
+        return plan
+
+    def _patches(self, whole: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+        """Draw (candidates, 4) xyxy patches of whole pixels, at least one, inside `whole`."""
+        left, top, right, bottom = whole
+        side = np.float64([[right - left], [bottom - top]])
+        draws = rng.random((4, self.candidates))
+        width = self.min_side + draws[0] * (1 - self.min_side)
+        least = np.maximum(self.min_side, width / self.max_stretch)
+        most = np.minimum(1, width * self.max_stretch)
+        height = least + draws[1] * (most - least)
+        extent = np.maximum(1, np.rint(np.stack([width, height]) * side))  # (2, candidates)
+        start = np.float64([[left], [top]]) + np.floor(draws[2:] * (side - extent + 1))
+        return np.concatenate([start, start + extent]).T
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Swap left and right."""
+
+    probability: float = 0.5
+
+    def __call__(
+        self, plan: GeometryPlan, boxes: np.ndarray, rng: np.random.Generator
+    ) -> GeometryPlan:
+        """Return `plan`, perhaps mirrored."""
+        return replace(plan, mirrored=True) if rng.random() < self.probability else plan
+
+
+@dataclass(frozen=True)
+class DrawInterpolation:
+    """Vary how the picture is resampled, so that the network is used to what detectnet does."""
+
+    choices: tuple[str, ...] = INTERPOLATIONS
+
+    def __call__(
+        self, plan: GeometryPlan, boxes: np.ndarray, rng: np.random.Generator
+    ) -> GeometryPlan:
+        """Return `plan` with one of the choices, all equally likely."""
+        return replace(plan, interpolation=self.choices[int(rng.integers(len(self.choices)))])
+
+
+def centres_inside(boxes: np.ndarray, edges: Sequence) -> np.ndarray:
+    """Return which boxes (N, 4) xyxy have their centre inside a rectangle, or inside many.
+
+    Args:
+        boxes: xyxy, in the unit of `edges`.
+        edges: left, top, right and bottom; numbers, or (K, 1) each for K rectangles.
+
+    Returns:
+        (N,) bool, or (K, N).
+    """
+    left, top, right, bottom = edges
+    x, y = (boxes[:, :2] + boxes[:, 2:]).T / 2
+    return (x >= left) & (x < right) & (y >= top) & (y < bottom)
+
+
+def worst_iou(boxes: np.ndarray, patches: np.ndarray) -> np.ndarray:
+    """Return (K,): the least IoU of a patch (K, 4) with those boxes (N, 4) whose centre it holds.
+
+    It is -1 for a patch that holds none, but 1 for every patch where there are no boxes at all.
+    """
+    if not len(boxes):
+        return np.ones(len(patches))
+    near, far = patches.T.reshape(2, 2, -1, 1)  # (2, K, 1) each, x and y
+    box_near, box_far = boxes.T.reshape(2, 2, 1, -1)  # (2, 1, N)
+    wide, high = np.maximum(np.minimum(far, box_far) - np.maximum(near, box_near), 0)  # (K, N)
+    overlap = wide * high
+    areas, patch_areas = (box_far - box_near).prod(axis=0), (far - near).prod(axis=0)
+    inside = centres_inside(boxes, (*near, *far))
+    worst = np.where(inside, overlap / (areas + patch_areas - overlap), 2).min(axis=1)
+    return np.where(worst > 1, -1, worst)

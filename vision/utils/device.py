@@ -1,0 +1,19 @@
+"""Choosing where a net runs; only scripts ask for it."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+
+def select_device(use_cuda: bool = True) -> torch.device:
+    """Return the first GPU if there is one and it is wanted, else the CPU; log which."""
+    if use_cuda and torch.cuda.is_available():
+        torch.backends.cudnn.benchmark = True
+        logger.info("Using CUDA... (%s)", torch.cuda.get_device_name(0))
+        return torch.device("cuda:0")
+    logger.info("Using the CPU, %d threads.", torch.get_num_threads())
+    return torch.device("cpu")
