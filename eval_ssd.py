@@ -21,6 +21,7 @@ from vision.utils.cli import boolean, lower, parse_options, run_main, set_up_log
 
 if TYPE_CHECKING:
     from vision.evaluation.average_precision import AveragePrecisionResult
+    from vision.ssd.predictor import Predictor
     from vision.training.predictors import LoadedPredictor
 
 logger = logging.getLogger("eval_ssd")
@@ -81,14 +82,12 @@ def main(args: argparse.Namespace) -> None:
     set_up_logging()
     from vision.datasets.opening import open_split
     from vision.evaluation.evaluate import evaluate
-    from vision.utils.device import select_device
 
-    device = select_device(args.use_cuda)
-    loaded = load_model(args, device)
+    loaded = load_model(args)
     index = open_split(args.dataset, args.dataset_type, args.split, loaded.class_names)
     if not len(index):
         raise ValueError(f"there is no picture to measure on in the {args.split} part")
-    batches = make_batches(args, index, loaded, device)
+    batches = make_batches(args, index, loaded.predictor)
     result = evaluate(
         loaded.predictor.predict_tensor,
         batches,
@@ -102,14 +101,16 @@ def main(args: argparse.Namespace) -> None:
     logger.info("Results written to %s", path.absolute())
 
 
-def load_model(args: argparse.Namespace, device) -> LoadedPredictor:
+def load_model(args: argparse.Namespace) -> LoadedPredictor:
     """Load the file that was named, or the best of the folder."""
     from vision.training.checkpoints import Overrides, best_checkpoint
     from vision.training.predictors import load_predictor
+    from vision.utils.device import select_device
     from vision.utils.nms import Suppression
 
     path = args.trained_model or args.model_dir
     path = best_checkpoint(path) if path.is_dir() else path
+    device = select_device(args.use_cuda and path.suffix.lower() != ".onnx")
     overrides = Overrides(args.net, args.label_file, args.resolution, args.mb2_width_mult)
     loaded = load_predictor(path, overrides, Suppression(method=args.nms_method), device)
     side = loaded.predictor.image_size
@@ -117,16 +118,16 @@ def load_model(args: argparse.Namespace, device) -> LoadedPredictor:
     return loaded
 
 
-def make_batches(args: argparse.Namespace, index, loaded: LoadedPredictor, device) -> Iterable:
+def make_batches(args: argparse.Namespace, index, predictor: Predictor) -> Iterable:
     """Return batches of whole pictures, with a progress bar on a terminal."""
     from tqdm import tqdm
 
     from vision.training.loading import make_loader
     from vision.transforms import EvalTransform
 
-    transform = EvalTransform(loaded.predictor.image_size)
+    transform = EvalTransform(predictor.image_size)
     workers = min(args.num_workers, -(-len(index) // args.batch_size))
-    loader = make_loader(index, transform, args.batch_size, workers, device)
+    loader = make_loader(index, transform, args.batch_size, workers, predictor.device)
     return tqdm(loader, desc="Evaluating", unit="batch", disable=not sys.stderr.isatty())
 
 

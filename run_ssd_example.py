@@ -169,8 +169,9 @@ def load_nms(args: argparse.Namespace) -> tuple[Find, Sequence[str]]:
 
     path = args.model or args.model_dir
     path = best_checkpoint(path) if path.is_dir() else path
+    device = select_device(args.use_cuda and path.suffix.lower() != ".onnx")
     overrides = Overrides(args.net, args.labels, args.resolution, args.mb2_width_mult)
-    loaded = load_predictor(path, overrides, device=select_device(args.use_cuda))
+    loaded = load_predictor(path, overrides, device=device)
     logger.info("Loaded %s", path.absolute())
     predict = partial(loaded.predictor.predict, top_k=args.top_k, prob_threshold=args.threshold)
     return predict, loaded.class_names

@@ -18,13 +18,17 @@ import sys
 import time
 from pathlib import Path
 
-from vision.training.options import DEFAULT_RATES, OPTIONS
+from vision.training.options import OPTIONS, peak_rates
 from vision.utils.cli import parse_options, run_main, set_up_logging
 
 logger = logging.getLogger("train_ssd")
 
 # What a resumed run does not take over from the one before.
 NOT_SAVED = ("typed", "resume", "debug", "log_level")
+LOWEST = {
+    "batch_size": 1, "num_epochs": 1, "validation_epochs": 1,
+    "num_workers": 0, "warm_up": 0, "debug_steps": 0,
+}  # fmt: skip
 
 
 def parse_args(argv: list[str] | None = None, saved: dict | None = None) -> argparse.Namespace:
@@ -100,19 +104,13 @@ def check(args: argparse.Namespace) -> None:
     from vision.ssd import resolve_net
 
     args.net = resolve_net(args.net)
-    for name, lowest in (
-        ("batch_size", 1),
-        ("num_epochs", 1),
-        ("validation_epochs", 1),
-        ("num_workers", 0),
-        ("warm_up", 0),
-        ("debug_steps", 0),
-    ):
+    for name, lowest in LOWEST.items():
         value = getattr(args, name)
         if value < lowest:
             option = "--" + name.replace("_", "-")
             raise ValueError(f"{option} must be {lowest} or more, got {value}")
-    if args.checkpoint_folder.resolve() in [Path(path).resolve() for path in args.datasets]:
+    folders = [Path(path) for path in [*args.datasets, args.validation_dataset] if path]
+    if args.checkpoint_folder.resolve() in [folder.resolve() for folder in folders]:
         raise ValueError(
             f"--model-dir {args.checkpoint_folder} is the dataset folder, whose labels.txt would "
             "be overwritten; choose another folder"
@@ -143,25 +141,19 @@ def make_loaders(args: argparse.Namespace, device):
     datasets = open_datasets(
         args.datasets, args.dataset_type, args.validation_dataset, args.val_split, args.seed
     )
+    if not len(datasets.validation):
+        raise ValueError(
+            "there is no picture to validate on, so no epoch would be the best; give a "
+            "--validation-dataset or a --val-split above 0"
+        )
     train = balance(datasets.train, args.seed) if args.balance_data else datasets.train
     logger.info("Train dataset size: %d", len(train))
     logger.info("Validation dataset size: %d", len(datasets.validation))
     fill_colour = NETS[args.net].config(300).fill_colour
-    options = {"batch_size": args.batch_size, "device": device, "seed": args.seed}
-    train_loader = make_loader(
-        train,
-        TrainTransform(args.resolution, fill_colour),
-        workers=args.num_workers,
-        shuffle=True,
-        **options,
-    )
-    val_loader = make_loader(
-        datasets.validation,
-        EvalTransform(args.resolution),
-        workers=args.num_workers,
-        shuffle=False,
-        **options,
-    )
+    transform = TrainTransform(args.resolution, fill_colour)
+    options = args.batch_size, args.num_workers, device, args.seed
+    train_loader = make_loader(train, transform, *options, shuffle=True)
+    val_loader = make_loader(datasets.validation, EvalTransform(args.resolution), *options)
     return train_loader, val_loader, datasets.class_names
 
 
@@ -180,11 +172,11 @@ def make_net(args: argparse.Namespace, class_names: list[str], state):
     if state:
         state.description.require_same(description)
     net = description.create()
-    start = time.monotonic()
     if not state:
+        start = time.monotonic()
         initialise(net)
         load_initial_weights(args, net, class_names)
-    logger.info("Took %.2f seconds to load the model.", time.monotonic() - start)
+        logger.info("Took %.2f seconds to load the model.", time.monotonic() - start)
     return net, description
 
 
@@ -218,37 +210,29 @@ def load_initial_weights(args: argparse.Namespace, net, class_names: list[str]) 
 def make_training(args: argparse.Namespace, net, steps_per_epoch: int):
     """Choose rates, optimizer and schedule."""
     from vision.nn.multibox_loss import MultiboxLoss
+    from vision.training import optimization
     from vision.training.averaging import WeightAverage
     from vision.training.loop import Training
-    from vision.training.optimization import (
-        OPTIMIZERS,
-        LearningRates,
-        Schedule,
-        freeze,
-        parameter_groups,
-    )
 
     if args.freeze_base_net or args.freeze_net:
-        freeze(net, ["base_net"])
+        optimization.freeze(net, ["base_net"])
     if args.freeze_net:
-        freeze(net, ["extras", "source_layer_add_ons"])
-    peak, share = DEFAULT_RATES[args.optim_choose]
-    lr = args.lr or peak
-    rates = LearningRates(args.base_net_lr or lr * share, args.extra_layers_lr or lr, lr)
+        optimization.freeze(net, ["extras", "source_layer_add_ons"])
+    rates = optimization.LearningRates(
+        *peak_rates(args.optim_choose, args.lr, args.base_net_lr, args.extra_layers_lr)
+    )
     logger.info(
         "Learning rate: %g, Base net learning rate: %g, Extra Layers learning rate: %g.",
-        rates.headers,
-        rates.base_net,
-        rates.extras,
+        *(rates.headers, rates.base_net, rates.extras),
     )
     options = {"momentum": args.momentum, "nesterov": args.nesterov, "betas": tuple(args.betas)}
-    groups = parameter_groups(net, rates, args.weight_decay)
-    optimizer = OPTIMIZERS[args.optim_choose](groups, options)
-    schedule = Schedule(
+    groups = optimization.parameter_groups(net, rates, args.weight_decay)
+    optimizer = optimization.OPTIMIZERS[args.optim_choose](groups, options)
+    schedule = optimization.Schedule(
         args.scheduler,
         warmup_steps=args.warm_up,
         t_max=round((args.t_max or args.num_epochs) * steps_per_epoch),
-        milestones=[int(epoch) * steps_per_epoch for epoch in args.milestones.split(",")],
+        milestones=[epoch * steps_per_epoch for epoch in args.milestones],
         gamma=args.gamma,
     )
     logger.info("Uses the %s learning rate schedule.", args.scheduler)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vision.datasets import tables
-from vision.datasets.tables import read_blocks, read_header, to_number
+from vision.datasets.parsing import to_number
+from vision.datasets.tables import read_blocks, read_header
 
 HEADER = "id,name,x,y\n"
 

@@ -5,7 +5,8 @@ import pytest
 
 from tests.drawing import CLASS_NAMES, voc_xml, write_list, write_picture, write_voc
 from vision.datasets.problems import Problems
-from vision.datasets.voc import VOCFolder, read_annotation
+from vision.datasets.voc import VOCFolder
+from vision.datasets.voc_xml import read_annotation
 
 OBJECT = "<object><name>red</name><bndbox>{}</bndbox></object>"
 BNDBOX = "<xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax>"

@@ -52,10 +52,12 @@ class FaultyServer:
     requests: list[Request] = field(default_factory=list)
     faults: Counter = field(default_factory=Counter)
     attempts: Counter = field(default_factory=Counter)
+    connections: int = 0
+    port: int = 0  # any free one; the same again when it is entered again
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> FaultyServer:
-        self.server = _Server(("127.0.0.1", 0), _Handler)
+        self.server = _Server(("127.0.0.1", self.port), _Handler)
         self.server.owner = self
         self.port = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -160,6 +162,10 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def setup(self) -> None:
+        self.server.owner.connections += 1
+        super().setup()
+
     def do_GET(self) -> None:
         server = self.server.owner
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -179,6 +185,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = answer.body if self.command == "GET" else b""
         if fault == "garble":
             body = body[: len(body) // 2] + bytes(len(body) - len(body) // 2)
+        if fault == "tiny":
+            headers["Content-Length"] = "1"
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()

@@ -163,3 +163,13 @@ def test_read_url_checks_the_length():
             read_url(f"{server.url}/f", QUICK)
         assert read_url(f"{server.url}/f", QUICK) == BODY
         assert url_length(f"{server.url}/f", QUICK) == len(BODY)
+
+
+def test_read_url_checks_the_tag_that_s3_gives():
+    headers = {"x-amz-request-id": "1", "ETag": f'"{hashlib.md5(BODY).hexdigest()}"'}
+    with FaultyServer(lambda request: Answer(200, headers, BODY), in_order("garble")) as server:
+        with pytest.raises(TransientError, match="do not have the MD5 sum"):
+            read_url(f"{server.url}/f", QUICK)
+        assert read_url(f"{server.url}/f", QUICK) == BODY
+        headers["ETag"] = '"d41d8cd98f00b204e9800998ecf8427e-3"'
+        assert read_url(f"{server.url}/f", QUICK) == BODY

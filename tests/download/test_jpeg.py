@@ -24,6 +24,11 @@ def test_what_is_no_jpeg_is_noticed(data):
     assert "cannot identify" in jpeg_fault(data)
 
 
+def test_zeros_in_the_place_of_the_second_half_are_noticed():
+    half = len(WHOLE) // 2
+    assert jpeg_fault(WHOLE[:half] + bytes(len(WHOLE) - half)) == "its end marker is missing"
+
+
 def test_a_huge_size_in_the_header_is_a_fault():
     place = WHOLE.index(b"\xff\xc0") + 5
     huge = WHOLE[:place] + b"\xff\xf0\xff\xf0" + WHOLE[place + 4 :]

@@ -135,6 +135,10 @@ def test_reductions_on_paper():
         plan = GeometryPlan((0, 0, 4000, height), 300, interpolation=interpolation)
         assert choose_reduction(photo, plan) == reduction, (height, interpolation)
     assert choose_reduction(drawing, replace(whole, interpolation="area")) == 1
+    # Detectnet would pick one of 13 x 10 pixels; from twice as far away, one of 27 x 20.
+    zoomed_out = GeometryPlan((-1000, -1000, 7000, 5000), 300, interpolation="nearest")
+    assert choose_reduction(photo, zoomed_out) == 2
+    assert choose_reduction(photo, replace(zoomed_out, crop=(0, 0, 8000, 5999))) == 1
 
 
 @pytest.mark.parametrize("name", ["37x53_30", "480x640_300", "300x300_300", "1080x1920_300"])
@@ -162,7 +166,8 @@ def test_linear_is_what_upstream_feeds():
 def test_a_picture_longer_than_opencv_can_count(interpolation):
     """OpenCV's warps hold coordinates in 16 bits; panoramas and line scans are longer."""
     strip = squares.draw(40000, 3, (10000, 0, 30000, 3))
-    for crop in ((0, 0, 40000, 3), (-20000, -2, 60000, 9), (5000, 0, 39999, 2)):
+    crops = [(0, 0, 40000, 3), (-20000, -2, 60000, 9), (5000, 0, 39999, 2), (9980, 0, 10030, 3)]
+    for crop in crops:
         plan = GeometryPlan(crop, SIZE, interpolation=interpolation)
         drawn = resample(strip, plan, squares.FILL)
         (box,) = plan.apply_to_boxes(np.float32([[10000, 0, 30000, 3]]))

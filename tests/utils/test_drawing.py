@@ -56,16 +56,19 @@ def test_a_long_name_is_made_to_fit():
 
 
 def test_labels_keep_clear_of_each_other():
-    box = [100, 100, 200, 200]
-    image = np.zeros((300, 400, 3), np.uint8)
-    drawn = draw_detections(image, detections(box, box, box, labels=[1, 2, 3]), NAMES)
-    areas = [len(of_colour(drawn, label)[0]) for label in (1, 2, 3)]
-    alone = [
-        len(of_colour(draw_detections(image, detections(box, labels=[label]), NAMES), label)[0])
-        for label in (1, 2, 3)
-    ]
-    # Only lines of the boxes cover each other.
-    assert all(area > 0.6 * whole for area, whole in zip(areas, alone))
+    tag = drawing._fit("apple", ": 0.90", 400, 300)
+    for box in ([100, 100, 200, 200], [0, 0, 400, 300], [380, 280, 400, 300]):
+        places = []
+        for _ in range(4):
+            places.append(drawing._place(tag, np.float32(box), places, (400, 300)))
+        x1, y1, x2, y2 = np.array(places).T
+        assert (x2 - x1 == tag.width).all()
+        assert (y2 - y1 == tag.height).all()
+        assert min(x1.min(), y1.min()) >= 0
+        assert x2.max() <= 400
+        assert y2.max() <= 300
+        clear = [not drawing._touch(places[0], other) for other in places[1:]]
+        assert clear[0], "there is room for two labels at every box"
 
 
 def test_names_beyond_ascii_are_drawn_as_far_as_the_font_goes(monkeypatch):

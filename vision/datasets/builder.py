@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from typing import Callable, Iterable, Sequence
+from typing import Callable, Iterable, NamedTuple, Sequence
 
 import numpy as np
 
@@ -26,6 +26,17 @@ class ClassNumbers:
     def class_names(self) -> list[str]:
         """Return the names by their numbers, BACKGROUND first."""
         return [BACKGROUND, *self._numbers]
+
+
+class Record(NamedTuple):
+    """What an annotation says of one picture, good or bad; N objects."""
+
+    filename: str  # of the picture, as the annotation spells it
+    size: tuple[int, int]  # (width, height), 0 where not stated
+    boxes: Sequence[Sequence[float]]  # N times xyxy; nan where there is no number
+    names: Sequence[str]
+    difficult: Sequence[bool] | None = None  # nothing is difficult without them
+    origins: Sequence[int] | None = None  # lines of the objects; without them they count from 1
 
 
 class IndexBuilder:
@@ -62,9 +73,14 @@ class IndexBuilder:
             difficult: N flags; nothing is difficult without them.
             size: (width, height) as the annotation states it, 0 where it does not.
         """
+        self.add_record(image_id, path, Record("", size, boxes, names, difficult))
+
+    def add_record(self, image_id: str, path: str, record: Record) -> None:
+        """Add one picture with what was read of it."""
+        boxes, names = record.boxes, record.names
         self._ids.append(image_id)
         self._paths.append(path)
-        self._sizes.extend(size)
+        self._sizes.extend(record.size)
         self._offsets.append(self._offsets[-1] + len(names))
         with np.errstate(
             over="ignore"
@@ -72,8 +88,8 @@ class IndexBuilder:
             corners = np.asarray(boxes, dtype=np.float64).reshape(len(names), 4).astype(np.float32)
         self._boxes.frombytes(corners.tobytes())
         self._labels.extend(self._classes[name] for name in names)
-        self._difficult.extend(map(bool, difficult or [False] * len(names)))
-        self._origins.extend(range(1, len(names) + 1))
+        self._difficult.extend(map(bool, record.difficult or [False] * len(names)))
+        self._origins.extend(record.origins or range(1, len(names) + 1))
 
     def build(self) -> AnnotationIndex:
         """Return the index of all pictures added."""

@@ -18,7 +18,9 @@ class DatasetFolder:
     """
 
     layout = ""  # what such a folder holds, for the message when none fits
-    numbered_by = "object"  # or "line": what of an annotation file `AnnotationIndex.origins` counts
+    # What `AnnotationIndex.origins` counts: the "object"s of an annotation file, its "line"s, or
+    # the objects of a "picture", where one file has many.
+    numbered_by = "object"
 
     def __init__(self, root: str | Path):
         """Look at the folder without reading annotations, and fill `parts`."""
@@ -50,7 +52,8 @@ class DatasetFolder:
         file = self.annotation_file(part, image_id)
         if self.numbered_by == "line":
             return file, origin, ""
-        return file, None, f"object {origin} "
+        of = f"of '{image_id}' " if self.numbered_by == "picture" else ""
+        return file, None, f"object {origin} {of}"
 
 
 def usable_names(names: Iterable[str]) -> list[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import unicodedata
 from pathlib import Path, PurePosixPath
-from typing import Sequence
+from typing import Iterator, Sequence
+
+from vision.datasets.parsing import decode
 
 # In the order of preference for an id that has several; any of them in any case.
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
@@ -17,17 +19,17 @@ class FileListing:
     def __init__(self, folder: Path, suffixes: Sequence[str]):
         """Walk the folder once; hidden files, and the `._` twins that macOS makes, do not count."""
         self.folder = folder
-        self._suffixes = tuple(suffixes)
+        self.suffixes = tuple(suffixes)
         self._files: dict[str, str] = {}
         self._folded: dict[str, str] = {}
-        for top, folders, names in os.walk(self.folder):
-            folders.sort()
-            below = Path(top).relative_to(self.folder).as_posix()
+        self._others: set[str] = set()  # files beside one of the same name and a better suffix
+        for below, names in _walk(folder):
             prefix = "" if below == "." else f"{below}/"
             for name in sorted(names, key=self._preference):
                 stem, suffix = split_suffix(name)
-                if suffix.lower() in self._suffixes and not name.startswith("."):
-                    self._files.setdefault(prefix + stem, prefix + name)
+                if suffix.lower() in self.suffixes and not name.startswith("."):
+                    if self._files.setdefault(prefix + stem, prefix + name) != prefix + name:
+                        self._others.add(prefix + name)
                     self._folded.setdefault(_fold(prefix + stem), prefix + name)
 
     @property
@@ -46,7 +48,9 @@ class FileListing:
         An exact match wins; then upper and lower case, and the two spellings of an accent, are one.
         Only what was listed can be found, so that no name leads out of the folder.
         """
-        bare = strip_suffix(name, self._suffixes)
+        if name in self._others:
+            return name
+        bare = strip_suffix(name, self.suffixes)
         for files, key in (
             (self._files, name),
             (self._files, bare),
@@ -59,8 +63,24 @@ class FileListing:
 
     def _preference(self, name: str) -> tuple[int, str]:
         suffix = split_suffix(name)[1].lower()
-        known = suffix in self._suffixes
-        return (self._suffixes.index(suffix) if known else len(self._suffixes), name)
+        known = suffix in self.suffixes
+        return (self.suffixes.index(suffix) if known else len(self.suffixes), name)
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield (path below `folder`, names of files) of it and all below; each folder once.
+
+    Links to folders are followed, as data often lies on another disk, but not round in circles.
+    """
+    seen = set()
+    for top, folders, names in os.walk(folder, followlinks=True):
+        found = os.stat(top)
+        if (found.st_dev, found.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((found.st_dev, found.st_ino))
+        folders.sort()
+        yield Path(top).relative_to(folder).as_posix(), names
 
 
 def split_suffix(name: str) -> tuple[str, str]:
@@ -90,13 +110,8 @@ def read_lines(path: Path) -> list[str]:
     Raises:
         ValueError: if it is not UTF-8.
     """
-    data = path.read_bytes()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path}:{line}: must be UTF-8 text; save it as UTF-8") from None
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    lines = decode(path.read_bytes(), path).splitlines()
+    return [line.strip() for line in lines if line.strip()]
 
 
 def base_name(path: str) -> str:

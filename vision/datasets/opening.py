@@ -11,6 +11,7 @@ from typing import Sequence, Union
 import numpy as np
 
 from vision.datasets.index import AnnotationIndex, concatenate
+from vision.datasets.picture_checks import PictureChecks
 from vision.datasets.problems import Problems
 from vision.datasets.source import AUTO, Source
 from vision.datasets.splits import rows_in
@@ -41,6 +42,7 @@ def open_datasets(
     val_split: float = 0.2,
     seed: int = 0,
     allow_unusable: bool = False,
+    pictures: PictureChecks | None = None,
 ) -> Datasets:
     """Read one or several dataset folders for training; log what was understood and what is wrong.
 
@@ -52,6 +54,7 @@ def open_datasets(
         validation_root: a folder to validate on; then nothing is held out of the others.
         val_split: the fraction to hold out where a folder states no split; 0 holds out nothing.
         allow_unusable: go on with a folder of which more than half cannot be used.
+        pictures: with it, every picture is opened and checked before anything is said.
 
     Raises:
         FileNotFoundError: a folder is not there.
@@ -59,8 +62,8 @@ def open_datasets(
     """
     if not 0 <= val_split < 1:
         raise ValueError(f"val_split must be a fraction from 0 to less than 1, got {val_split}")
-    sources = _open_sources(roots, kind)
-    others = [] if validation_root is None else _open_sources(validation_root, AUTO)
+    sources = _open_sources(roots, kind, pictures)
+    others = [] if validation_root is None else _open_sources(validation_root, AUTO, pictures)
     for source in sources:
         source.read_for_training(() if others else ("val", "test"))
     for source in others:
@@ -88,6 +91,7 @@ def open_split(
     class_names: Sequence[str] | None = None,
     val_split: float = 0.2,
     seed: int = 0,
+    pictures: PictureChecks | None = None,
 ) -> AnnotationIndex:
     """Read one split of one or several dataset folders for evaluation; log as `open_datasets` does.
 
@@ -97,6 +101,7 @@ def open_split(
             `open_datasets` validates and trains on with the same `val_split` and `seed`; or "all".
         class_names: those of the net, BACKGROUND first; the labels follow them, boxes of other
             classes are reported and left out. Without them the classes are those of the folders.
+        pictures: with it, every picture is opened and checked before anything is said.
 
     Raises:
         FileNotFoundError: a folder is not there.
@@ -104,7 +109,7 @@ def open_split(
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, got '{split}'")
-    sources = _open_sources(roots, kind)
+    sources = _open_sources(roots, kind, pictures)
     for source in sources:
         _read_split(source, split)
     names, classes_line = _settle_classes(sources, class_names)
@@ -113,7 +118,7 @@ def open_split(
     return index
 
 
-def _open_sources(roots: Roots, kind: Kinds) -> list[Source]:
+def _open_sources(roots: Roots, kind: Kinds, pictures: PictureChecks | None) -> list[Source]:
     paths = [roots] if isinstance(roots, (str, Path)) else list(roots)
     kinds = [kind] * len(paths) if isinstance(kind, str) else list(kind)
     if not paths or len(kinds) != len(paths):
@@ -128,7 +133,7 @@ def _open_sources(roots: Roots, kind: Kinds) -> list[Source]:
             logger.warning("%s is given twice, and read once", path)
             continue
         seen.add(os.path.realpath(path))
-        sources.append(Source(path, one))
+        sources.append(Source(path, one, pictures))
     return sources
 
 

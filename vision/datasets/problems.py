@@ -12,6 +12,14 @@ class Kind(NamedTuple):
 
     loses: str  # "picture", "box" or nothing
     remedy: str
+    doubtful: bool = False  # nothing is lost, but a person should look
+
+    @property
+    def severity(self) -> str:
+        """Return "error" where pictures are lost, "warning" where boxes are, or "info"."""
+        if self.doubtful:
+            return "warning"
+        return {"picture": "error", "box": "warning", "": "info"}[self.loses]
 
 
 KINDS = {
@@ -22,14 +30,32 @@ KINDS = {
     "picture listed twice": Kind("", "used once"),
     "picture not annotated": Kind("", "not used"),
     "picture not downloaded": Kind("", "not used"),
+    "picture stored twice": Kind("", "both used", doubtful=True),
+    "picture in training and validation": Kind("", "not trained on", doubtful=True),
+    "picture of another format": Kind("", "read as what it is"),
+    "picture resized after labelling": Kind("", "boxes rescaled", doubtful=True),
+    "stated size wrong": Kind("", "the real size counts", doubtful=True),
+    "EXIF turn applied": Kind("", "boxes turned to the picture as stored"),
+    "EXIF turn ignored": Kind("", "boxes fit the picture as stored"),
+    "EXIF turn unclear": Kind("", "boxes taken as they are; see --exif", doubtful=True),
+    "grey picture": Kind("", "made RGB"),
+    "palette picture": Kind("", "made RGB"),
+    "alpha picture": Kind("", "made RGB, alpha dropped"),
+    "CMYK picture": Kind("", "made RGB"),
+    "16-bit picture": Kind("", "made 8-bit"),
     "object without name": Kind("box", "left out"),
     "unknown class": Kind("box", "left out"),
     "class called BACKGROUND": Kind("box", "left out"),
+    "class called void": Kind("", "detectnet will not show it", doubtful=True),
+    "class names alike": Kind("", "kept apart", doubtful=True),
     "box without numbers": Kind("box", "left out"),
     "box without size": Kind("box", "left out"),
     "box outside the picture": Kind("box", "left out"),
     "box beyond the edge": Kind("", "clipped"),
     "box reversed": Kind("", "corners swapped"),
+    "box marked twice": Kind("", "used once"),
+    "boxes in pixels, not fractions": Kind("", "taken as pixels", doubtful=True),
+    "boxes in fractions, not pixels": Kind("", "taken as fractions", doubtful=True),
 }
 LISTED_PER_KIND = (
     10_000  # with file and line; the others are counted, so that no fault fills the memory
@@ -48,8 +74,8 @@ class Problem:
 
     @property
     def severity(self) -> str:
-        """Return "error" where pictures are lost, "warning" where boxes are, else "info"."""
-        return {"picture": "error", "box": "warning", "": "info"}[KINDS[self.kind].loses]
+        """Return "error" where pictures are lost, "warning" where boxes are, or "info"."""
+        return KINDS[self.kind].severity
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"

@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Sequence
 
 from vision.datasets import DATASETS
-from vision.datasets.checks import fill_sizes, repair_boxes, report_unknown_classes
+from vision.datasets.checks import (
+    check_annotations,
+    report_class_names,
+    report_unknown_classes,
+)
 from vision.datasets.folder import DatasetFolder
 from vision.datasets.index import AnnotationIndex, concatenate
+from vision.datasets.picture_checks import PictureChecks
 from vision.datasets.problems import Problems
 from vision.datasets.splits import hold_out, rows_in, separate
 
@@ -20,8 +25,8 @@ AUTO = "auto"
 class Source:
     """A dataset folder, the parts of it that were read, and what there is to say about them."""
 
-    def __init__(self, root: str | Path, kind: str = AUTO):
-        """Recognise the folder.
+    def __init__(self, root: str | Path, kind: str = AUTO, pictures: PictureChecks | None = None):
+        """Recognise the folder; with `pictures`, all those that are read are opened and checked.
 
         Raises:
             FileNotFoundError: there is no such folder.
@@ -32,6 +37,7 @@ class Source:
         self.kind = self._find_kind(kind)
         self.folder: DatasetFolder = DATASETS[self.kind](self.root)
         self.problems = Problems(self.root)
+        self.pictures = pictures
         self.parts: dict[str, AnnotationIndex] = {}
 
     def read(self, *alternatives: str) -> str | None:
@@ -40,10 +46,11 @@ class Source:
             if part not in self.folder.parts:
                 continue
             lost = self.problems.count_lost("picture")
-            index = fill_sizes(self.folder.read(part, self.problems), self.problems)
+            place = partial(self.folder.place, part)
+            index = self.folder.read(part, self.problems)
+            index = check_annotations(index, place, self.problems, self.pictures)
             if len(index) or self.problems.count_lost("picture") > lost:
-                place = partial(self.folder.place, part)
-                self.parts[part] = repair_boxes(index, place, self.problems)
+                self.parts[part] = index
                 return part
         return None
 
@@ -99,6 +106,7 @@ class Source:
 
     def settle(self, class_names: Sequence[str]) -> None:
         """Number all labels by `class_names`; boxes of other classes are reported and left out."""
+        report_class_names(class_names, self.problems)
         for part, index in self.parts.items():
             place = partial(self.folder.place, part)
             report_unknown_classes(index, class_names, place, self.problems)

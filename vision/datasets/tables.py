@@ -10,6 +10,7 @@ from typing import Iterator, NamedTuple, Sequence
 
 import numpy as np
 
+from vision.datasets.parsing import to_number
 from vision.datasets.problems import one_line
 
 logger = logging.getLogger(__name__)
@@ -62,14 +63,6 @@ def read_blocks(path: Path, texts: Sequence[str], numbers: Sequence[str]) -> Ite
     except ValueError as error:
         logger.info("%s: reading on row by row, as %s", path, error)
         yield from _read_slowly(path, text_columns, number_columns, done)
-
-
-def to_number(text: str) -> float:
-    """Return the number that a text is, with a decimal point or comma, or nan."""
-    try:
-        return float(text.replace(",", "."))
-    except ValueError:
-        return float("nan")
 
 
 def _read_quickly(

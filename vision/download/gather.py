@@ -64,6 +64,7 @@ def gather_pictures(
     if absent:
         sources = open_sources(min(workers, len(absent)))
         mean = mean_size(absent[:: -(-len(absent) // SAMPLE)], sources[0], patience)
+        root.mkdir(parents=True, exist_ok=True)
         check_room(root, len(absent), mean or 0.0)
         for folder in {picture.path.parent for picture in absent}:
             folder.mkdir(parents=True, exist_ok=True)

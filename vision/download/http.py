@@ -84,6 +84,8 @@ def read_url(url: str, patience: Patience) -> bytes:
     with open_url(url, patience.timeout) as response:
         body = b"".join(receive(response, patience))
         check_length(len(body), response.length_stated, url)
+        if "x-amz-request-id" in response.headers:
+            check_tag(body, response.headers.get("ETag", ""), url)
     return body
 
 
@@ -97,6 +99,16 @@ def check_length(received: int, stated: int | None, what: str) -> None:
     """Raise TransientError unless as many bytes came as the server stated."""
     if stated is not None and received != stated:
         raise TransientError(f"{what}: the connection closed after {received} of {stated} bytes")
+
+
+def check_tag(body: bytes, tag: str, what: str) -> None:
+    """Raise TransientError if the tag that S3 gives an object is an MD5 sum, and not that of body.
+
+    It is one for objects that were stored in one piece.
+    """
+    tag = tag.strip('"')
+    if re.fullmatch("[0-9a-f]{32}", tag) and hashlib.md5(body).hexdigest() != tag:
+        raise TransientError(f"{what}: the bytes received do not have the MD5 sum stated")
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 END_OF_IMAGE = b"\xff\xd9"
+START_OF_SCAN = b"\xff\xda"
 TAIL = 64  # bytes; some cameras pad their files after the end marker
 
 
@@ -22,6 +23,9 @@ def jpeg_fault(data: bytes) -> str | None:
             picture.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return " ".join(str(error).split())
+    # The decoder takes a scan that ends in zeros. Coded pixels hold neither of the two markers.
+    if data.rfind(END_OF_IMAGE) < data.rfind(START_OF_SCAN):
+        return "its end marker is missing"
     return None
 
 

@@ -156,7 +156,9 @@ class _Fields:
         """
         start = self.start(column)
         length = np.minimum(self.ends[:, column] - start, LONGEST_NAME)
-        sums = length.astype(np.uint64)
+        if (length == length[:1]).all():
+            length = length[:1]  # as a rule, for image ids: what follows is broadcast
+        sums = np.zeros(len(start), np.uint64) + length.astype(np.uint64)
         for place in range(0, int(length.max(initial=0)), WORD):
             kept = FIRST_BYTES[np.clip(length - place, 0, WORD)]
             sums += (self.words[start + place] & kept) * MULTIPLIERS[place // WORD]

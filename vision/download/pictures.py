@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from logging import WARNING
 from pathlib import Path
 from typing import Callable, Iterator, Protocol, Sequence, TypeVar
@@ -105,17 +105,24 @@ def download_pictures(
 def mean_size(pictures: Sequence[Picture], source: Source, patience: Patience) -> float | None:
     """Ask the source for the lengths of some pictures; return their mean in bytes.
 
-    None where it has none of them.
+    None where it gives none of them.
 
     Raises:
-        DownloadError: if the source is out of reach.
+        DownloadError: if two pictures fail and none comes; the source must be out of reach.
     """
-    sizes = []
+    sizes: list[int] = []
+    failures = 0
     for picture in pictures:
         try:
             sizes.append(_insist(source.size, picture.key, Attempts(patience, log_level=WARNING)))
         except MissingError:
             continue
+        except DownloadError:
+            failures += 1
+            if failures > 1 and not sizes:
+                raise
+            # The second is asked only to tell a bad picture from a bad connection.
+            patience = replace(patience, attempts=1)
     return sum(sizes) / len(sizes) if sizes else None
 
 

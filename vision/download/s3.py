@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from functools import partial
 from typing import Any
 
+from .http import check_length, check_tag
 from .retry import DownloadError, Patience, RateGuard, TransientError, error_for_status
 
 CHUNK = 1 << 16  # bytes
@@ -31,12 +30,8 @@ class Bucket:
         """
         response = self._call(self.client.get_object, key)
         body = self._receive(response["Body"], key)
-        if len(body) != response["ContentLength"]:
-            raise TransientError(f"{key}: {len(body)} of {response['ContentLength']} bytes came")
-        # The tag of an object that was stored in one piece is its MD5 sum.
-        tag = response.get("ETag", "").strip('"')
-        if re.fullmatch("[0-9a-f]{32}", tag) and hashlib.md5(body).hexdigest() != tag:
-            raise TransientError(f"{key}: the bytes received do not have the MD5 sum stated")
+        check_length(len(body), response["ContentLength"], key)
+        check_tag(body, response.get("ETag", ""), key)
         return body
 
     def size(self, key: str) -> int:

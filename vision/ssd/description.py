@@ -34,12 +34,8 @@ class Description:
         """Return the same detector for another input size; its priors are derived anew."""
         if resolution == self.config.image_size:
             return self
-        config = replace(
-            NETS[self.net].config(resolution),
-            image_mean=self.config.image_mean,
-            image_std=self.config.image_std,
-        )
-        return replace(self, config=config)
+        specs = NETS[self.net].config(resolution).prior_specs
+        return replace(self, config=replace(self.config, image_size=resolution, prior_specs=specs))
 
     def require_same(self, other: Description) -> None:
         """Check that another description is of a net with the same tensors and classes.

@@ -63,14 +63,16 @@ def _give_every_object_a_prior(
     """Overwrite `best_object` (B, P) at one prior an object; say where, as (B, P) bool.
 
     Each round all objects without a prior ask for the best free one; all but one of those that ask
-    for the same wait for the next round. There are seldom two rounds.
+    for the same wait for the next round. There are seldom two rounds. Objects for which no prior
+    is left go without.
     """
     number = torch.arange(iou.shape[1], device=iou.device).expand_as(is_object)
     owner = torch.full_like(best_object, -1)  # (B, P)
     waiting = is_object
     while bool(waiting.any()):
         free_iou = iou.masked_fill((owner >= 0)[:, None, :], -2)
-        wanted = free_iou.argmax(dim=2)  # (B, M)
+        best_free, wanted = free_iou.max(dim=2)  # (B, M)
+        waiting = waiting & (best_free >= 0)
         bids = torch.where(waiting, number, torch.full_like(number, -1))
         asked = torch.full_like(owner, -1).scatter_reduce(1, wanted, bids, "amax")
         owner = torch.maximum(owner, asked)

@@ -104,7 +104,7 @@ def best_checkpoint(folder: str | Path) -> Path:
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"there is no model directory {folder}")
-    files = [path for path in sorted(folder.glob("*.pth")) if path.name != LAST]
+    files = [path for path in sorted(folder.glob("[!.]*.pth")) if path.name != LAST]
     ranked = [(_rank(path), path) for path in files]
     usable = [(rank, path) for rank, path in ranked if rank is not None]
     if not usable:

@@ -22,7 +22,6 @@ VOC_CLASS_NAMES = (
     "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
     "train", "tvmonitor",
 )  # fmt: skip
-CLASSIFIER_PREFIXES = ("fc.", "classifier.")
 BACKBONE_PREFIXES = ("module.", "base_net.", "model.", "features.")
 HEAD_DEVIATION = 0.01
 
@@ -47,30 +46,26 @@ def initialise(net: SSD) -> None:
 def load_base_net(net: SSD, path: str | Path) -> None:
     """Load the backbone from a classifier trained on ImageNet.
 
-    Takes state dicts of this family (names with or without `model.`, `features.`) and those of
-    torchvision, whose layers stand in the same order under other names. Classifiers are ignored.
+    Takes state dicts of this family (names with or without `model.`, `features.`), those of
+    torchvision, whose layers stand in the same order under other names, and whole detectors of the
+    same backbone. What comes behind the backbone is ignored, but that VGG's is made of it.
 
     Raises:
         ValueError: if its layers are not those of the net's backbone.
     """
     weights, _ = read_weights(path)
-    weights = {_without_prefix(name): weights[name] for name in weights}
+    weights = {_without_prefix(name): tensor for name, tensor in weights.items()}
     own = net.base_net.state_dict()
-    if any(name.startswith(("base_net.", "0.")) for name in weights):
-        weights = {name: tensor for name, tensor in weights.items() if name in own}
-    weights = {
-        name: tensor for name, tensor in weights.items() if not name.startswith(CLASSIFIER_PREFIXES)
-    }
-    if set(weights) != set(own):
+    weights = _subsample_vgg_classifier(weights)
+    if not set(own) <= set(weights):
         weights = _by_order(weights, own, path)
-    misfits = [name for name in own if weights[name].shape != own[name].shape]
-    if misfits:
-        name = misfits[0]
-        raise ValueError(
-            f"{path} is a backbone of another net or width: {name} is "
-            f"{tuple(weights[name].shape)}, here it must be {tuple(own[name].shape)}"
-        )
-    net.base_net.load_state_dict(weights)
+    for name, tensor in own.items():
+        if weights[name].shape != tensor.shape:
+            raise ValueError(
+                f"{path} is a backbone of another net or width: {name} is "
+                f"{tuple(weights[name].shape)}, here it must be {tuple(tensor.shape)}"
+            )
+    net.base_net.load_state_dict({name: weights[name] for name in own})
 
 
 def _without_prefix(name: str) -> str:
@@ -80,17 +75,34 @@ def _without_prefix(name: str) -> str:
     return name
 
 
+def _subsample_vgg_classifier(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Make fc6 and fc7 of a detector from those of a VGG-16 classifier (SSD paper, section 3).
+
+    Every fourth channel is taken, and of fc6 every third of 7 x 7 pixels, which its dilation
+    spreads over the whole again.
+    """
+    weights = dict(weights)
+    fc6, fc7 = weights.get("classifier.0.weight"), weights.get("classifier.3.weight")
+    if fc6 is None or fc7 is None or fc6.shape != (4096, 512 * 7 * 7):
+        return weights
+    weights["31.weight"] = fc6.unflatten(1, (512, 7, 7))[::4, :, ::3, ::3]
+    weights["31.bias"] = weights["classifier.0.bias"][::4]
+    weights["33.weight"] = fc7[::4, ::4, None, None]
+    weights["33.bias"] = weights["classifier.3.bias"][::4]
+    return weights
+
+
 def _by_order(
     weights: Mapping[str, Tensor], own: Mapping[str, Tensor], path: str | Path
 ) -> dict[str, Tensor]:
-    """Pair layers that have other names but the same order and shapes."""
-    shapes = [tuple(tensor.shape) for tensor in weights.values()]
-    if shapes != [tuple(tensor.shape) for tensor in own.values()]:
+    """Pair layers of other names but the same order and shapes; the classifier comes last."""
+    given = list(weights.values())[: len(own)]
+    if [tensor.shape for tensor in given] != [tensor.shape for tensor in own.values()]:
         raise ValueError(
-            f"{path} does not hold this net's backbone: it has {len(weights)} tensors beside the "
-            f"classifier, the backbone has {len(own)}, or their shapes differ"
+            f"{path} does not hold this net's backbone: it has {len(weights)} tensors, the "
+            f"backbone has {len(own)}, or their shapes differ"
         )
-    return dict(zip(own, weights.values()))
+    return dict(zip(own, given))
 
 
 @dataclass(frozen=True)
@@ -114,10 +126,11 @@ def load_pretrained(net: SSD, path: str | Path, class_names: Sequence[str]) -> T
     box heads and the row of BACKGROUND, but no other class.
 
     Raises:
-        ValueError: if the file cannot be read or nothing in it fits.
+        ValueError: if the file cannot be read or is of a net with another backbone.
     """
     weights, description = read_weights(path)
     own = net.state_dict()
+    _require_backbone(weights, own, path)
     source = _class_names_of(weights, description, net)
     shared = [name for name in class_names if name in source]
     taken = 0
@@ -131,11 +144,21 @@ def load_pretrained(net: SSD, path: str | Path, class_names: Sequence[str]) -> T
         elif _is_class_row(name, net) and given.shape[1:] == tensor.shape[1:] and source:
             _copy_rows(tensor, given, class_names, source)
             taken += 1
-    if taken == 0:
-        raise ValueError(
-            f"nothing in {path} fits this net; --pretrained-ssd takes an SSD of the same --net"
-        )
     return Transferred(taken, len(own), tuple(name for name in shared if name != "BACKGROUND"))
+
+
+def _require_backbone(
+    weights: Mapping[str, Tensor], own: Mapping[str, Tensor], path: str | Path
+) -> None:
+    """Refuse another net, of which some extra layer or head may well have a shape that fits."""
+    for name, tensor in own.items():
+        if name.startswith("base_net.") and (
+            name not in weights or weights[name].shape != tensor.shape
+        ):
+            raise ValueError(
+                f"{path} has not the backbone of this net ({name} is missing or of another shape); "
+                "--pretrained-ssd takes an SSD of the same --net, --base-net a backbone alone"
+            )
 
 
 def _class_names_of(weights: Mapping[str, Tensor], description, net: SSD) -> tuple[str, ...]:

@@ -11,9 +11,28 @@ from vision.utils.cli import boolean, lower
 DEFAULT_RATES = {"adamw": (1e-3, 1 / 3), "adam": (1e-3, 1 / 3), "sgd": (0.01, 0.1)}
 
 
+def peak_rates(
+    optimizer: str, headers: float | None, base_net: float | None, extras: float | None
+) -> tuple[float, float, float]:
+    """Return the peak rates of backbone, extra layers and heads; None takes the default."""
+    peak, share = DEFAULT_RATES[optimizer]
+    headers = peak if headers is None else headers
+    base_net = headers * share if base_net is None else base_net
+    return base_net, headers if extras is None else extras, headers
+
+
 def option(*names: str, **what: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Return a row: the arguments of one `add_argument`."""
     return names, what
+
+
+def epochs(text: str) -> list[int]:
+    """Read numbers of epochs, such as "80,100".
+
+    Raises:
+        ValueError: for anything but whole numbers between commas.
+    """
+    return [int(number) for number in text.split(",")]
 
 
 # fmt: off
@@ -68,8 +87,8 @@ OPTIONS = {
                choices=["cosine", "multi-step", "none"], help="(default: %(default)s)"),
         option("--t-max", type=float, metavar="EPOCHS",
                help="where the cosine reaches 0 (default: --epochs)"),
-        option("--milestones", default="80,100", metavar="EPOCHS",
-               help="where multi-step multiplies by --gamma (default: %(default)s)"),
+        option("--milestones", type=epochs, default="80,100", metavar="EPOCHS",
+               help="where multi-step multiplies by --gamma (default: 80,100)"),
         option("--gamma", type=float, default=0.1, help="(default: %(default)s)"),
         option("--warm-up", type=int, default=20, metavar="STEPS",
                help="steps in which the rates rise to their peak (default: %(default)s)"),

@@ -63,7 +63,7 @@ def tool_versions() -> dict[str, str]:
 
     return {
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a class of its own, which weights_only refuses
         "numpy": numpy.__version__,
         "opencv": cv2.__version__,
     }

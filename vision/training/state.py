@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.optim import Optimizer
 
 from vision.ssd.description import Description
 from vision.utils.files import atomic_write
 
 from .loop import Training
-from .weights_file import read_pth
+from .weights_file import describe, read_pth
 
 STATE_FORMAT = 1
 
@@ -41,13 +42,41 @@ class SavedState:
     tensors: dict[str, Any] = field(repr=False)  # of net, average and optimizer
 
     def restore(self, training: Training) -> None:
-        """Put the weights, the averages, the optimizer and the step into a fresh training."""
+        """Put the weights, the averages, the optimizer and the step into a fresh training.
+
+        Learning rates and the like stay those of the fresh training: they are its arguments.
+        """
         training.net.load_state_dict(self.tensors["net"])
-        training.optimizer.load_state_dict(self.tensors["optimizer"])
+        _restore_optimizer(training.optimizer, self.tensors["optimizer"])
         training.step = self.tensors["step"]
         if training.average and self.tensors["average"] is not None:
             training.average.net.load_state_dict(self.tensors["average"])
             training.average.steps = self.tensors["average_steps"]
+
+
+def _restore_optimizer(optimizer: Optimizer, saved: dict[str, Any]) -> None:
+    """Take over what the optimizer has gathered about every parameter, and nothing else.
+
+    Raises:
+        ValueError: if it gathers something else, or about other parameters.
+    """
+    if _gathers(saved["param_groups"]) != _gathers(optimizer.param_groups):
+        raise ValueError(
+            "the run to resume had another optimizer or other frozen parts; resume with its "
+            "--optim and --freeze options, or start anew with --pretrained-ssd best.pth"
+        )
+    options = [
+        {name: value for name, value in group.items() if name != "params"}
+        for group in optimizer.param_groups
+    ]
+    optimizer.load_state_dict(saved)
+    for group, own in zip(optimizer.param_groups, options):
+        group.update(own)
+
+
+def _gathers(groups: list[dict[str, Any]]) -> list[tuple[int, bool]]:
+    """Return the number of parameters of each group, and whether squares of gradients are kept."""
+    return [(len(group["params"]), "betas" in group) for group in groups]
 
 
 def save_state(
@@ -91,7 +120,7 @@ def load_state(path: Path) -> SavedState | None:
         key: content[key] for key in ("net", "optimizer", "step", "average", "average_steps")
     }
     return SavedState(
-        Description.from_dict(content["description"]),
+        describe(content["description"], path),
         Progress(**content["progress"]),
         content["arguments"],
         tensors,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import pickle
+import struct
 import types
 from pathlib import Path
 from typing import Any, BinaryIO, Mapping
@@ -31,10 +32,12 @@ DAMAGED = (
     AttributeError,
     EOFError,
     LookupError,
+    MemoryError,
     OSError,
     RuntimeError,
     TypeError,
     ValueError,
+    struct.error,
 )
 SAFE_GLOBALS = {
     ("collections", "OrderedDict"): collections.OrderedDict,
@@ -146,6 +149,12 @@ class _Ignored:
 
     def __call__(self, *args: Any, **kwargs: Any) -> _Ignored:
         return self
+
+    def __setitem__(self, key: Any, value: Any) -> None: ...
+
+    def append(self, value: Any) -> None: ...
+
+    def extend(self, values: Any) -> None: ...
 
 
 class _InertUnpickler(pickle.Unpickler):

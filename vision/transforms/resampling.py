@@ -10,10 +10,6 @@ import numpy as np
 from vision.transforms.geometry import GeometryPlan
 from vision.transforms.picture import EncodedPicture
 
-# How many pixels of the decoded picture must remain under one of the result: nearest shows the very
-# pixels that detectnet picks; linear looks at two, and stays as rough as a plain resize if it has
-# more to choose from; area needs only enough not to be blurred.
-_PIXELS_LEFT = {"nearest": math.inf, "linear": 2.0, "area": 1.0}
 _LONGEST_SIDE = 32766  # of a source of OpenCV's warps, which count in 16 bits
 
 
@@ -35,8 +31,18 @@ def draw(
 
 
 def choose_reduction(picture: EncodedPicture, plan: GeometryPlan) -> int:
-    """Return the largest reduction of `picture` that leaves the plan enough pixels."""
-    limit = max(1, min(plan.scale) / _PIXELS_LEFT[plan.interpolation])
+    """Return the largest reduction of `picture` that does not show in the result of `plan`.
+
+    Under one pixel of the result there must remain, for area, one pixel of the decoded picture; for
+    linear the two it looks at, so that it stays as rough as a plain resize; for nearest as many as
+    detectnet picks one from in a whole picture, as one zoomed out need not be rougher than that.
+    """
+    needed = {
+        "area": (1, 1),
+        "linear": (2, 2),
+        "nearest": GeometryPlan.whole(picture.width, picture.height, plan.size).scale,
+    }[plan.interpolation]
+    limit = max(1, min(scale / need for scale, need in zip(plan.scale, needed)))
     return max(reduction for reduction in picture.reductions if reduction <= limit)
 
 
@@ -55,7 +61,7 @@ def resample(
     origin, shrink = (0, 0), (reduction, reduction)
     if plan.interpolation == "area" or too_long:
         pixels, origin, shrink = _pre_shrink(pixels, plan, reduction)
-    if shrink == (1, 1) and not outside:
+    if (origin, shrink) == ((0, 0), (1, 1)) and not outside:
         return _resize(pixels, plan)
     return cv2.warpAffine(
         pixels,

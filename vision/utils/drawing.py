@@ -43,7 +43,7 @@ def draw_detections(
     """
     drawn = np.ascontiguousarray(image).copy()
     height, width = drawn.shape[:2]
-    line = max(1, round((height * width) ** 0.5 / 250))
+    line = max(1, round((height * width) ** 0.5 / 200))
     places: list[np.ndarray] = []
     tags = []
     for box, label, score in zip(*detections):

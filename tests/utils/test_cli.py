@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import warnings
+
+import pytest
+
+from vision.utils.cli import boolean, lower, one_line, parse_options, run_main, set_up_logging
+
+
+@pytest.fixture
+def parser():
+    parser = argparse.ArgumentParser(prog="train_ssd.py")
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--model-dir", "--checkpoint-folder", default="models")
+    parser.add_argument("--use-cuda", type=boolean, default=True)
+    return parser
+
+
+@pytest.fixture
+def untouched_logging():
+    """Put pytest's own handlers back behind a test that sets up logging."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+
+
+@pytest.mark.parametrize("option", ["--batch-size", "--batch_size", "--batch"])
+def test_hyphens_and_underscores(parser, option):
+    assert parse_options(parser, [option, "8"]).batch_size == 8
+    assert parse_options(parser, [f"{option}=8"]).batch_size == 8
+
+
+def test_underscores_of_values_stay(parser):
+    args = parse_options(parser, ["--checkpoint_folder=my_models/a_b", "--batch_size", "2"])
+    assert args.model_dir == "my_models/a_b"
+    assert parse_options(parser, ["--model_dir", "a_b"]).model_dir == "a_b"
+
+
+def test_no_argv_is_that_of_the_process(parser, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train_ssd.py", "--batch_size", "3"])
+    assert parse_options(parser, None).batch_size == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--batchsize", "8"], "unrecognized argument --batchsize; did you mean --batch-size?"),
+        (["--modeldir=x"], "did you mean --model-dir?"),
+        (["--zzz"], "unrecognized argument --zzz\n"),
+        (["stray"], "unrecognized argument stray\n"),
+        (["--batch-size", "many"], "argument --batch-size: invalid int value: 'many'"),
+        (["--use-cuda", "maybe"], "argument --use-cuda: invalid boolean value: 'maybe'"),
+    ],
+)
+def test_usage_errors_say_what_is_near_and_end_with_status_2(parser, capsys, words, message):
+    with pytest.raises(SystemExit) as caught:
+        parse_options(parser, words)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_booleans():
+    assert [boolean(text) for text in ("true", "True", "1", "yes", "Y", "on", "T")] == [True] * 7
+    assert [boolean(text) for text in ("false", "FALSE", "0", "no", "N", "off", "F")] == [False] * 7
+    for text in ("", "2", "tru"):
+        with pytest.raises(ValueError, match="expected true or false"):
+            boolean(text)
+    assert lower("SGD") == "sgd"
+
+
+class Main:
+    """A script's main that returns, or raises, what it is made of."""
+
+    def __init__(self, outcome):
+        self.outcome = outcome
+
+    def __call__(self, args):
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "text"),
+    [
+        (None, 0, ""),
+        (0, 0, ""),
+        (3, 3, ""),
+        (ValueError("labels.txt must\n  name classes"), 1, "error: labels.txt must name classes\n"),
+        (FileNotFoundError("no folder data"), 1, "error: no folder data\n"),
+        (PermissionError(13, "denied", "x"), 1, "error: PermissionError: [Errno 13] denied: 'x'\n"),
+        (ImportError("No module named 'onnx'"), 1, "error: No module named 'onnx'\n"),
+        (RuntimeError("out of memory"), 1, "error: RuntimeError: out of memory\n"),
+        (ValueError(), 1, "error: ValueError\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_exit_status_and_one_line(capsys, outcome, status, text):
+    assert run_main(Main(outcome), argparse.Namespace(debug=False)) == status
+    assert capsys.readouterr().err == text
+
+
+def test_debug_keeps_the_traceback_and_our_own_mistakes_always_have_one():
+    with pytest.raises(ValueError, match="why"):
+        run_main(Main(ValueError("why")), argparse.Namespace(debug=True))
+    with pytest.raises(KeyError):
+        run_main(Main(KeyError("mistake")), argparse.Namespace(debug=False))
+    assert run_main(Main(ValueError("no option --debug")), argparse.Namespace()) == 1
+
+
+def test_an_error_of_many_lines_is_one():
+    assert one_line(RuntimeError("size mismatch:\n\t weights\n\t others")) == (
+        "RuntimeError: size mismatch: weights others"
+    )
+
+
+def test_log_lines_have_a_time_stamp_and_warnings_are_among_them(untouched_logging, capsys):
+    set_up_logging("info")
+    logging.getLogger("vision.somewhere").info("Build network.")
+    logging.getLogger("vision.somewhere").debug("hidden")
+    warnings.warn("old driver", UserWarning, stacklevel=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0][19:] == " - Build network."
+    assert lines[0][:19].translate(str.maketrans("0123456789", "dddddddddd")) == (
+        "dddd-dd-dd dd:dd:dd"
+    )
+    assert "old driver" in lines[1]
+    set_up_logging("warning")  # a second time replaces the first
+    logging.getLogger("vision.somewhere").info("hidden")
+    logging.getLogger("vision.somewhere").warning("once")
+    assert capsys.readouterr().out.count("once") == 1

@@ -1,0 +1,77 @@
+"""Where people put their files: folders called train, valid, test, and what lies around them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from pathlib import Path
+from typing import Iterator
+
+_PARTS = {
+    "train": ("train", "training", "trainval"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+_PART_OF_WORD = {word: part for part, words in _PARTS.items() for word in words}
+_ANNOTATION_FOLDERS = ("annotations", "labels", "data", "images")
+_FILES_TO_TRY = 50
+
+
+def part_of_name(name: str) -> str | None:
+    """Return the part that a name such as `instances_train2017.json` or `valid` tells, if any."""
+    words = re.findall("[a-z]+", name.lower())
+    return next((_PART_OF_WORD[word] for word in words if word in _PART_OF_WORD), None)
+
+
+def part_of_path(path: str) -> str | None:
+    """Return the part that one of the folders on a relative path is called after, if any."""
+    for folder in path.split("/")[:-1]:
+        part = _PART_OF_WORD.get(folder.lower().rstrip("0123456789"))
+        if part:
+            return part
+    return None
+
+
+def annotation_folders(root: Path) -> Iterator[Path]:
+    """Yield the folders in which annotations may lie: the root, its parts, and some below both."""
+    yield root
+    for folder in _subfolders(root):
+        known = folder.name.lower() in _ANNOTATION_FOLDERS
+        if known or part_of_path(f"{folder.name}/"):
+            yield folder
+            for below in _subfolders(folder):
+                if below.name.lower() in _ANNOTATION_FOLDERS or part_of_path(f"{below.name}/"):
+                    yield below
+
+
+def some_files(root: Path, suffix: str) -> Iterator[Path]:
+    """Yield the first files of a suffix from each of the `annotation_folders`, in any order."""
+    for folder in annotation_folders(root):
+        with os.scandir(folder) as entries:
+            names = (entry.name for entry in entries if not entry.name.startswith("."))
+            matching = (name for name in names if name.lower().endswith(suffix))
+            yield from (folder / name for name in itertools.islice(matching, _FILES_TO_TRY))
+
+
+def all_files(root: Path, suffix: str) -> list[Path]:
+    """Return all files of a suffix from the `annotation_folders`, sorted within each."""
+    return [
+        entry
+        for folder in annotation_folders(root)
+        for entry in sorted(folder.iterdir())
+        if entry.name.lower().endswith(suffix) and not entry.name.startswith(".")
+    ]
+
+
+def read_head(path: Path, size: int = 4096) -> bytes:
+    """Return the first bytes of a file, none of what is no file."""
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(size)
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        return sorted(Path(entry.path) for entry in entries if entry.is_dir())
