@@ -60,7 +60,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--eval-dir", type=Path, metavar="FOLDER",
         help="where results.json goes (default: beside the model)")
     add = parser.add_argument_group("run").add_argument
-    add("--batch-size", type=int, default=8, metavar="PICTURES", help="(default: %(default)s)")
+    add("--batch-size", type=int, metavar="PICTURES", help="(default: 4, on a GPU 32)")
     add("--num-workers", "--workers", type=int, default=2, metavar="PROCESSES",
         help="that load pictures, 0 for none (default: %(default)s)")
     add("--use-cuda", type=boolean, nargs="?", const=True, default=True, metavar="BOOL",
@@ -70,7 +70,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parse_options(parser, argv)
     if (args.trained_model is None) == (args.model_dir is None):
         parser.error("name either a file with --trained-model or a folder with --model-dir")
-    if args.batch_size < 1 or args.num_workers < 0:
+    if args.num_workers < 0 or (args.batch_size is not None and args.batch_size < 1):
         parser.error("--batch-size must be 1 or more and --num-workers 0 or more")
     if not 0 <= args.iou_threshold < 1:
         parser.error(f"--iou-threshold must be from 0 to less than 1, got {args.iou_threshold}")
@@ -125,9 +125,11 @@ def make_batches(args: argparse.Namespace, index, predictor: Predictor) -> Itera
     from vision.training.loading import make_loader
     from vision.transforms import EvalTransform
 
+    # On a CPU the maps of a larger batch no longer fit its cache.
+    batch_size = args.batch_size or (32 if predictor.device.type == "cuda" else 4)
+    workers = min(args.num_workers, -(-len(index) // batch_size))
     transform = EvalTransform(predictor.image_size)
-    workers = min(args.num_workers, -(-len(index) // args.batch_size))
-    loader = make_loader(index, transform, args.batch_size, workers, predictor.device)
+    loader = make_loader(index, transform, batch_size, workers, predictor.device)
     return tqdm(loader, desc="Evaluating", unit="batch", disable=not sys.stderr.isatty())
 
 

@@ -40,7 +40,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--images", type=int, default=64, help="to draw without --dataset (default: %(default)s)")
     add("--classes", type=int, default=8, help="of the net without --model (default: %(default)s)")
     add("--rounds", type=int, default=3, help="the best of so many counts (default: %(default)s)")
-    add("--batch-size", type=int, default=8, help="(default: %(default)s)")
+    add("--batch-size", type=int, default=4, help="(default: %(default)s)")
     add("--workers", type=int, default=2, help="processes that load (default: %(default)s)")
     # fmt: on
     return parser.parse_args(argv)

@@ -80,7 +80,7 @@ def options(tmp_path, store, web):
     """Return a function of more options that returns a whole command line."""
     return lambda *more: [
         *["--class-names", "apple,Banana", "--data", str(tmp_path / "fruit")],
-        *["--cache-dir", str(tmp_path / "cache"), "--timeout", "0.5", "--workers", "4"],
+        *["--cache-dir", str(tmp_path / "cache"), "--timeout", "10", "--workers", "4"],
         *["--annotations-url", web.url, "--endpoint-url", store.url, *more],
     ]
 
@@ -279,7 +279,7 @@ def test_ctrl_c_leaves_whole_pictures_and_the_next_run_goes_on(tmp_path, options
         time.sleep(0.01)
         assert process.poll() is None, process.communicate()
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 130
     assert re.search(r"Interrupted: \d+ of 56 images are here, all whole; the same command", output)
     assert "Traceback" not in output

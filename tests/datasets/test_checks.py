@@ -5,7 +5,13 @@ import pytest
 
 from tests.drawing import write_picture
 from vision.datasets.builder import IndexBuilder
-from vision.datasets.checks import fill_sizes, repair_boxes, report_unknown_classes
+from vision.datasets.checks import (
+    fill_sizes,
+    repair_boxes,
+    report_class_names,
+    report_unknown_classes,
+    settle_units,
+)
 from vision.datasets.problems import Problems
 
 NAN = float("nan")
@@ -120,3 +126,64 @@ def test_unknown_classes_are_reported_with_the_nearest_name():
         "(2 objects, the first one here)"
     )
     assert "'zebra' is not in the class list (1" in second
+
+
+def units(boxes, relative, size=(100, 50)):
+    builder = IndexBuilder(relative)
+    builder.add("picture", "/data/picture.jpg", boxes, ["cat"] * len(boxes), size=size)
+    problems = Problems()
+    index = settle_units(builder.build(), place, problems)
+    return bool(index.relative[0]), [str(one) for one in problems]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "relative", "expected"),
+    [
+        ([(10, 20, 50, 40)], True, False),
+        ([(10, 20, 50, 40), (0.1, 0.1, 0.2, 0.2), (30, 2, 50, 4)], True, False),
+        ([(0.1, 0.2, 1.3, 0.4)], True, True),
+        ([(0.1, 0.2, 0.3, 0.4), (0.1, 0.2, 7, 0.4)], True, True),
+        ([(0.1, 0.2, 0.3, 0.4)], False, True),
+        ([(0, 0, 1, 1)], False, False),
+        ([(0.1, 0.2, 0.3, 0.4), (1, 1, 9, 9)], False, False),
+        ([(NAN, 0.2, 0.3, 0.4)], False, False),
+        ([], True, True),
+        ([], False, False),
+    ],
+)
+def test_boxes_that_are_not_in_the_unit_they_claim_are_found_out(boxes, relative, expected):
+    found, problems = units(boxes, relative)
+    assert found == expected
+    assert bool(problems) == (expected != relative)
+
+
+def test_the_message_about_units_shows_a_box():
+    assert units([(10, 20, 50, 40)], relative=True)[1] == [
+        "picture.xml: 'picture' has boxes such as 10, 20, 50, 40"
+    ]
+
+
+def test_boxes_marked_twice_are_used_once():
+    builder = IndexBuilder()
+    box, other = (1, 1, 9, 9), (2, 2, 9, 9)
+    builder.add("one", "one.jpg", [box, other, box, box], ["a", "a", "a", "b"], size=(10, 10))
+    builder.add("two", "two.jpg", [box], ["a"], size=(10, 10))
+    builder.add("three", "three.jpg", [(9, 9, 1, 1), box], ["a", "a"], size=(10, 10))
+    problems = Problems()
+    index = repair_boxes(builder.build(), place, problems)
+    assert [len(annotation.boxes) for annotation in index] == [3, 1, 1]
+    assert [str(one) for one in problems if one.kind == "box marked twice"] == [
+        "one.xml: object 3 'a' is marked more than once",
+        "three.xml: object 2 'a' is marked more than once",
+    ]
+
+
+def test_class_names_that_differ_by_case_or_blanks_are_named():
+    problems = Problems()
+    names = ["BACKGROUND", "Hard hat", "hard_hat", "HardHat ", "cat", "void", "猫", "犬"]
+    report_class_names(names, problems)
+    assert [str(one) for one in problems] == [
+        "'Hard hat' and 'hard_hat' and 'HardHat ' are different classes; "
+        "--class-map 'hard_hat=Hard hat' makes them one",
+        "'void' is what detectnet never shows; rename the class",
+    ]

@@ -158,7 +158,7 @@ def test_what_is_missing_or_broken_is_listed_with_its_place(tmp_path):
         "annotation broken": 1,
     }
     listed = [str(problem) for problem in problems]
-    assert listed[1] == "Annotations/gone.xml: 'gone' of ImageSets/Main/train.txt has no XML file"
+    assert listed[1] == "Annotations/gone.xml: 'gone' of ImageSets/Main/train.txt has no .xml file"
     assert listed[2].startswith("Annotations/torn.xml:3: not XML: mismatched tag")
 
 

@@ -47,7 +47,7 @@ def test_boxes_of_a_batch_are_where_the_net_gets_them(tmp_path):
     assert (columns.min(), columns.max()) == pytest.approx((100, 300), abs=3)
     assert rows.max() + 200 == pytest.approx(300, abs=3)
     assert near(tile[102:112, 200:260], (200, 200, 200)).any(), "the inside stays as it is"
-    assert near(tile[105:115, 103:108], class_colour(2)).all(), "the name stands on its colour"
+    assert near(tile[102:116, 101:104], class_colour(2)).all(), "the name stands on its colour"
 
 
 def test_a_batch_of_any_size_makes_a_mosaic(tmp_path):
@@ -103,7 +103,7 @@ def test_nothing_found_and_nothing_there(tmp_path):
     empty = Truth(NO_BOXES, np.zeros(0, np.int64), np.zeros(0, bool))
     path = tmp_path / "val_predictions.jpg"
     draw_predictions(images, [found([], [])] * 2, [empty] * 2, NAMES, path)
-    assert not tile_of(read(path)).any()
+    assert tile_of(read(path)).max() < 40
 
 
 def test_boxes_beyond_the_picture_are_cut_off_at_its_border(tmp_path):

@@ -102,7 +102,7 @@ def test_labels_are_counted_and_measured(monkeypatch):
     )
     figure = figure_of(monkeypatch, plot_labels, two, None, 100)
     classes, sizes, centres = figure.axes
-    assert figure.get_suptitle() == "2 pictures, 2 objects, 1 pictures without objects"
+    assert figure.texts[0].get_text() == "2 pictures, 2 objects, 1 pictures without objects"
     assert [bar.get_width() for bar in classes.patches] == [2, 0]
     assert [text.get_text() for text in classes.get_yticklabels()] == ["cat", "dog"]
     assert sizes.get_title() == "Box sizes, median 20 x 30 pixels"

@@ -74,6 +74,14 @@ def test_a_resumed_run_goes_on_without_doubling(tmp_path):
     assert points(tmp_path, "Mean Average Precision/val") == [(2, 0.5), (3, 0.5), (4, 0.5)]
 
 
+def test_a_new_run_in_an_old_folder_starts_anew(tmp_path):
+    for loss in (1.0, 5.0):
+        log = TensorBoardLog(tmp_path)
+        log.add_epoch(0, Losses(loss, 0.0), None, RATES)
+        log.close()
+    assert points(tmp_path, "Loss/train") == [(0, 5)]
+
+
 def test_an_epoch_is_on_disk_before_the_run_ends(tmp_path):
     log = TensorBoardLog(tmp_path)
     log.add_epoch(0, Losses(1.0, 1.0), None, RATES)

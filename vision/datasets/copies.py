@@ -19,10 +19,14 @@ def report_copies(index: AnnotationIndex, scanner: PictureScanner, problems: Pro
     order = np.argsort(contents, kind="stable")
     same = np.append(False, contents[order][1:] == contents[order][:-1])
 
-    def describe(place: int) -> tuple[str, str, int | None]:
-        return f"is the same file as {index.paths[order[place - 1]]}", index.paths[order[place]], None
+    def _describe(place: int) -> tuple[str, str, int | None]:
+        return (
+            f"is the same file as {index.paths[order[place - 1]]}",
+            index.paths[order[place]],
+            None,
+        )
 
-    problems.add_each("picture stored twice", np.flatnonzero(same), describe)
+    problems.add_each("picture stored twice", np.flatnonzero(same), _describe)
 
 
 def without_copies(
@@ -42,11 +46,11 @@ def without_copies(
         return train
     first_of = {int(content): row for row, content in reversed(list(enumerate(others)))}
 
-    def describe(row: int) -> tuple[str, str, int | None]:
+    def _describe(row: int) -> tuple[str, str, int | None]:
         twin = validation.paths[first_of[int(contents[row])]]
         return f"is the same file as {twin}, which is validated on", train.paths[row], None
 
-    problems.add_each("picture in training and validation", np.flatnonzero(shared), describe)
+    problems.add_each("picture in training and validation", np.flatnonzero(shared), _describe)
     left = train.select(~shared)
     if train.num_boxes and not left.num_boxes:
         raise ValueError(

@@ -28,8 +28,8 @@ _CORNERS = {
     "ymax": ("ymax", "y2", "bottom", "ybr"),
 }
 _SIZE = {
-    "width": ("width", "imagewidth", "imgwidth", "w"),
-    "height": ("height", "imageheight", "imgheight", "h"),
+    "width": ("width", "imagewidth", "imgwidth"),
+    "height": ("height", "imageheight", "imgheight"),
 }
 
 

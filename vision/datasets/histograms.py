@@ -62,7 +62,7 @@ def _plot_boxes(index: AnnotationIndex, axes: np.ndarray, resolution: int) -> No
     borders = np.geomspace(2, resolution, 32)
     axes[0].hist(sides.clip(borders[0], borders[-1]), bins=borders, color=_COLOUR)
     axes[0].set_xscale("log")
-    ticks = [side for side in (2, 4, 8, 16, 32, 64, 128, 256, 512) if side < resolution]
+    ticks = [side for side in (2, 4, 8, 16, 32, 64, 128, 256, 512) if side < 0.7 * resolution]
     axes[0].set_xticks([*ticks, resolution], [*map(str, ticks), str(resolution)])
     axes[0].set_xticks([], minor=True)
     axes[0].set(xlabel=f"root of the area, px at {resolution}x{resolution}", ylabel="boxes")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Mapping
+from pathlib import Path
+from typing import Mapping, NamedTuple
 
 import numpy as np
 
 from vision.datasets.copies import report_copies, without_copies
-from vision.datasets.opening import Datasets
+from vision.datasets.index import AnnotationIndex, concatenate
+from vision.datasets.opening import Datasets, Kinds, Roots
 from vision.datasets.picture_checks import PictureChecks
 from vision.datasets.prior_fit import fit_priors
 from vision.datasets.problems import Problems
 from vision.datasets.report import Report
+from vision.datasets.source import Source
 
 
 def inspect(
@@ -20,6 +23,7 @@ def inspect(
     pictures: PictureChecks,
     priors: Mapping[int, np.ndarray],
     resolution: int = 300,
+    test: HeldOutTest | None = None,
 ) -> tuple[Datasets, Report]:
     """Compare the contents of all pictures and the sizes of all boxes; return what to train on.
 
@@ -27,6 +31,7 @@ def inspect(
         datasets: as `open_datasets` returns them when given the same `pictures`.
         priors: of the net, (P, 4) cxcywh in [0, 1], by resolution; those of `resolution` must be
             there, larger ones are what can be advised.
+        test: what `open_test_part` returned, to be in the report.
 
     Raises:
         ValueError: every picture to train on is validated on too.
@@ -34,13 +39,48 @@ def inspect(
     found = Problems("pictures compared")
     report_copies(datasets.train, pictures.scanner, found)
     train = without_copies(datasets.train, datasets.validation, pictures.scanner, found)
-    datasets = replace(datasets, train=train)
-    problems = [*datasets.problems, *([found] if found else [])]
+    parts = {"train": train, "val": datasets.validation}
+    problems = [*datasets.problems, found]
+    if test is not None:
+        parts["test"] = test.index
+        problems[-1:-1] = test.problems
     report = Report(
-        {"train": train, "validation": datasets.validation},
+        parts,
         datasets.lines,
-        problems,
+        [one for one in problems if one],
+        [one.source for one in datasets.problems],
         resolution,
         fit_priors(train, priors, resolution),
     )
-    return datasets, report
+    return replace(datasets, train=train), report
+
+
+class HeldOutTest(NamedTuple):
+    """Pictures that are neither trained nor validated on."""
+
+    index: AnnotationIndex
+    problems: list[Problems]
+
+
+def open_test_part(
+    roots: Roots, kind: Kinds, datasets: Datasets, pictures: PictureChecks | None = None
+) -> HeldOutTest | None:
+    """Read the stated test parts of folders, if `open_datasets` had other pictures to validate on.
+
+    The pictures that are in training or validation too are left out.
+    """
+    paths = [roots] if isinstance(roots, (str, Path)) else list(roots)
+    kinds = [kind] * len(paths) if isinstance(kind, str) else list(kind)
+    used = {*datasets.train.paths, *datasets.validation.paths}
+    found = HeldOutTest(datasets.validation.select([]), [])
+    for path, one in zip(paths, kinds):
+        source = Source(path, one, pictures)
+        if not source.read("test"):
+            continue
+        source.settle(datasets.class_names)
+        index = source.parts["test"]
+        new = np.fromiter((name not in used for name in index.paths), bool, len(index))
+        if new.any():
+            joined = concatenate([found.index, index.select(new)], datasets.class_names)
+            found = HeldOutTest(joined, [*found.problems, source.problems])
+    return found if len(found.index) else None

@@ -14,7 +14,7 @@ _PARTS = {
     "test": ("test", "testing"),
 }
 _PART_OF_WORD = {word: part for part, words in _PARTS.items() for word in words}
-_ANNOTATION_FOLDERS = ("annotations", "labels", "data", "images")
+_ANNOTATION_FOLDER = re.compile("annotations|labels|data|images|jpegimages|obj_.*data")
 _FILES_TO_TRY = 50
 
 
@@ -36,13 +36,9 @@ def part_of_path(path: str) -> str | None:
 def annotation_folders(root: Path) -> Iterator[Path]:
     """Yield the folders in which annotations may lie: the root, its parts, and some below both."""
     yield root
-    for folder in _subfolders(root):
-        known = folder.name.lower() in _ANNOTATION_FOLDERS
-        if known or part_of_path(f"{folder.name}/"):
-            yield folder
-            for below in _subfolders(folder):
-                if below.name.lower() in _ANNOTATION_FOLDERS or part_of_path(f"{below.name}/"):
-                    yield below
+    for folder in _annotation_subfolders(root):
+        yield folder
+        yield from _annotation_subfolders(folder)
 
 
 def some_files(root: Path, suffix: str) -> Iterator[Path]:
@@ -72,6 +68,11 @@ def read_head(path: Path, size: int = 4096) -> bytes:
         return file.read(size)
 
 
-def _subfolders(folder: Path) -> list[Path]:
+def _annotation_subfolders(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
-        return sorted(Path(entry.path) for entry in entries if entry.is_dir())
+        folders = sorted(Path(entry.path) for entry in entries if entry.is_dir())
+    return [
+        one
+        for one in folders
+        if _ANNOTATION_FOLDER.fullmatch(one.name.lower()) or part_of_path(f"{one.name}/")
+    ]

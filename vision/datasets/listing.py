@@ -74,7 +74,7 @@ def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
     """
     seen = set()
     for top, folders, names in os.walk(folder, followlinks=True):
-        found = os.stat(top)
+        found = Path(top).stat()
         if (found.st_dev, found.st_ino) in seen:
             folders.clear()
             continue

@@ -54,14 +54,13 @@ def open_datasets(
         validation_root: a folder to validate on; then nothing is held out of the others.
         val_split: the fraction to hold out where a folder states no split; 0 holds out nothing.
         allow_unusable: go on with a folder of which more than half cannot be used.
-        pictures: with it, every picture is opened and checked before anything is said.
+        pictures: with it, every picture is opened and checked.
 
     Raises:
         FileNotFoundError: a folder is not there.
         ValueError: a folder has no known layout, or nothing to train on, or is mostly unusable.
     """
-    if not 0 <= val_split < 1:
-        raise ValueError(f"val_split must be a fraction from 0 to less than 1, got {val_split}")
+    _require_fraction(val_split)
     sources = _open_sources(roots, kind, pictures)
     others = [] if validation_root is None else _open_sources(validation_root, AUTO, pictures)
     for source in sources:
@@ -82,6 +81,11 @@ def open_datasets(
     lines += [_describe("validation", validation), *_without_objects(train)]
     lines, problems = _say([*sources, *others], lines)
     return Datasets(train, validation, class_names, lines, problems)
+
+
+def _require_fraction(val_split: float) -> None:
+    if not 0 <= val_split < 1:
+        raise ValueError(f"val_split must be a fraction from 0 to less than 1, got {val_split}")
 
 
 def open_split(

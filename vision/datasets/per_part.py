@@ -74,7 +74,7 @@ class PerPartFolder(DatasetFolder):
         pictures: dict[str, Record] = {}
         for path in self._files[part]:
             where = path.relative_to(self.root)
-            beside = "" if where.parent == Path(".") else where.parent.as_posix()
+            beside = "" if where.parent == Path() else where.parent.as_posix()
             for record in self.read_file(path, names, problems):
                 file = self._finder.find(record.filename, beside, part)
                 if file is None:

@@ -88,7 +88,9 @@ class PerPictureFolder(DatasetFolder):
         picture = self._finder.listing.find(image_id)
         file = self._annotations.find(image_id)
         if file is None:
-            message = f"'{image_id}' of {self.parts[part]} has no annotation"
+            message = (
+                f"'{image_id}' of {self.parts[part]} has no {self._annotations.suffixes[0]} file"
+            )
             problems.add("annotation missing", message, self.annotation_file(part, image_id))
             return picture
         try:

@@ -120,6 +120,12 @@ class PictureScanner:
         return Path(self.cache_folder) / f"pictures-{name}.npz"
 
 
+def default_cache_folder() -> Path:
+    """Return where the pictures of any dataset are remembered, beside the downloads."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "pytorch-ssd" / "pictures"
+
+
 def _join(records: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return all records, sorted by key, each once."""
     joined = np.concatenate([records, others])

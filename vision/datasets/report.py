@@ -26,7 +26,8 @@ class Report:
 
     parts: Mapping[str, AnnotationIndex]  # "train", "validation" and so on
     understood: Sequence[str]  # sentences about folders, splits and classes
-    problems: Sequence[Problems]  # of every folder
+    problems: Sequence[Problems]  # of every folder, and of all together
+    sources: Sequence[str] = ()  # the folders
     resolution: int = 300
     fit: PriorFit | None = None  # of the training part
 
@@ -45,12 +46,22 @@ class Report:
         found = {KINDS[kind].severity for kind in self.counts}
         return next((one for one in ("error", "warning", "info") if one in found), "")
 
+    def unusable(self) -> str:
+        """Return the sentence why the dataset should not be trained on, or ""."""
+        boxes = sum(index.num_boxes for index in self.parts.values())
+        pictures = sum(map(len, self.parts.values()))
+        for what, plural, kept in (("picture", "pictures", pictures), ("box", "boxes", boxes)):
+            lost = sum(one.count_lost(what) for one in self.problems)
+            if kept < lost:
+                return f"{kept:,} of {kept + lost:,} {plural} are left, which is less than half"
+        return ""
+
     def summary(self) -> list[str]:
         """Return about ten lines: a word on the left, what there is to it on the right."""
         boxes = sum(index.num_boxes for index in self.parts.values())
         negatives = sum(index.num_negatives for index in self.parts.values())
         rows = [
-            ("data", ", ".join(problems.source for problems in self.problems)),
+            ("data", ", ".join(self.sources)),
             ("parts", "   ".join(f"{name} {len(part):,}" for name, part in self.parts.items())),
             ("classes", self._classes()),
             ("pictures", self._losses("picture")),

@@ -22,7 +22,10 @@ from .retry import Attempts, DownloadError, Patience, RateGuard, TransientError,
 logger = logging.getLogger(__name__)
 
 CHUNK = 1 << 18  # bytes
-HEADERS = {"User-Agent": "pytorch-ssd-downloader", "Accept-Encoding": "identity"}
+USER_AGENT = "pytorch-ssd-downloader"
+HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+
+ADVICE = "; check the connection and run this again, it goes on where it stopped"
 
 # socket.timeout is TimeoutError from Python 3.10 on.
 CONNECTION_ERRORS = (
@@ -64,7 +67,7 @@ def download_file(
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _Part(path)
-    attempts = Attempts(patience or Patience(), log_level=logging.WARNING)
+    attempts = Attempts(patience or Patience(), log_level=logging.WARNING, advice=ADVICE)
     furthest = part.size()
     while True:
         try:

@@ -173,23 +173,21 @@ class _LabelCodes:
         text = np.frombuffer(",".join([*label_ids, " " * LONGEST_NAME]).encode(), np.uint8)
         known = _Fields(text, np.asarray(ends, np.int64).reshape(-1, 1)).fingerprints(0)
         self.known = np.append(known, np.uint64(0))
-        self.multiplier = self._separating_multiplier(known)
+        # The first multiplier, (1,) uint64, that gives each label a slot of its own.
+        self.multiplier = next(
+            odd
+            for odd in (MULTIPLIERS[:1] * np.uint64(n) for n in count(1, 2))
+            if len(np.unique(_slots(known, odd))) == len(known)
+        )
         self.codes = np.full(1 << SLOT_BITS, len(label_ids), np.uint16)
-        self.codes[self._slots(known)] = np.arange(len(label_ids))
+        self.codes[_slots(known, self.multiplier)] = np.arange(len(label_ids))
 
     def look_up(self, fingerprints: np.ndarray) -> np.ndarray:
         """Return the place of each label in the list, or the list's length, (lines,) uint16."""
-        codes = self.codes[self._slots(fingerprints)]
+        codes = self.codes[_slots(fingerprints, self.multiplier)]
         codes[self.known[codes] != fingerprints] = len(self.known) - 1
         return codes
 
-    def _slots(self, fingerprints: np.ndarray) -> np.ndarray:
-        return (fingerprints * self.multiplier) >> np.uint64(64 - SLOT_BITS)
 
-    def _separating_multiplier(self, known: np.ndarray) -> np.uint64:
-        """Return the first multiplier that gives each label a slot of its own."""
-        for odd in count(1, 2):
-            self.multiplier = MULTIPLIERS[0] * np.uint64(odd)
-            if len(np.unique(self._slots(known))) == len(known):
-                return self.multiplier
-        raise AssertionError("unreachable")
+def _slots(fingerprints: np.ndarray, multiplier: np.ndarray) -> np.ndarray:
+    return (fingerprints * multiplier) >> np.uint64(64 - SLOT_BITS)

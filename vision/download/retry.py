@@ -77,7 +77,8 @@ class Patience:
 class Attempts:
     """The failures in a row of one transfer.
 
-    `pause` waits that many seconds; a worker passes the wait of its stop event.
+    `pause` waits that many seconds; a worker passes the wait of its stop event. `advice` is what
+    the last error tells to do.
     """
 
     def __init__(
@@ -85,10 +86,12 @@ class Attempts:
         patience: Patience,
         pause: Callable[[float], object] = time.sleep,
         log_level: int = logging.DEBUG,
+        advice: str = "",
     ) -> None:
         self.patience = patience
         self.pause = pause
         self.log_level = log_level
+        self.advice = advice
         self.failures = 0
 
     def reset(self) -> None:
@@ -104,7 +107,7 @@ class Attempts:
         self.failures += 1
         if self.failures >= self.patience.attempts:
             times = "once" if self.failures == 1 else f"{self.failures} times"
-            raise DownloadError(f"{error} (tried {times})") from error
+            raise DownloadError(f"{error} (tried {times}){self.advice}") from error
         delay = max(self.patience.delay(self.failures), error.retry_after)
         logger.log(
             self.log_level,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from .http import check_length, check_tag
+from .http import USER_AGENT, check_length, check_tag
 from .retry import DownloadError, Patience, RateGuard, TransientError, error_for_status
 
 CHUNK = 1 << 16  # bytes
@@ -88,6 +88,7 @@ def open_bucket(name: str, endpoint_url: str, patience: Patience, clients: int) 
         read_timeout=patience.timeout,
         retries={"max_attempts": 0},
         parameter_validation=False,
+        user_agent=USER_AGENT,  # botocore's own is put together anew for every request
     )
     try:
         session = boto3.session.Session(region_name=REGION)

@@ -73,23 +73,26 @@ def closing_lines(
         datasets: the folders to evaluate on.
         training_objects: how many objects of each class there are to learn from.
     """
+    if not rows:
+        return ["No epoch was finished."]
+    if best_epoch < 0:
+        return ["No epoch has a finite loss; a smaller --lr may help."]
     best: Row = next((row for row in rows if int(row["epoch"]) == best_epoch), {})
-    lines = [] if best else ["No epoch has a finite loss; a smaller --lr may help."]
-    if best:
-        lines = _results(best, folder / "best.pth")
-    lines += [f"Hint: {hint}" for hint in _hints(rows, best, folder, training_objects or {})]
-    if best:
-        lines += _next_commands(folder, datasets)
-    return lines
+    return [
+        *_results(best, best_epoch, folder / "best.pth"),
+        *(f"Hint: {hint}" for hint in _hints(rows, best, folder, training_objects or {})),
+        *_next_commands(folder, datasets),
+    ]
 
 
-def _results(best: Row, path: Path) -> list[str]:
-    mean = _number(best, "mAP")
-    measured = f"mAP {mean:.4f}"
-    if mean is None:
-        measured = f"validation loss {_number(best, 'validation loss'):.4f}"
-    lines = [f"Best epoch: {best['epoch']}, {measured}, kept as {path}"]
-    if mean is not None:
+def _results(best: Row, epoch: int, path: Path) -> list[str]:
+    measured = "".join(
+        f", {name} {_number(best, name):.4f}"
+        for name in ("mAP", "validation loss")
+        if _number(best, name) is not None
+    )
+    lines = [f"Best epoch: {epoch}{measured}, kept as {path}"]
+    if any(name.startswith("AP ") for name in best) and _number(best, "mAP") is not None:
         lines.append(_precisions(best))
     threshold, f1 = _number(best, "best threshold"), _number(best, "best F1")
     if f1:
@@ -142,8 +145,8 @@ def _length_hints(rows: Sequence[Row], folder: Path) -> list[str]:
     longer = f"python3 train_ssd.py --model-dir={shlex.quote(str(folder))} --resume --epochs="
     if len(rows) < SMOKE_TEST:
         return [
-            f"{len(rows)} epochs are a smoke test; a detector for use takes {USUAL_EPOCHS} "
-            f"or more: {longer}{USUAL_EPOCHS}"
+            f"{len(rows)} epochs are no more than a smoke test; a detector for use takes "
+            f"{USUAL_EPOCHS} or more: {longer}{USUAL_EPOCHS}"
         ]
     if not precisions:
         return []

@@ -6,13 +6,11 @@ All of them saw ImageNet's pictures. MobileNetV1 is not among torchvision's nets
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Mapping
+from typing import Mapping
 
 from torch import Tensor, nn
 
 from vision.nn import mobilenet_v2, mobilenetv3
-from vision.nn.squeezenet import squeezenet_layers
-from vision.nn.vgg import vgg16_layers
 
 TENSORS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 BLOCK_WITHOUT_WIDENING = {"0": "0.0", "1": "0.1", "3": "1", "4": "2"}
@@ -24,13 +22,13 @@ class Backbone:
     """One of torchvision's nets, and how its layers are called here."""
 
     model: str  # a function of torchvision.models
-    weights: str  # that torchvision fetches
     layers: Mapping[str, str]  # name in `base_net` -> torchvision's
     norm_epsilon: float = 1e-5  # of its batch norms
 
     def is_for(self, base_net: nn.Sequential) -> bool:
         """Say whether a backbone has all these layers."""
-        return set(self.layers) <= {name for name, _ in base_net.named_modules()}
+        own = base_net.state_dict()
+        return all(f"{name}.weight" in own for name in self.layers)
 
     def holds(self, weights: Mapping[str, Tensor]) -> bool:
         """Say whether a state dict is of this net of torchvision's."""
@@ -78,10 +76,38 @@ def _mobilenet_v3_layers(blocks: list[tuple], same: int) -> dict[str, str]:
     return table
 
 
-def _same_names(build: Callable[[], nn.Sequential], before: int) -> dict[str, str]:
-    """Pair the convolutions before a layer of a net whose names differ by a prefix only."""
-    return {
-        name: f"features.{name}"
-        for name, layer in build()[:before].named_modules()
-        if isinstance(layer, nn.Conv2d)
-    }
+def _vgg_layers() -> dict[str, str]:
+    """Pair the convolutions; fc6 and fc7 are made of larger layers of the classifier."""
+    convolutions = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+    table = {f"{i}": f"features.{i}" for i in convolutions}
+    return {**table, "31": "classifier.0", "33": "classifier.3"}
+
+
+def _squeezenet_layers() -> dict[str, str]:
+    parts = ("squeeze", "expand1x1", "expand3x3")
+    names = ["0", *(f"{fire}.{part}" for fire in (3, 4, 6, 7, 9, 10, 11, 12) for part in parts)]
+    return {name: f"features.{name}" for name in names}
+
+
+# The first layer is the one that sees the picture; the second is its batch norm, if it has one.
+TORCHVISION = {
+    "mb2-ssd-lite": Backbone("mobilenet_v2", _mobilenet_v2_layers()),
+    # Block 13 of ours has stride 1 and 14 has 2; torchvision's 13 has 2 and there is no such 14.
+    # The kernels of 13 fit, but from 14 on the layers have another meaning and start untrained.
+    "mb3-large-ssd-lite": Backbone(
+        "mobilenet_v3_large", _mobilenet_v3_layers(mobilenetv3.LARGE_BLOCKS, same=13), 1e-3
+    ),
+    "mb3-small-ssd-lite": Backbone(
+        "mobilenet_v3_small", _mobilenet_v3_layers(mobilenetv3.SMALL_BLOCKS, same=11), 1e-3
+    ),
+    "sq-ssd-lite": Backbone("squeezenet1_1", _squeezenet_layers()),
+    "vgg16-ssd": Backbone("vgg16", _vgg_layers()),
+}
+
+
+def find_backbone(base_net: nn.Sequential, weights: Mapping[str, Tensor]) -> Backbone | None:
+    """Return the net of torchvision's that a state dict is of, if it fits the backbone."""
+    for backbone in TORCHVISION.values():
+        if backbone.is_for(base_net) and backbone.holds(weights):
+            return backbone
+    return None

@@ -167,9 +167,10 @@ def recognise_net(weights: Mapping[str, Tensor], path: Path) -> str:
     Raises:
         ValueError: if they belong to none.
     """
+    names = _names_of_any_width(weights)
     for name in NETS:
         with torch.device("meta"):
-            if set(create_net(name, 2).state_dict()) == set(weights):
+            if _names_of_any_width(create_net(name, 2).state_dict()) == names:
                 return name
     raise ValueError(
         f"the {len(weights)} tensors of {path} are those of no net here ({', '.join(NETS)}); "
@@ -177,15 +178,24 @@ def recognise_net(weights: Mapping[str, Tensor], path: Path) -> str:
     )
 
 
+def _names_of_any_width(weights: Mapping[str, Tensor]) -> set[str]:
+    """Leave out MobileNetV3's shortcuts, which have weights where a width changes the channels."""
+    return {name for name in weights if ".shortcut." not in name}
+
+
 def recognise_width(name: str, weights: Mapping[str, Tensor]) -> float:
     """Tell from the tensor shapes of the backbone which width multiplier it has; 1.0 if none."""
-    backbone = {key: tensor.shape for key, tensor in weights.items() if key.startswith("base_net")}
+    shapes = _backbone_shapes(weights)
     for percent in sorted(range(10, 205, 5), key=_distance_from_100):
         with torch.device("meta"):
             state = create_net(name, 2, width_mult=percent / 100).state_dict()
-        if all(state[key].shape == shape for key, shape in backbone.items() if key in state):
+        if _backbone_shapes(state) == shapes:
             return percent / 100
     return 1.0
+
+
+def _backbone_shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in weights.items() if name.startswith("base_net.")}
 
 
 def _distance_from_100(percent: int) -> int:

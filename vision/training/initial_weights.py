@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Mapping, Sequence
 
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 
 from vision.ssd.ssd import SSD
 
+from .backbone_conversion import convert, require_shapes
+from .backbone_tables import TORCHVISION, Backbone, find_backbone
 from .weights_file import read_weights
 
 logger = logging.getLogger(__name__)
@@ -46,26 +49,77 @@ def initialise(net: SSD) -> None:
 def load_base_net(net: SSD, path: str | Path) -> None:
     """Load the backbone from a classifier trained on ImageNet.
 
-    Takes state dicts of this family (names with or without `model.`, `features.`), those of
-    torchvision, whose layers stand in the same order under other names, and whole detectors of the
-    same backbone. What comes behind the backbone is ignored, but that VGG's is made of it.
+    Takes state dicts of torchvision (see `load_imagenet`), those of this family (names with or
+    without `model.`, `features.`, or others in the same order), tensor by tensor, and whole
+    detectors of the same backbone. What comes behind the backbone is ignored, but that VGG's is
+    made of it.
 
     Raises:
         ValueError: if its layers are not those of the net's backbone.
     """
     weights, _ = read_weights(path)
+    backbone = find_backbone(net.base_net, weights)
+    if backbone:
+        _load_torchvision(net, weights, backbone, path)
+        return
     weights = {_without_prefix(name): tensor for name, tensor in weights.items()}
     own = net.base_net.state_dict()
-    weights = _subsample_vgg_classifier(weights)
     if not set(own) <= set(weights):
         weights = _by_order(weights, own, path)
-    for name, tensor in own.items():
-        if weights[name].shape != tensor.shape:
-            raise ValueError(
-                f"{path} is a backbone of another net or width: {name} is "
-                f"{tuple(weights[name].shape)}, here it must be {tuple(tensor.shape)}"
-            )
-    net.base_net.load_state_dict({name: weights[name] for name in own})
+    weights = {name: weights[name] for name in own}
+    require_shapes(weights, own, path)
+    net.base_net.load_state_dict(weights)
+
+
+def load_imagenet(net: SSD, name: str) -> None:
+    """Load the backbone that torchvision has trained on ImageNet, which it fetches if need be.
+
+    mb2-ssd-lite, sq-ssd-lite and vgg16-ssd compute torchvision's features, but for the border of
+    the picture and SqueezeNet's poolings, which end elsewhere. mb3-small-ssd-lite and the first
+    half of mb3-large-ssd-lite do so where squeeze-and-excite weighs as it does on average.
+
+    Args:
+        name: a key of NETS, the net's.
+
+    Raises:
+        ValueError: if torchvision has no such backbone or cannot fetch it, saying how to go on.
+    """
+    if name not in TORCHVISION:
+        raise ValueError(
+            f"torchvision has no backbone of {name}, only of {', '.join(TORCHVISION)}; name a file "
+            "with --base-net FILE, or leave it out to start from a published detector"
+        )
+    backbone = TORCHVISION[name]
+    weights = _fetch(backbone.model)
+    _load_torchvision(net, weights, backbone, f"torchvision's {backbone.model}")
+
+
+def _fetch(model: str) -> Mapping[str, Tensor]:
+    """Have torchvision fetch weights, or take them from where it has put them before."""
+    try:
+        from torchvision.models import get_model_weights
+
+        weights = get_model_weights(model).IMAGENET1K_V1
+    except (ImportError, RuntimeError) as error:
+        raise ValueError(
+            f"--base-net imagenet needs a torchvision that fits torch {torch.__version__}: {error}"
+        ) from None
+    try:
+        return weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError, HTTPException) as error:
+        raise ValueError(
+            f"torchvision cannot fetch {weights.url} ({error}); get it by other means and name it "
+            "with --base-net FILE, or leave --base-net out"
+        ) from None
+
+
+def _load_torchvision(
+    net: SSD, weights: Mapping[str, Tensor], backbone: Backbone, source: str | Path
+) -> None:
+    given = convert(weights, backbone, net, source)
+    own = net.base_net.state_dict()
+    net.base_net.load_state_dict({**own, **given})
+    logger.info("Took %d of the backbone's %d tensors from %s.", len(given), len(own), source)
 
 
 def _without_prefix(name: str) -> str:
@@ -73,23 +127,6 @@ def _without_prefix(name: str) -> str:
         if name.startswith(prefix):
             name = name[len(prefix) :]
     return name
-
-
-def _subsample_vgg_classifier(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Make fc6 and fc7 of a detector from those of a VGG-16 classifier (SSD paper, section 3).
-
-    Every fourth channel is taken, and of fc6 every third of 7 x 7 pixels, which its dilation
-    spreads over the whole again.
-    """
-    weights = dict(weights)
-    fc6, fc7 = weights.get("classifier.0.weight"), weights.get("classifier.3.weight")
-    if fc6 is None or fc7 is None or fc6.shape != (4096, 512 * 7 * 7):
-        return weights
-    weights["31.weight"] = fc6.unflatten(1, (512, 7, 7))[::4, :, ::3, ::3]
-    weights["31.bias"] = weights["classifier.0.bias"][::4]
-    weights["33.weight"] = fc7[::4, ::4, None, None]
-    weights["33.bias"] = weights["classifier.3.bias"][::4]
-    return weights
 
 
 def _by_order(

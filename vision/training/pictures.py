@@ -23,7 +23,6 @@ CAPTION = 22  # pixels, the height of the line below
 TAG = 17  # pixels, the height of a class name
 GAP = 6  # pixels between pictures
 DASH = 8  # pixels
-QUALITY = 92  # of JPEG
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue
 
 
@@ -155,7 +154,6 @@ def _count(number: int, thing: str) -> str:
 
 
 def _save(image: np.ndarray, path: Path) -> None:
-    options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
-    _, encoded = cv2.imencode(path.suffix, np.ascontiguousarray(image[..., ::-1]), options)
+    _, encoded = cv2.imencode(path.suffix, np.ascontiguousarray(image[..., ::-1]))
     with atomic_write(path) as temporary:
         temporary.write_bytes(encoded.tobytes())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterable, Iterator
 
 # The bar takes the room that the words leave.
-BAR_FORMAT = "{desc} |{bar}| {n_fmt}/{total_fmt}, {remaining} left{postfix}"
+BAR_FORMAT = "{desc} |{bar}| {n_fmt}/{total_fmt}, left {remaining}{postfix}"
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class ProgressBar:
         now = self.throughput
         left = tqdm.format_interval(self.seconds_left or 0)
         rate = f"{now.pictures_per_second:.1f} pictures/s"
-        return f"run {left} left, {rate}, {now.waiting_share:.0%} waiting"
+        return f"run {left}, {rate}, {now.waiting_share:.0%} waiting"
 
     def _bar(self, title: str, total: int, done: int = 0) -> Any:
         from tqdm import tqdm

@@ -64,6 +64,8 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], Description | Non
     """
     content = read_pth(path)
     description = getattr(content, "_metadata", {}).get(DESCRIPTION_KEY)
+    if isinstance(content, Mapping) and "state_format" in content:
+        raise ValueError(f"{path} is the state of a training; name best.pth or the like beside it")
     weights = _find_weights(content)
     if not weights:
         raise ValueError(f"{path} holds no weights; it must be a state dict of tensors")

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import check_dataset
+from tests.drawing import CLASS_NAMES, write_list, write_open_images, write_voc
+from vision.datasets.opening import open_datasets
+from vision.utils.cli import run_main
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run the script in an empty folder; return its exit status and what it printed."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def run_script(*words):
+        options = [str(word) for word in words]
+        args = check_dataset.parse_args([*options, "--cache-dir", str(tmp_path / "cache")])
+        status = run_main(check_dataset.main, args)
+        captured = capsys.readouterr()
+        return status, captured.out + captured.err
+
+    return run_script
+
+
+def test_a_sound_folder_is_reported_and_ends_in_0(tmp_path, run):
+    write_voc(tmp_path / "data", {"train": 8, "val": 4, "test": 2})
+    status, printed = run(tmp_path / "data", "--strict")
+    assert status == 0
+    assert "parts     train 8   val 4   test 2" in printed
+    assert "classes   3 + background: red, green, blue" in printed
+    assert "problems" not in printed
+    folder = tmp_path / "here" / "data_check"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "dataset_report.json",
+        *(
+            f"{part}_{kind}.png"
+            for part in ("test", "train", "val")
+            for kind in ("boxes", "classes")
+        ),
+    ]
+    assert json.loads((folder / "dataset_report.json").read_text())["classes"] == CLASS_NAMES
+
+
+def test_severity_decides_the_exit_status(tmp_path, run):
+    names = [one.image_id for one in write_voc(tmp_path / "data", {"train": 8, "val": 4})["train"]]
+    write_list(tmp_path / "data", "train", [*names, "missing"])
+    status, printed = run(tmp_path / "data")
+    assert status == 0
+    assert "1 x annotation missing (left out)" in printed
+    assert run(tmp_path / "data", "--strict")[0] == 1
+    write_list(tmp_path / "data", "train", [*names, *(f"missing_{n}" for n in range(40))])
+    status, printed = run(tmp_path / "data")
+    assert status == 1
+    assert "not usable: 12 of 52 pictures are left, which is less than half" in printed
+
+
+def test_a_folder_that_cannot_be_read_is_one_line(tmp_path, run):
+    assert run(tmp_path / "none") == (
+        1,
+        f"error: there is no dataset folder {tmp_path / 'none'}; check the path\n",
+    )
+    with pytest.raises(SystemExit) as caught:
+        run()
+    assert caught.value.code == 2
+
+
+def test_previews_are_written_where_asked(tmp_path, run):
+    write_open_images(tmp_path / "data", {"train": 3, "validation": 2})
+    sheets = tmp_path / "sheets"
+    status, printed = run("--data", tmp_path / "data", "--preview", sheets, "--output", sheets)
+    assert status == 0
+    assert {"train_1.jpg", "val_1.jpg", "dataset_report.json"} <= {
+        path.name for path in sheets.iterdir()
+    }
+    assert str(sheets / "train_1.jpg") in printed
+    assert not list((tmp_path / "here").iterdir())
+
+
+def test_any_format_becomes_a_voc_folder(tmp_path, run):
+    write_open_images(tmp_path / "data")
+    status, printed = run(tmp_path / "data", "--write-voc", tmp_path / "voc")
+    assert status == 0
+    assert "with train, val, test" in printed
+    again = open_datasets(tmp_path / "voc")
+    assert (len(again.train), len(again.validation)) == (8, 4)
+    status, printed = run(tmp_path / "data", "--write-voc", tmp_path / "voc")
+    assert status == 1
+    assert "must be a new folder" in printed
+
+
+def test_a_split_is_written_down(tmp_path, run):
+    write_voc(tmp_path / "data", {})
+    assert run(tmp_path / "data", "--write-splits", "--seed", 3)[0] == 0
+    lists = tmp_path / "data" / "ImageSets" / "Main"
+    assert len((lists / "train.txt").read_text().split()) == 6
+    again = open_datasets(tmp_path / "data")
+    assert list(again.validation.image_ids) == (lists / "val.txt").read_text().split()
+    status, printed = run(tmp_path / "data", "--write-splits")
+    assert (status, "there is a split already" in printed) == (1, True)
+    write_open_images(tmp_path / "other")
+    status, printed = run(tmp_path / "other", "--write-splits")
+    assert (status, "needs one dataset folder in VOC format" in printed) == (1, True)
+
+
+def test_the_second_start_opens_no_picture(tmp_path, run, monkeypatch):
+    write_voc(tmp_path / "data")
+    first = run(tmp_path / "data")
+    monkeypatch.setattr("vision.datasets.picture_scan.look_at", None)
+    assert run(tmp_path / "data") == first

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from tests.drawing import CLASS_NAMES
+from tests.tiny import drawn_batches, tiny_net
+from vision.nn.multibox_loss import MultiboxLoss
+from vision.training.loop import Losses, encode_targets
+from vision.training.validation import Validation, validate
+
+CPU = torch.device("cpu")
+
+
+def precision(mean):
+    return SimpleNamespace(mean=mean, classes=())
+
+
+def net_that_says(batches, certainty=30.0, shift=0.0):
+    """Return a net whose answer to the n-th batch is the truth, with boxes shifted if asked."""
+    net = tiny_net()
+    answers = []
+    for batch in batches:
+        locations, labels = encode_targets(net, batch)
+        logits = F.one_hot(labels, len(CLASS_NAMES)) * certainty
+        answers.append((logits, locations + shift))
+    remaining = iter(answers)
+    net.forward = lambda images: next(remaining)
+    return net
+
+
+def run(net, batches, **options):
+    return validate(net, MultiboxLoss(), batches, CPU, CLASS_NAMES, **options)
+
+
+def test_the_truth_is_found_entirely():
+    batches = drawn_batches(2, negatives=1)
+    validation = run(net_that_says(batches), batches)
+    assert validation.precision.mean == 1.0
+    assert validation.losses.regression == 0
+    assert validation.losses.classification == pytest.approx(0, abs=1e-6)
+    counts = [result.ground_truths for result in validation.precision.classes]
+    labels = torch.cat([batch.labels.flatten() for batch in batches])
+    assert counts == [int((labels == label).sum()) for label in (1, 2, 3)]
+
+
+def test_boxes_that_are_elsewhere_are_not():
+    batches = drawn_batches(1)
+    validation = run(net_that_says(batches, shift=20.0), batches)  # by two sizes of the prior
+    assert validation.precision.mean < 0.1
+    assert validation.losses.regression > 10
+
+
+def test_the_loss_alone_is_measured_without_decoding():
+    batches = drawn_batches(1)
+    net = net_that_says(batches)
+    net.decode = None
+    validation = run(net, batches, measure_precision=False)
+    assert validation.precision is None
+    assert list(validation.metrics) == ["loss"]
+
+
+def test_nothing_changes_and_nothing_learns():
+    batches, net = drawn_batches(1), tiny_net().train()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    validation = run(net, batches)
+    assert not net.training
+    assert all(tensor.equal(before[name]) for name, tensor in net.state_dict().items())
+    assert all(parameter.grad is None for parameter in net.parameters())
+    assert math.isfinite(validation.losses.total)
+
+
+def test_scores_order_epochs():
+    def score(loss, mean=None, measured=True):
+        return Validation(Losses(0.0, loss), precision(mean) if measured else None).score
+
+    assert score(9.0, mean=0.5) > score(1.0, mean=0.4)
+    assert score(1.0, measured=False) > score(2.0, measured=False)
+    assert score(1.0) > score(2.0)  # no class has objects, so there is no mean
+    assert score(math.nan) == score(math.inf, measured=False) == -math.inf
+    assert Validation(Losses(1.0, 2.0), precision(0.25)).metrics == {"loss": 3.0, "mAP": 0.25}
+
+
+def test_no_pictures():
+    validation = run(tiny_net(), [])
+    assert validation.precision.mean is None
