@@ -69,6 +69,13 @@ def add_data_options(group) -> None:
         "--val-split", type=float, default=0.2, help="fraction to hold out if none is stated (0.2)"
     )
     group.add_argument("--seed", type=int, default=0, help="of what is drawn (0)")
+    group.add_argument("--classes", default="", metavar="A,B", help="use these classes alone (all)")
+    group.add_argument(
+        "--class-map", default="", metavar="OLD=NEW,...", help="rename classes, or join them"
+    )
+    group.add_argument(
+        "--negatives", default="keep", help="pictures without objects: keep, drop or N%% (keep)"
+    )
     group.add_argument(
         "--exif",
         type=lower,
@@ -93,17 +100,11 @@ def main(args: argparse.Namespace) -> int:
     from vision.datasets.inspection import inspect, open_test_part
     from vision.datasets.opening import open_datasets
 
-    pictures = make_checks(args)
-    datasets = open_datasets(
-        args.data,
-        args.dataset_type,
-        val_split=args.val_split,
-        seed=args.seed,
-        allow_unusable=True,
-        pictures=pictures,
-    )
-    test = open_test_part(args.data, args.dataset_type, datasets, pictures)
-    datasets, report = inspect(datasets, pictures, make_priors(args), args.resolution, test)
+    pictures, selection = make_checks(args), make_selection(args)
+    data = args.data, args.dataset_type
+    datasets = open_datasets(*data, selection=selection, allow_unusable=True, pictures=pictures)
+    test = open_test_part(*data, datasets, selection, pictures)
+    report = inspect(datasets, pictures, make_priors(args), args.resolution, test)
     print_report(report)
     write_files(args, report)
     unusable = report.unusable()
@@ -120,6 +121,24 @@ def make_checks(args: argparse.Namespace):
 
     folder = None if args.no_cache else args.cache_dir or default_cache_folder()
     return PictureChecks(PictureScanner(folder, args.workers), args.exif)
+
+
+def make_selection(args: argparse.Namespace):
+    """Return what is used of the data."""
+    from vision.datasets.selection import (
+        Selection,
+        parse_class_map,
+        parse_classes,
+        parse_negatives,
+    )
+
+    return Selection(
+        args.val_split,
+        args.seed,
+        parse_classes(args.classes),
+        parse_class_map(args.class_map),
+        parse_negatives(args.negatives),
+    )
 
 
 def make_priors(args: argparse.Namespace) -> dict:

@@ -14,21 +14,21 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shlex
 import sys
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from vision.training.options import OPTIONS, peak_rates
+from vision.training.options import OPTIONS, check_values, peak_rates
 from vision.utils.cli import parse_options, run_main, set_up_logging
 
 logger = logging.getLogger("train_ssd")
 
 # What a resumed run does not take over from the one before.
 NOT_SAVED = ("typed", "resume", "debug", "log_level")
-LOWEST = {
-    "batch_size": 1, "num_epochs": 1, "validation_epochs": 1,
-    "num_workers": 0, "warm_up": 0, "debug_steps": 0,
-}  # fmt: skip
+INTERRUPTED = 130  # exit status, as of a program that Ctrl+C ended
 
 
 def parse_args(argv: list[str] | None = None, saved: dict | None = None) -> argparse.Namespace:
@@ -46,118 +46,83 @@ def parse_args(argv: list[str] | None = None, saved: dict | None = None) -> argp
     return args
 
 
-def main(args: argparse.Namespace) -> None:
+def main(args: argparse.Namespace) -> int:
     """Open the data, build the net, train it, validate it, keep the best."""
     set_up_logging(args.log_level)
     # Threads that spin while they wait take the cores from the processes that load pictures.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
-    from vision.training.state import Progress
+    from vision.ssd import resolve_net
+    from vision.training.run import Run
+    from vision.training.state import Progress, find_state
+    from vision.utils.device import select_device
 
-    state = find_state(args)
+    state = None
+    if args.resume is not None:
+        path = Path(args.resume) if args.resume else args.checkpoint_folder
+        logger.info("Resume from the model %s", path)
+        state = find_state(path)
     if state:
         args = parse_args(args.typed, saved=state.arguments)
-    check(args)
+    args.net = resolve_net(args.net)
+    check_values(vars(args))
     torch.manual_seed(args.seed)
     device = select_device(args.use_cuda)
 
-    train_loader, val_loader, class_names = make_loaders(args, device)
-    net, description = make_net(args, class_names, state)
-    training = make_training(args, net.to(device), steps_per_epoch=len(train_loader))
+    loaders = make_loaders(args, device)
+    index, steps_per_epoch = loaders.train.dataset.index, len(loaders.train)
+    net, description = make_net(args, index, state)
+    net = net.to(device, memory_format=torch.channels_last)
+    if args.lr_finder:
+        return suggest_learning_rate(args, net, loaders.train)
+    training = make_training(args, net, steps_per_epoch)
     progress = Progress()
     if state:
         state.restore(training)
         progress = state.progress
-    run_folder = open_run_folder(args, class_names, progress)
-
-    logger.info("Start training from epoch %d.", progress.epoch)
-    for epoch in range(progress.epoch, args.num_epochs):
-        train_loader.sampler.set_epoch(epoch)
-        losses = train_epoch(args, training, train_loader, device, epoch)
-        validation = None
-        if (epoch + 1) % args.validation_epochs == 0 or epoch + 1 == args.num_epochs:
-            validation = validate_epoch(args, training, val_loader, device, epoch)
-        run_folder.finish_epoch(training, description, progress, losses, validation)
-    report(args, progress)
-
-
-def find_state(args: argparse.Namespace):
-    """Return the state that --resume names, or None: not asked for, or a file of weights only."""
-    from vision.training.checkpoints import LAST
-    from vision.training.state import load_state
-
-    if args.resume is None:
-        return None
-    path = Path(args.resume) if args.resume else args.checkpoint_folder
-    path = path / LAST if path.is_dir() else path
-    logger.info("Resume from the model %s", path)
-    return load_state(path)
-
-
-def check(args: argparse.Namespace) -> None:
-    """Refuse options that cannot work, before anything is read; settle the net's name.
-
-    Raises:
-        ValueError: saying which option, and what it must be.
-    """
-    from vision.ssd import resolve_net
-
-    args.net = resolve_net(args.net)
-    for name, lowest in LOWEST.items():
-        value = getattr(args, name)
-        if value < lowest:
-            option = "--" + name.replace("_", "-")
-            raise ValueError(f"{option} must be {lowest} or more, got {value}")
-    folders = [Path(path) for path in [*args.datasets, args.validation_dataset] if path]
-    if args.checkpoint_folder.resolve() in [folder.resolve() for folder in folders]:
-        raise ValueError(
-            f"--model-dir {args.checkpoint_folder} is the dataset folder, whose labels.txt would "
-            "be overwritten; choose another folder"
-        )
-
-
-def select_device(use_cuda: bool):
-    """Return the first GPU if there is one and it is wanted, else the CPU."""
-    import torch
-
-    if use_cuda and torch.cuda.is_available():
-        torch.backends.cudnn.benchmark = True
-        logger.info("Using CUDA... (%s)", torch.cuda.get_device_name(0))
-        return torch.device("cuda:0")
-    logger.info("Using the CPU, %d threads.", torch.get_num_threads())
-    return torch.device("cpu")
+    folder = open_run_folder(args, index.class_names, progress)
+    run = Run(training, description, progress, folder, loaders, settings(args))
+    finished = run.train()
+    report(args, run, finished)
+    return 0 if finished else INTERRUPTED
 
 
 def make_loaders(args: argparse.Namespace, device):
-    """Open the datasets; return the training and the validation loader and the class names."""
+    """Open the datasets; return the loaders of the training and the validation part."""
     from vision.datasets.opening import open_datasets
-    from vision.datasets.sampling import balance
+    from vision.datasets.sampling import balance, repeat_rare
+    from vision.datasets.selection import parse_selection
     from vision.ssd import NETS
     from vision.training.loading import make_loader
+    from vision.training.run import Loaders
     from vision.transforms import EvalTransform, TrainTransform
+    from vision.transforms.albumentations_file import AlbumentationsTransform
 
     logger.info("Prepare training datasets.")
-    datasets = open_datasets(
-        args.datasets, args.dataset_type, args.validation_dataset, args.val_split, args.seed
-    )
+    selection = parse_selection(args.classes, args.class_map, args.negatives)
+    selection = replace(selection, val_split=args.val_split, seed=args.seed)
+    datasets = open_datasets(args.datasets, args.dataset_type, args.validation_dataset, selection)
     if not len(datasets.validation):
         raise ValueError(
             "there is no picture to validate on, so no epoch would be the best; give a "
             "--validation-dataset or a --val-split above 0"
         )
     train = balance(datasets.train, args.seed) if args.balance_data else datasets.train
+    train = repeat_rare(train, args.seed) if args.balance == "sampler" else train
     logger.info("Train dataset size: %d", len(train))
     logger.info("Validation dataset size: %d", len(datasets.validation))
     fill_colour = NETS[args.net].config(300).fill_colour
     transform = TrainTransform(args.resolution, fill_colour)
+    if args.augmentation:
+        transform = AlbumentationsTransform(args.augmentation, args.resolution)
     options = args.batch_size, args.num_workers, device, args.seed
     train_loader = make_loader(train, transform, *options, shuffle=True)
     val_loader = make_loader(datasets.validation, EvalTransform(args.resolution), *options)
-    return train_loader, val_loader, datasets.class_names
+    return Loaders(train_loader, val_loader)
 
 
-def make_net(args: argparse.Namespace, class_names: list[str], state):
+def make_net(args: argparse.Namespace, index, state):
     """Build the net with its initial weights; return it and its description."""
     from vision.ssd import NETS
     from vision.ssd.description import Description
@@ -166,8 +131,10 @@ def make_net(args: argparse.Namespace, class_names: list[str], state):
 
     logger.info("Build network.")
     config = NETS[args.net].config(args.resolution)
+    if args.anchors == "auto":
+        config = fitted(config, args, index) if state is None else state.description.config
     description = Description(
-        args.net, tuple(class_names), config, args.mb2_width_mult, versions=tool_versions()
+        args.net, tuple(index.class_names), config, args.mb2_width_mult, versions=tool_versions()
     )
     if state:
         state.description.require_same(description)
@@ -175,16 +142,26 @@ def make_net(args: argparse.Namespace, class_names: list[str], state):
     if not state:
         start = time.monotonic()
         initialise(net)
-        load_initial_weights(args, net, class_names)
+        load_initial_weights(args, net, index.class_names)
         logger.info("Took %.2f seconds to load the model.", time.monotonic() - start)
     return net, description
+
+
+def fitted(config, args: argparse.Namespace, index):
+    """Return the config with priors that are fitted to the boxes of the data."""
+    from vision.ssd.anchors import fit_priors
+    from vision.training.network_boxes import network_boxes
+
+    fit = fit_priors(network_boxes(index, args.resolution), config, args.seed)
+    logger.info("%s", fit)
+    return replace(config, prior_specs=fit.specs)
 
 
 def load_initial_weights(args: argparse.Namespace, net, class_names: list[str]) -> None:
     """Load what --resume (weights only), --base-net or --pretrained-ssd name, in this order."""
     from vision.download.published import fetch_published
     from vision.training.checkpoints import load_strictly
-    from vision.training.initial_weights import load_base_net, load_pretrained
+    from vision.training.initial_weights import load_base_net, load_imagenet, load_pretrained
     from vision.training.weights_file import read_weights
 
     if args.resume is not None:
@@ -195,7 +172,10 @@ def load_initial_weights(args: argparse.Namespace, net, class_names: list[str]) 
         return
     if args.base_net:
         logger.info("Init from base net %s", args.base_net)
-        load_base_net(net, args.base_net)
+        if args.base_net == "imagenet":
+            load_imagenet(net, args.net)
+        else:
+            load_base_net(net, args.base_net)
         return
     path = args.pretrained_ssd
     if path == "auto":
@@ -254,42 +234,55 @@ def open_run_folder(args: argparse.Namespace, class_names: list[str], progress):
     return run_folder
 
 
-def train_epoch(args: argparse.Namespace, training, loader, device, epoch: int):
-    """Train for one epoch, logging every --debug-steps; return the average losses."""
-    from vision.training.log_lines import epoch_line, step_line
-    from vision.training.loop import train_one_epoch
+def suggest_learning_rate(args: argparse.Namespace, net, loader) -> int:
+    """Try rising learning rates on a copy of the net; log what they suggest."""
+    from vision.training.learning_rate_finder import find_learning_rate, plot_curve
 
-    def log(step: int, losses) -> None:
-        logger.info(step_line(epoch, step, len(loader), losses))
+    make = partial(make_training, args, steps_per_epoch=len(loader))
+    curve = find_learning_rate(make, net, loader, net.priors.device)
+    path = args.checkpoint_folder / "learning_rates.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plot_curve(curve, path)
+    if curve.suggestion is None:
+        raise ValueError(f"the loss falls at no learning rate; look at {path}")
+    logger.info("Suggested: --lr=%.2g (%s)", curve.suggestion, path)
+    return 0
 
-    losses = train_one_epoch(training, loader, device, args.debug_steps, log)
-    logger.info(epoch_line(epoch, "Training", losses))
-    return losses
 
+def settings(args: argparse.Namespace):
+    """Return how long to train, and how often to do what."""
+    from vision.training.run import Settings
 
-def validate_epoch(args: argparse.Namespace, training, loader, device, epoch: int):
-    """Measure the net that would be kept; return the validation."""
-    from vision.training.log_lines import epoch_line, precision_lines
-    from vision.training.validation import validate
-
-    class_names = loader.dataset.class_names
-    validation = validate(
-        training.best_net, training.criterion, loader, device, class_names, args.validation_mean_ap
+    return Settings(
+        num_epochs=args.num_epochs,
+        validation_epochs=args.validation_epochs,
+        measure_precision=args.validation_mean_ap,
+        debug_steps=args.debug_steps,
+        save_minutes=args.save_minutes,
+        patience=args.patience,
     )
-    logger.info(epoch_line(epoch, "Validation", validation.losses))
-    if validation.precision is not None:
-        for line in precision_lines(epoch, validation.precision):
-            logger.info(line)
-    return validation
 
 
-def report(args: argparse.Namespace, progress) -> None:
-    """Say which epoch was best, and what to type next."""
-    folder = args.checkpoint_folder
-    if progress.best_epoch >= 0:
-        logger.info("Best epoch: %d, kept as %s", progress.best_epoch, folder / "best.pth")
-    logger.info("Next: python3 eval_ssd.py --model-dir=%s --dataset=%s", folder, args.datasets[0])
-    logger.info("      python3 onnx_export.py --model-dir=%s", folder)
+def report(args: argparse.Namespace, run, finished: bool) -> None:
+    """Say how it went, and what to type next."""
+    from vision.training.advice import closing_lines
+
+    if not finished:
+        logger.info(
+            "Saved. To go on: python3 train_ssd.py --model-dir=%s --resume",
+            shlex.quote(str(args.checkpoint_folder)),
+        )
+        return
+    folders = [args.validation_dataset] if args.validation_dataset else args.datasets
+    index = run.loaders.train.dataset.index
+    for line in closing_lines(
+        run.folder.table.rows,
+        run.progress.best_epoch,
+        args.checkpoint_folder,
+        folders,
+        index.boxes_per_class(),
+    ):
+        logger.info(line)
     logger.info("Task done, exiting program.")
 
 

@@ -258,6 +258,12 @@ def test_a_picture_that_does_not_come(tmp_path, options, store, capsys):
     assert check_folder(tmp_path / "fruit")[1] == set(JPEGS)
 
 
+def test_nothing_left_to_download(tmp_path, options, capsys):
+    assert run(options("--min-box-size", "0.9")) == 1
+    assert "no picture has what is asked for" in capsys.readouterr().err
+    assert list((tmp_path / "fruit").iterdir()) == []
+
+
 def test_nobody_answers(tmp_path, options, capsys):
     nobody = "http://127.0.0.1:9"
     assert run(options("--annotations-url", nobody, "--retry", "1")) == 1

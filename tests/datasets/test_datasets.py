@@ -20,5 +20,5 @@ def test_importing_the_readers_loads_nothing_heavy():
 @pytest.mark.parametrize("kind", DATASETS)
 def test_every_reader_says_what_it_looks_for(kind, tmp_path):
     assert DATASETS[kind].layout
-    assert DATASETS[kind].numbered_by in ("object", "line")
+    assert DATASETS[kind].numbered_by in ("object", "line", "picture")
     assert not DATASETS[kind].detect(tmp_path)

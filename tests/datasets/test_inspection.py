@@ -4,15 +4,12 @@ import json
 import shutil
 
 import numpy as np
-import pytest
 
 from tests.drawing import write_list, write_voc
-from vision.datasets.copies import without_copies
 from vision.datasets.inspection import inspect, open_test_part
 from vision.datasets.opening import open_datasets
 from vision.datasets.picture_checks import PictureChecks
 from vision.datasets.picture_scan import PictureScanner
-from vision.datasets.problems import Problems
 from vision.datasets.report import size_histogram
 
 PRIORS = {
@@ -26,13 +23,7 @@ PRIORS = {
 def open_and_inspect(folder):
     pictures = PictureChecks(PictureScanner(progress=False))
     datasets = open_datasets(folder, pictures=pictures)
-    return inspect(datasets, pictures, PRIORS, 300)
-
-
-def copy_as(folder, name, new_name):
-    """Copy a picture and its annotation of a VOC folder under another name."""
-    for path in ("JPEGImages/{}.png", "Annotations/{}.xml"):
-        shutil.copy(folder / path.format(name), folder / path.format(new_name))
+    return datasets, inspect(datasets, pictures, PRIORS, 300)
 
 
 def test_a_sound_folder_has_a_short_summary(tmp_path):
@@ -51,38 +42,16 @@ def test_a_sound_folder_has_a_short_summary(tmp_path):
     assert "consider --resolution 512" in lines[6]
 
 
-def test_a_picture_that_is_validated_on_under_another_name_is_not_trained_on(tmp_path):
+def test_copies_of_a_picture_are_reported(tmp_path):
     names = [one.image_id for one in write_voc(tmp_path, {"train": 8, "val": 4})["train"]]
-    copy_as(tmp_path, "drawn_0008", "leaked")
-    copy_as(tmp_path, "drawn_0001", "twin")
-    write_list(tmp_path, "train", [*names, "leaked", "twin"])
+    for path in ("JPEGImages/{}.png", "Annotations/{}.xml"):
+        shutil.copy(tmp_path / path.format("drawn_0001"), tmp_path / path.format("twin"))
+    write_list(tmp_path, "train", [*names, "twin"])
     datasets, report = open_and_inspect(tmp_path)
-    assert "leaked" not in list(datasets.train.image_ids)
     assert len(datasets.train) == 9
-    assert report.counts == {"picture stored twice": 1, "picture in training and validation": 1}
-    assert "drawn_0008.png, which is validated on" in "\n".join(report.details())
+    assert report.counts == {"picture stored twice": 1}
+    assert "twin.png: is the same file as" in "\n".join(report.details())
     assert report.worst() == "warning"
-
-
-def test_a_validation_part_of_copies_alone_is_refused(tmp_path):
-    write_voc(tmp_path, {"train": 3})
-    for number in range(3):
-        copy_as(tmp_path, f"drawn_000{number}", f"copy_{number}")
-    write_list(tmp_path, "val", [f"copy_{number}" for number in range(3)])
-    pictures = PictureChecks(PictureScanner(progress=False))
-    datasets = open_datasets(tmp_path, pictures=pictures)
-    if len(datasets.train) == 3:
-        with pytest.raises(ValueError, match="all 3 pictures to train on are validated on too"):
-            inspect(datasets, pictures, PRIORS, 300)
-
-
-def test_nothing_is_compared_with_an_empty_part(tmp_path):
-    write_voc(tmp_path, {"train": 3})
-    scanner = PictureScanner(progress=False)
-    datasets = open_datasets(tmp_path, val_split=0, pictures=PictureChecks(scanner))
-    assert (
-        without_copies(datasets.train, datasets.validation, scanner, Problems()) is datasets.train
-    )
 
 
 def test_the_report_file_has_every_problem_with_its_file(tmp_path):
@@ -110,9 +79,9 @@ def test_the_test_part_is_reported_only_where_it_is_one_by_itself(tmp_path):
     pictures = PictureChecks(PictureScanner(progress=False))
     for name, expected in (("three", 2), ("two", None)):
         datasets = open_datasets(tmp_path / name, pictures=pictures)
-        test = open_test_part(tmp_path / name, "auto", datasets, pictures)
+        test = open_test_part(tmp_path / name, "auto", datasets, pictures=pictures)
         assert (test and len(test.index)) == expected
-    _, report = inspect(datasets, pictures, PRIORS, 300, None)
+    report = inspect(datasets, pictures, PRIORS, 300, None)
     assert list(report.parts) == ["train", "val"]
 
 

@@ -19,6 +19,7 @@ from tests.drawing import (
 from tests.formats import WRITERS
 from vision.datasets import DATASETS
 from vision.datasets.opening import open_datasets, open_split
+from vision.datasets.selection import Selection
 
 
 def ids(index):
@@ -64,13 +65,13 @@ def test_open_split_gives_what_training_saw(drawn_folder, split):
 @pytest.mark.parametrize("splits", [{}, {"default": 10}, {"trainval": 10}])
 def test_where_nothing_is_split_a_part_is_held_out_and_that_is_said(tmp_path, splits):
     write_voc(tmp_path, splits)
-    datasets = open_datasets(tmp_path, seed=5)
+    datasets = open_datasets(tmp_path, selection=Selection(seed=5))
     assert len(datasets.validation) == 2
     assert not ids(datasets.train) & ids(datasets.validation)
     assert "held out by seed 5 as no split is stated" in said(datasets)
     for split in ("val", "test"):
-        assert ids(open_split(tmp_path, split=split, seed=5)) == ids(datasets.validation)
-    assert len(open_datasets(tmp_path, val_split=0).validation) == 0
+        assert ids(open_split(tmp_path, split=split, selection=Selection(seed=5))) == ids(datasets.validation)
+    assert len(open_datasets(tmp_path, selection=Selection(val_split=0)).validation) == 0
 
 
 def test_lists_that_are_copies_of_each_other_end_in_a_held_out_part(tmp_path):
@@ -144,7 +145,8 @@ def test_files_of_another_folders_validation_are_not_trained_on(tmp_path):
     shutil.rmtree(tmp_path / "b" / "JPEGImages")
     (tmp_path / "b" / "JPEGImages").symlink_to(tmp_path / "a" / "JPEGImages")
     datasets = open_datasets(tmp_path / "a", validation_root=tmp_path / "b")
-    assert (len(datasets.train), len(datasets.validation)) == (6, 2)
+    assert (len(datasets.train), len(datasets.validation)) == (4, 2)
+    assert "2 pictures to train on are validated on too" in said(datasets)
 
 
 def test_a_class_that_only_validation_has_is_left_out_and_listed(tmp_path):
@@ -257,7 +259,7 @@ def test_a_folder_without_pictures_to_train_on(tmp_path):
     with pytest.raises(ValueError, match="split must be one of train, val, test, all"):
         open_split(tmp_path, split="tset")
     with pytest.raises(ValueError, match="val_split must be a fraction"):
-        open_datasets(tmp_path, val_split=1.5)
+        open_datasets(tmp_path, selection=Selection(val_split=1.5))
 
 
 def test_a_layout_that_fits_two_formats_is_said(tmp_path):

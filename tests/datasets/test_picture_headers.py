@@ -69,5 +69,5 @@ def test_any_beginning_of_a_file_is_read_without_an_error():
         encode(IMAGE, ".tiff"),
         encode(IMAGE, ".bmp"),
     ):
-        for length in range(0, min(len(whole), 400)):
+        for length in range(min(len(whole), 400)):
             assert read_header(whole[:length]).format in ("other", "jpeg", "png", "tiff", "bmp")

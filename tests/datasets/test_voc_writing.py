@@ -93,7 +93,7 @@ def test_nobody_measures_on_what_was_trained_on(tmp_path, parts, expected):
     paths = write_lists(tmp_path, parts)
     assert [path.name for path in paths] == ["train.txt", "val.txt", "trainval.txt", "test.txt"]
     assert ["".join(path.read_text().split()) for path in paths] == expected
-    with pytest.raises(ValueError, match="there is a split already in .*train.txt"):
+    with pytest.raises(ValueError, match=r"there is a split already in .*train\.txt"):
         write_lists(tmp_path, parts)
 
 

@@ -108,6 +108,15 @@ def test_a_part_that_is_too_long_is_discarded(tmp_path):
     assert (tmp_path / "f").read_bytes() == BODY
 
 
+def test_a_part_that_only_lacks_its_name_is_not_fetched_again(tmp_path):
+    part_path(tmp_path / "f").write_bytes(BODY)
+    (tmp_path / "f.part.tag").write_text(f'"{hashlib.sha1(BODY).hexdigest()}"')
+    with FaultyServer(serve_files({"/f": BODY})) as server:
+        download_file(f"{server.url}/f", tmp_path / "f", QUICK)
+    assert ranges_asked(server) == [f"bytes={len(BODY)}-"]
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
 def test_a_part_without_a_tag_is_not_trusted(tmp_path):
     part_path(tmp_path / "f").write_bytes(b"of unknown origin")
     with FaultyServer(serve_files({"/f": BODY})) as server:

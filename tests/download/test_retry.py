@@ -40,7 +40,8 @@ def test_waits_as_long_as_the_server_asks():
     waits = []
     attempts = Attempts(Patience(first_delay=0.1), pause=waits.append)
     attempts.failed(error_for_status(503, "file", "7"))
-    assert waits == [7.0]
+    attempts.failed(error_for_status(503, "file", "86400"))
+    assert waits == [7.0, 60.0]
 
 
 def test_status_says_whether_another_attempt_helps():

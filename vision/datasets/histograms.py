@@ -61,6 +61,7 @@ def _plot_boxes(index: AnnotationIndex, axes: np.ndarray, resolution: int) -> No
     sides = np.sqrt(np.prod(sizes, axis=1))
     borders = np.geomspace(2, resolution, 32)
     axes[0].hist(sides.clip(borders[0], borders[-1]), bins=borders, color=_COLOUR)
+    axes[0].yaxis.get_major_locator().set_params(integer=True)
     axes[0].set_xscale("log")
     ticks = [side for side in (2, 4, 8, 16, 32, 64, 128, 256, 512) if side < 0.7 * resolution]
     axes[0].set_xticks([*ticks, resolution], [*map(str, ticks), str(resolution)])
@@ -69,7 +70,8 @@ def _plot_boxes(index: AnnotationIndex, axes: np.ndarray, resolution: int) -> No
 
     rng = np.random.default_rng(0)
     few = rng.permutation(len(sizes))[:_MOST_POINTS]
-    axes[1].scatter(sizes[few, 0], sizes[few, 1], s=6, alpha=0.3, color=_COLOUR, linewidths=0)
+    alpha = min(max(200 / max(len(few), 1), 0.2), 1)
+    axes[1].scatter(sizes[few, 0], sizes[few, 1], s=8, alpha=alpha, color=_COLOUR, linewidths=0)
     axes[1].set(xlim=(0, resolution), ylim=(0, resolution), aspect="equal")
     axes[1].set(xlabel="width, px", ylabel="height, px", title="sizes")
 

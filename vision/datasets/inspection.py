@@ -2,57 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Mapping, NamedTuple
 
 import numpy as np
 
-from vision.datasets.copies import report_copies, without_copies
+from vision.datasets.copies import report_copies
 from vision.datasets.index import AnnotationIndex, concatenate
 from vision.datasets.opening import Datasets, Kinds, Roots
 from vision.datasets.picture_checks import PictureChecks
 from vision.datasets.prior_fit import fit_priors
 from vision.datasets.problems import Problems
 from vision.datasets.report import Report
+from vision.datasets.selection import EVERYTHING, Selection
 from vision.datasets.source import Source
-
-
-def inspect(
-    datasets: Datasets,
-    pictures: PictureChecks,
-    priors: Mapping[int, np.ndarray],
-    resolution: int = 300,
-    test: HeldOutTest | None = None,
-) -> tuple[Datasets, Report]:
-    """Compare the contents of all pictures and the sizes of all boxes; return what to train on.
-
-    Args:
-        datasets: as `open_datasets` returns them when given the same `pictures`.
-        priors: of the net, (P, 4) cxcywh in [0, 1], by resolution; those of `resolution` must be
-            there, larger ones are what can be advised.
-        test: what `open_test_part` returned, to be in the report.
-
-    Raises:
-        ValueError: every picture to train on is validated on too.
-    """
-    found = Problems("pictures compared")
-    report_copies(datasets.train, pictures.scanner, found)
-    train = without_copies(datasets.train, datasets.validation, pictures.scanner, found)
-    parts = {"train": train, "val": datasets.validation}
-    problems = [*datasets.problems, found]
-    if test is not None:
-        parts["test"] = test.index
-        problems[-1:-1] = test.problems
-    report = Report(
-        parts,
-        datasets.lines,
-        [one for one in problems if one],
-        [one.source for one in datasets.problems],
-        resolution,
-        fit_priors(train, priors, resolution),
-    )
-    return replace(datasets, train=train), report
 
 
 class HeldOutTest(NamedTuple):
@@ -62,8 +25,44 @@ class HeldOutTest(NamedTuple):
     problems: list[Problems]
 
 
+def inspect(
+    datasets: Datasets,
+    pictures: PictureChecks,
+    priors: Mapping[int, np.ndarray],
+    resolution: int = 300,
+    test: HeldOutTest | None = None,
+) -> Report:
+    """Look for copies of pictures, compare boxes with priors, and report what was found before.
+
+    Args:
+        datasets: as `open_datasets` returns them when given the same `pictures`.
+        priors: of the net, (P, 4) cxcywh in [0, 1], by resolution; those of `resolution` must be
+            there, larger ones are what can be advised.
+        test: what `open_test_part` returned, to be in the report.
+    """
+    copies = Problems("pictures compared")
+    report_copies(datasets.train, pictures.scanner, copies)
+    parts = {"train": datasets.train, "val": datasets.validation}
+    problems = list(datasets.problems)
+    if test is not None:
+        parts["test"] = test.index
+        problems += test.problems
+    return Report(
+        parts,
+        datasets.lines,
+        [one for one in [*problems, copies] if one],
+        [one.source for one in datasets.problems],
+        resolution,
+        fit_priors(datasets.train, priors, resolution),
+    )
+
+
 def open_test_part(
-    roots: Roots, kind: Kinds, datasets: Datasets, pictures: PictureChecks | None = None
+    roots: Roots,
+    kind: Kinds,
+    datasets: Datasets,
+    selection: Selection = EVERYTHING,
+    pictures: PictureChecks | None = None,
 ) -> HeldOutTest | None:
     """Read the stated test parts of folders, if `open_datasets` had other pictures to validate on.
 
@@ -74,7 +73,7 @@ def open_test_part(
     used = {*datasets.train.paths, *datasets.validation.paths}
     found = HeldOutTest(datasets.validation.select([]), [])
     for path, one in zip(paths, kinds):
-        source = Source(path, one, pictures)
+        source = Source(path, one, pictures, selection)
         if not source.read("test"):
             continue
         source.settle(datasets.class_names)

@@ -70,7 +70,12 @@ def read_head(path: Path, size: int = 4096) -> bytes:
 
 def _annotation_subfolders(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
-        folders = sorted(Path(entry.path) for entry in entries if entry.is_dir())
+        # Of a link that leads to itself, a Path says that it is no folder, and an entry raises.
+        folders = sorted(
+            Path(entry.path)
+            for entry in entries
+            if (Path(entry.path) if entry.is_symlink() else entry).is_dir()
+        )
     return [
         one
         for one in folders

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence, Union
 
-import numpy as np
-
 from vision.datasets.index import AnnotationIndex, concatenate
 from vision.datasets.picture_checks import PictureChecks
 from vision.datasets.problems import Problems
+from vision.datasets.selection import EVERYTHING, Selection, limit_negatives, require_known
 from vision.datasets.source import AUTO, Source
-from vision.datasets.splits import rows_in
-from vision.utils.labels import with_background
+from vision.datasets.splits import without_copies_of
+from vision.utils.labels import BACKGROUND, with_background
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +38,7 @@ def open_datasets(
     roots: Roots,
     kind: Kinds = AUTO,
     validation_root: str | Path | None = None,
-    val_split: float = 0.2,
-    seed: int = 0,
+    selection: Selection = EVERYTHING,
     allow_unusable: bool = False,
     pictures: PictureChecks | None = None,
 ) -> Datasets:
@@ -52,40 +50,38 @@ def open_datasets(
     Args:
         kind: of DATASETS, or "auto"; one for all folders or one for each.
         validation_root: a folder to validate on; then nothing is held out of the others.
-        val_split: the fraction to hold out where a folder states no split; 0 holds out nothing.
+        selection: which classes and negatives are used, and what is held out.
         allow_unusable: go on with a folder of which more than half cannot be used.
-        pictures: with it, every picture is opened and checked.
+        pictures: opens and checks every picture.
 
     Raises:
         FileNotFoundError: a folder is not there.
         ValueError: a folder has no known layout, or nothing to train on, or is mostly unusable.
     """
-    _require_fraction(val_split)
-    sources = _open_sources(roots, kind, pictures)
-    others = [] if validation_root is None else _open_sources(validation_root, AUTO, pictures)
+    sources = _open_sources(roots, kind, pictures, selection)
+    others = []
+    if validation_root is not None:
+        others = _open_sources(validation_root, AUTO, pictures, selection)
     for source in sources:
         source.read_for_training(() if others else ("val", "test"))
     for source in others:
         source.read_any("val", "test", "all", "train")
-    class_names, classes_line = _settle_classes([*sources, *others], None, allow_unusable)
+    class_names, line = _settle_classes([*sources, *others], None, selection, allow_unusable)
 
-    pairs = [source.divide(0 if others else val_split, seed) for source in sources]
+    pairs = [source.divide(0 if others else selection.val_split) for source in sources]
     validations = [source.whole() for source in others] or [pair[1] for pair in pairs]
     validation = concatenate(validations, class_names)
     train = concatenate([pair[0] for pair in pairs], class_names)
-    train, overlap = _without_pictures_of(validation, train)
+    lines = [line]
+    if len(validations) > 1 or others:
+        train, sentence = without_copies_of(validation, train)
+        lines = [sentence, line] if sentence else lines
+    train, negatives = _limit_negatives(train, selection)
     if not train.num_boxes:
         raise ValueError(f"there is no usable object to learn from in {_names(sources)}")
-
-    lines = [*overlap, classes_line, _describe("training", train)]
-    lines += [_describe("validation", validation), *_without_objects(train)]
-    lines, problems = _say([*sources, *others], lines)
+    lines += [*negatives, _describe("training", train), _describe("validation", validation)]
+    lines, problems = _say([*sources, *others], [*lines, *_without_objects(train)])
     return Datasets(train, validation, class_names, lines, problems)
-
-
-def _require_fraction(val_split: float) -> None:
-    if not 0 <= val_split < 1:
-        raise ValueError(f"val_split must be a fraction from 0 to less than 1, got {val_split}")
 
 
 def open_split(
@@ -93,8 +89,7 @@ def open_split(
     kind: Kinds = AUTO,
     split: str = "test",
     class_names: Sequence[str] | None = None,
-    val_split: float = 0.2,
-    seed: int = 0,
+    selection: Selection = EVERYTHING,
     pictures: PictureChecks | None = None,
 ) -> AnnotationIndex:
     """Read one split of one or several dataset folders for evaluation; log as `open_datasets` does.
@@ -102,7 +97,7 @@ def open_split(
     Args:
         kind: of DATASETS, or "auto"; one for all folders or one for each.
         split: "test", which is the stated test part, or else what "val" is; "val" or "train", what
-            `open_datasets` validates and trains on with the same `val_split` and `seed`; or "all".
+            `open_datasets` validates and trains on with the same `selection`; or "all".
         class_names: those of the net, BACKGROUND first; the labels follow them, boxes of other
             classes are reported and left out. Without them the classes are those of the folders.
         pictures: with it, every picture is opened and checked before anything is said.
@@ -113,16 +108,18 @@ def open_split(
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, got '{split}'")
-    sources = _open_sources(roots, kind, pictures)
+    sources = _open_sources(roots, kind, pictures, selection)
     for source in sources:
         _read_split(source, split)
-    names, classes_line = _settle_classes(sources, class_names)
-    index = concatenate([_take(source, split, val_split, seed) for source in sources], names)
-    _say(sources, [classes_line, _describe(split, index)])
+    names, line = _settle_classes(sources, class_names, selection)
+    index = concatenate([_take(source, split) for source in sources], names)
+    _say(sources, [line, _describe(split, index)])
     return index
 
 
-def _open_sources(roots: Roots, kind: Kinds, pictures: PictureChecks | None) -> list[Source]:
+def _open_sources(
+    roots: Roots, kind: Kinds, pictures: PictureChecks | None, selection: Selection
+) -> list[Source]:
     paths = [roots] if isinstance(roots, (str, Path)) else list(roots)
     kinds = [kind] * len(paths) if isinstance(kind, str) else list(kind)
     if not paths or len(kinds) != len(paths):
@@ -137,28 +134,61 @@ def _open_sources(roots: Roots, kind: Kinds, pictures: PictureChecks | None) -> 
             logger.warning("%s is given twice, and read once", path)
             continue
         seen.add(os.path.realpath(path))
-        sources.append(Source(path, one, pictures))
+        sources.append(Source(path, one, pictures, selection))
     return sources
 
 
 def _settle_classes(
-    sources: Sequence[Source], class_names: Sequence[str] | None, allow_unusable: bool = False
+    sources: Sequence[Source],
+    class_names: Sequence[str] | None,
+    selection: Selection,
+    allow_unusable: bool = False,
 ) -> tuple[list[str], str]:
     """Number all labels by `class_names`, or the union of the folders'; return it and a line."""
     given = class_names is not None
     if given and not allow_unusable:  # what a net does not know is no fault of the dataset
         _require_usable(sources)
     if not given:
-        union = dict.fromkeys(name for source in sources for name in source.folder.class_names())
+        union = dict.fromkeys(name for source in sources for name in source.class_names())
         class_names = with_background(list(union), _names(sources))
+        known = [name for source in sources for name in source.found_classes]
+        require_known(selection.class_map, dict.fromkeys(known), "the old names of a class map")
     for source in sources:
         source.settle(class_names)
     if not given and not allow_unusable:
         _require_usable(sources)
-    origin = "; ".join(dict.fromkeys(source.folder.classes_from for source in sources))
+    origin = (
+        "of the net"
+        if given
+        else "; ".join(dict.fromkeys(source.folder.classes_from for source in sources))
+    )
+    if selection.classes and not given:
+        class_names, chosen = _choose_classes(sources, class_names, selection.classes)
+        origin = f"{origin}; {chosen}"
     count, listed = len(class_names) - 1, ", ".join(class_names[1:])
-    where = "of the net" if given else origin
-    return list(class_names), f"classes: {count} + background: {listed} ({where})"
+    return list(class_names), f"classes: {count} + background: {listed} ({origin})"
+
+
+def _choose_classes(
+    sources: Sequence[Source], class_names: Sequence[str], chosen: Sequence[str]
+) -> tuple[list[str], str]:
+    """Leave out the boxes of all classes but the chosen; return these and what was left out."""
+    require_known(chosen, class_names[1:], "the chosen classes")
+    names = [BACKGROUND, *chosen]
+    left = sum(source.keep_classes(names) for source in sources)
+    return names, f"chosen of {len(class_names) - 1}: {left:,} boxes of others are not used"
+
+
+def _limit_negatives(
+    train: AnnotationIndex, selection: Selection
+) -> tuple[AnnotationIndex, list[str]]:
+    limited = limit_negatives(train, selection.negatives, selection.seed)
+    if len(limited) == len(train):
+        return train, []
+    return limited, [
+        f"negatives: {limited.num_negatives:,} of {train.num_negatives:,} pictures without objects "
+        f"are trained on, at most {selection.negatives:.0%} of all"
+    ]
 
 
 def _require_usable(sources: Sequence[Source]) -> None:
@@ -177,24 +207,11 @@ def _read_split(source: Source, split: str) -> None:
         source.read_for_training()
 
 
-def _take(source: Source, split: str, val_split: float, seed: int) -> AnnotationIndex:
+def _take(source: Source, split: str) -> AnnotationIndex:
     if split == "all" or not {"train", "all"} & set(source.parts):
         return source.whole()
-    train, validation = source.divide(val_split, seed)
+    train, validation = source.divide(source.selection.val_split)
     return train if split == "train" else validation
-
-
-def _without_pictures_of(
-    validation: AnnotationIndex, train: AnnotationIndex
-) -> tuple[AnnotationIndex, list[str]]:
-    """Take the files that are validated on in one folder out of the training part of another."""
-    shared = rows_in(train.paths, validation.paths)
-    if not shared.any():
-        return train, []
-    return train.select(~shared), [
-        f"{np.count_nonzero(shared):,} pictures to validate on are in the training part of "
-        "another folder too: they are not trained on"
-    ]
 
 
 def _names(sources: Sequence[Source]) -> str:

@@ -31,7 +31,6 @@ KINDS = {
     "picture not annotated": Kind("", "not used"),
     "picture not downloaded": Kind("", "not used"),
     "picture stored twice": Kind("", "both used", doubtful=True),
-    "picture in training and validation": Kind("", "not trained on", doubtful=True),
     "picture of another format": Kind("", "read as what it is"),
     "picture resized after labelling": Kind("", "boxes rescaled", doubtful=True),
     "stated size wrong": Kind("", "the real size counts", doubtful=True),

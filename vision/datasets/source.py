@@ -17,7 +17,8 @@ from vision.datasets.folder import DatasetFolder
 from vision.datasets.index import AnnotationIndex, concatenate
 from vision.datasets.picture_checks import PictureChecks
 from vision.datasets.problems import Problems
-from vision.datasets.splits import hold_out, rows_in, separate
+from vision.datasets.selection import EVERYTHING, Selection, rename_classes
+from vision.datasets.splits import hold_out, rows_in, separate, without_copies_of
 
 AUTO = "auto"
 
@@ -25,8 +26,19 @@ AUTO = "auto"
 class Source:
     """A dataset folder, the parts of it that were read, and what there is to say about them."""
 
-    def __init__(self, root: str | Path, kind: str = AUTO, pictures: PictureChecks | None = None):
-        """Recognise the folder; with `pictures`, all those that are read are opened and checked.
+    def __init__(
+        self,
+        root: str | Path,
+        kind: str = AUTO,
+        pictures: PictureChecks | None = None,
+        selection: Selection = EVERYTHING,
+    ):
+        """Recognise the folder.
+
+        Args:
+            kind: of DATASETS, or "auto".
+            pictures: with it, all pictures that are read are opened and checked.
+            selection: which classes are renamed, and how much is held out.
 
         Raises:
             FileNotFoundError: there is no such folder.
@@ -38,7 +50,9 @@ class Source:
         self.folder: DatasetFolder = DATASETS[self.kind](self.root)
         self.problems = Problems(self.root)
         self.pictures = pictures
+        self.selection = selection
         self.parts: dict[str, AnnotationIndex] = {}
+        self.found_classes: dict[str, None] = {}  # as the folder spells them, in their order
 
     def read(self, *alternatives: str) -> str | None:
         """Read the first of the parts that is not empty, check its boxes, and return its name."""
@@ -48,6 +62,8 @@ class Source:
             lost = self.problems.count_lost("picture")
             place = partial(self.folder.place, part)
             index = self.folder.read(part, self.problems)
+            self.found_classes.update(dict.fromkeys(index.class_names[1:]))
+            index = rename_classes(index, self.selection.class_map)
             index = check_annotations(index, place, self.problems, self.pictures)
             if len(index) or self.problems.count_lost("picture") > lost:
                 self.parts[part] = index
@@ -104,6 +120,12 @@ class Source:
         )
         return concatenate(indices, indices[0].class_names)
 
+    def class_names(self) -> list[str]:
+        """Return the classes of the folder under their new names, without BACKGROUND."""
+        names = self.folder.class_names()
+        self.found_classes.update(dict.fromkeys(names))
+        return list(dict.fromkeys(self.selection.class_map.get(name, name) for name in names))
+
     def settle(self, class_names: Sequence[str]) -> None:
         """Number all labels by `class_names`; boxes of other classes are reported and left out."""
         report_class_names(class_names, self.problems)
@@ -111,6 +133,12 @@ class Source:
             place = partial(self.folder.place, part)
             report_unknown_classes(index, class_names, place, self.problems)
             self.parts[part] = index.with_classes(class_names)
+
+    def keep_classes(self, class_names: Sequence[str]) -> int:
+        """Leave out the boxes of other classes, by choice; return how many they are."""
+        boxes = sum(index.num_boxes for index in self.parts.values())
+        self.parts = {part: index.with_classes(class_names) for part, index in self.parts.items()}
+        return boxes - sum(index.num_boxes for index in self.parts.values())
 
     def require_usable(self) -> None:
         """Refuse to go on where more is lost than kept.
@@ -132,11 +160,12 @@ class Source:
                     "or allow unusable data to go on with the rest"
                 )
 
-    def divide(self, val_split: float, seed: int) -> tuple[AnnotationIndex, AnnotationIndex]:
+    def divide(self, val_split: float) -> tuple[AnnotationIndex, AnnotationIndex]:
         """Return what was read as (training, validation), and note how it came about.
 
         Where no validation part is stated, `val_split` of the training part is held out by seed.
         """
+        seed = self.selection.seed
         name, *stated = self.parts
         where, train = self.folder.parts[name], self.parts[name]
         if stated:
@@ -145,11 +174,13 @@ class Source:
             how = f" ({self.folder.parts[stated[0]]})"
         else:
             train, validation = hold_out(train, val_split, seed)
-            sentence = ""
+            train, sentence = without_copies_of(validation, train)
             how = f", held out by seed {seed} as no split is stated" if len(validation) else ""
+            how += ", frames that look alike together" if len(validation) else ""
         self.lines.append(
             f"{self.root} ({self.kind}): {len(train):,} pictures to train on ({where}), "
             f"{len(validation):,} to validate on{how}"
+            f"{'; none is both' if len(validation) else ''}"
         )
         if sentence:
             self.lines.append(f"{self.root}: {sentence}")

@@ -30,10 +30,15 @@ def gather_splits(
 ) -> tuple[list[SplitT], Report]:
     """Get the pictures of some splits; return what is left of each, whole pictures only.
 
-    Parameters and errors as in `gather_pictures`.
+    Parameters and errors as in `gather_pictures`, and:
+
+    Raises:
+        ValueError: if no picture is wanted.
     """
     pictures = [split.pictures(root) for split in splits]
     wanted = [picture for group in pictures for picture in group.values()]
+    if not wanted:
+        raise ValueError("no picture has what is asked for; loosen the options that leave some out")
     report = gather_pictures(wanted, open_sources, root, patience, workers)
     left = [
         split.within([number for number, p in group.items() if p.key in report.whole])

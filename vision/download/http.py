@@ -41,7 +41,12 @@ Progress = Callable[[int, "int | None"], None]
 
 
 class RangeError(TransientError):
-    """The part file does not fit the server's file; what follows starts over."""
+    """The server's file ends where the part file does, or before; `total` is its length, if known."""
+
+    def __init__(self, url: str, content_range: str) -> None:
+        super().__init__(f"{url}: the server has nothing from the end of the part file on")
+        length = content_range.rpartition("/")[2]
+        self.total = int(length) if length.isdigit() else None
 
 
 def part_path(path: Path) -> Path:
@@ -132,7 +137,7 @@ def open_url(
             yield response
     except urllib.error.HTTPError as error:
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise RangeError(f"{url}: the server has no such range") from error
+            raise RangeError(url, error.headers.get("Content-Range", "")) from error
         raise error_for_status(error.code, url, error.headers.get("Retry-After")) from error
     except urllib.error.URLError as error:
         if isinstance(error.reason, ssl.SSLCertVerificationError):
@@ -204,10 +209,11 @@ def _receive(url: str, part: _Part, patience: Patience, progress: Progress | Non
             _append(part, response, patience, total, progress)
             check_length(part.size(), total, url)
             _check_sum(url, part, response.headers)
-    except RangeError:
-        # The part is longer than the file, so it is of another version.
-        part.discard()
-        raise
+    except RangeError as error:
+        # The last run may have ended after the last byte and before the renaming.
+        if part.size() != error.total:
+            part.discard()
+            raise
 
 
 def _start_or_resume(url: str, part: _Part, response: http.client.HTTPResponse) -> int | None:

@@ -1,6 +1,7 @@
-"""Open Images: where its files are, and the way from its annotations to a dataset of few classes.
+"""Open Images: from its annotations to a dataset of few classes.
 
-Open Images has 600 classes with boxes in 1.9 million pictures: https://storage.googleapis.com/openimages/web
+Open Images has boxes of 600 classes in 1.9 million pictures; its home is
+https://storage.googleapis.com/openimages/web
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from .splits import Split
 from .voc import LabelledPicture
 
 logger = logging.getLogger(__name__)
-
 
 README = """Pictures and boxes from Open Images {version}, chosen by open_images_downloader.py.
 
@@ -148,12 +148,13 @@ def labelled_pictures(
     boxes = split.boxes[order]
     corners = read_coordinates(split.index, boxes)
     names = [class_names[place] for place in boxes.classes]
+    truncated, occluded = boxes.has("IsTruncated"), boxes.has("IsOccluded")
     for number, picture in split.pictures(root).items():
         rows = slice(*np.searchsorted(boxes.pictures, [number, number + 1]))
         yield LabelledPicture(
             path=picture.path,
             boxes=corners[rows],
             names=names[rows],
-            truncated=boxes.has("IsTruncated")[rows],
-            occluded=boxes.has("IsOccluded")[rows],
+            truncated=truncated[rows],
+            occluded=occluded[rows],
         )

@@ -12,6 +12,7 @@ logger = logging.getLogger(__name__)
 
 # Of the statuses that mean failure, those that a later request may not get.
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+LONGEST_ASKED = 60.0  # seconds; a server that asks for more is asked again before that
 MISSING_STATUSES = frozenset({404, 410})
 
 
@@ -108,7 +109,8 @@ class Attempts:
         if self.failures >= self.patience.attempts:
             times = "once" if self.failures == 1 else f"{self.failures} times"
             raise DownloadError(f"{error} (tried {times}){self.advice}") from error
-        delay = max(self.patience.delay(self.failures), error.retry_after)
+        asked = min(error.retry_after, LONGEST_ASKED)
+        delay = max(self.patience.delay(self.failures), asked)
         logger.log(
             self.log_level,
             "%s; attempt %d of %d in %.1f s",

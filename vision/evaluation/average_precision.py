@@ -79,6 +79,16 @@ def mean_average_precision(
             2010 on).
     """
     matches = match_detections(detections, truths, len(class_names), iou_threshold)
+    return rate_matches(matches, class_names, iou_threshold, use_2007_metric)
+
+
+def rate_matches(
+    matches: Matches,
+    class_names: Sequence[str],
+    iou_threshold: float = 0.5,
+    use_2007_metric: bool = True,
+) -> AveragePrecisionResult:
+    """Do the second half of `mean_average_precision`, with the matches at `iou_threshold`."""
     classes = tuple(
         _rate_class(matches, label, name, use_2007_metric)
         for label, name in enumerate(class_names)

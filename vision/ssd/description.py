@@ -31,10 +31,15 @@ class Description:
         )
 
     def at_resolution(self, resolution: int) -> Description:
-        """Return the same detector for another input size; its priors are derived anew."""
+        """Return the same detector for another input size.
+
+        The net's own priors are derived anew; priors that were fitted to data grow with the input.
+        """
         if resolution == self.config.image_size:
             return self
         specs = NETS[self.net].config(resolution).prior_specs
+        if self.config.prior_specs != NETS[self.net].config(self.config.image_size).prior_specs:
+            specs = _scaled_specs(specs, self.config, resolution)
         return replace(self, config=replace(self.config, image_size=resolution, prior_specs=specs))
 
     def require_same(self, other: Description) -> None:
@@ -90,6 +95,22 @@ class Description:
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"the description is incomplete: {error}") from None
+
+
+def _scaled_specs(
+    specs: tuple[PriorSpec, ...], fitted: SSDConfig, resolution: int
+) -> tuple[PriorSpec, ...]:
+    """Put the sizes and ratios of fitted priors on the maps of another resolution."""
+    factor = resolution / fitted.image_size
+    return tuple(
+        replace(
+            spec,
+            min_size=old.min_size * factor,
+            max_size=old.max_size * factor,
+            aspect_ratios=old.aspect_ratios,
+        )
+        for spec, old in zip(specs, fitted.prior_specs)
+    )
 
 
 def describe_bare(

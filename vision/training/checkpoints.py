@@ -22,6 +22,7 @@ from .weights_file import read_weights
 logger = logging.getLogger(__name__)
 
 LAST = "last.pth"  # the training state
+PREVIOUS = "previous.pth"  # the one before it
 BEST = "best.pth"  # the best weights so far
 LOSS_IN_NAME = re.compile(r"-Loss-([-+.\w]+?)\.pth$")
 
@@ -95,8 +96,9 @@ def load_strictly(net: SSD, weights: Mapping[str, Tensor], path: Path) -> None:
 def best_checkpoint(folder: str | Path) -> Path:
     """Choose the best weights in a model directory from what the files say.
 
-    Files that say an mAP come first, then those that say a loss, inside or, in older folders, in
-    their name. Files with a loss that is not a finite number are never chosen.
+    The best.pth of the latest run comes first, then files that say an mAP, then those that say a
+    loss, inside or, in older folders, in their name. Files with a loss that is not a finite number
+    are never chosen.
 
     Raises:
         ValueError: if there is no folder or no usable file in it.
@@ -104,7 +106,7 @@ def best_checkpoint(folder: str | Path) -> Path:
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"there is no model directory {folder}")
-    files = [path for path in sorted(folder.glob("[!.]*.pth")) if path.name != LAST]
+    files = [path for path in sorted(folder.glob("[!.]*.pth")) if path.name not in (LAST, PREVIOUS)]
     ranked = [(_rank(path), path) for path in files]
     usable = [(rank, path) for rank, path in ranked if rank is not None]
     if not usable:
@@ -119,7 +121,7 @@ def _first(pair: tuple) -> tuple:
     return pair[0]
 
 
-def _rank(path: Path) -> tuple[int, float, bool] | None:
+def _rank(path: Path) -> tuple[int, float] | None:
     """Return what to sort by, greater is better, or None for a file that cannot be judged."""
     try:
         _, description = read_weights(path)
@@ -128,7 +130,7 @@ def _rank(path: Path) -> tuple[int, float, bool] | None:
         return None
     metrics = description.metrics if description else {}
     if "mAP" in metrics and math.isfinite(metrics["mAP"]):
-        return 2, metrics["mAP"], path.name == BEST
+        return 3 if path.name == BEST else 2, metrics["mAP"]
     loss = metrics.get("loss")
     if loss is None:
         in_name = LOSS_IN_NAME.search(path.name)
@@ -136,7 +138,7 @@ def _rank(path: Path) -> tuple[int, float, bool] | None:
             loss = float(in_name.group(1)) if in_name else math.nan
         except ValueError:
             loss = math.nan
-    return (1, -loss, path.name == BEST) if math.isfinite(loss) else None
+    return (3 if path.name == BEST else 1, -loss) if math.isfinite(loss) else None
 
 
 def _describe(path: Path, weights: Mapping[str, Tensor], overrides: Overrides) -> Description:

@@ -79,8 +79,8 @@ def find_learning_rate(
     train_mode(training.net)
     losses: list[float] = []
     average, least = 0.0, math.inf
-    for batch, _ in zip(_endless(device, batches), rates):
-        loss = float(sum(train_step(training, batch)))
+    for _, batch in zip(rates, _endless(device, batches)):
+        loss = float(sum(part.detach() for part in train_step(training, batch)))
         average = SMOOTHING * average + (1 - SMOOTHING) * loss
         watched = average / (1 - SMOOTHING ** (len(losses) + 1))
         if not math.isfinite(watched) or watched > EXPLODED * least:

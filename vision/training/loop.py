@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Callable, Iterable, Iterator
+from typing import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -53,9 +53,10 @@ class Training:
 class LossMeter:
     """Sums losses where they are computed; only reading them waits for the device."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.sums = torch.zeros(2, device=device)
-        self.count = 0
+    def __init__(self, device: torch.device, sums: Sequence[float] = (0, 0), count: int = 0):
+        """Begin with nothing, or with what another meter had summed of `count` batches."""
+        self.sums = torch.tensor(sums, dtype=torch.float32, device=device)
+        self.count = count
 
     def add(self, regression: Tensor, classification: Tensor) -> None:
         """Take in the two losses of one batch."""
@@ -74,6 +75,8 @@ def train_one_epoch(
     device: torch.device,
     debug_steps: int = 0,
     on_log: Callable[[int, Losses], None] | None = None,
+    meter: LossMeter | None = None,
+    after_step: Callable[[LossMeter], bool] | None = None,
 ) -> Losses:
     """Train on every batch once; return the averages over the epoch.
 
@@ -81,17 +84,21 @@ def train_one_epoch(
         loader: of batches with uint8 images (B, 3, S, S), boxes (B, M, 4) xyxy in [0, 1] and labels
             (B, M), 0 = padding.
         debug_steps: call `on_log` with the step and the losses since the last call, so often.
+        meter: of an epoch that was interrupted, whose remaining batches are in the loader.
+        after_step: called with the epoch's meter; ends the epoch where it returns True.
     """
     train_mode(training.net)
-    whole, recent = LossMeter(device), LossMeter(device)
-    for i, batch in enumerate(batches_on(device, loader), 1):
-        regression, classification = train_step(training, batch)
-        whole.add(regression, classification)
-        recent.add(regression, classification)
-        if on_log and debug_steps and i % debug_steps == 0:
-            on_log(i, recent.average())
+    meter, recent = meter or LossMeter(device), LossMeter(device)
+    for batch in batches_on(device, loader):
+        losses = train_step(training, batch)
+        meter.add(*losses)
+        recent.add(*losses)
+        if on_log and debug_steps and meter.count % debug_steps == 0:
+            on_log(meter.count, recent.average())
             recent = LossMeter(device)
-    return whole.average()
+        if after_step and after_step(meter):
+            break
+    return meter.average()
 
 
 def train_step(training: Training, batch) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping
 
 from vision.utils.cli import boolean, lower
 
@@ -46,6 +46,17 @@ OPTIONS = {
                help="validate on this folder (default: the validation part of each --data folder)"),
         option("--val-split", type=float, default=0.2, metavar="FRACTION",
                help="held out where a folder states no split (default: %(default)s)"),
+        option("--classes", default="", metavar="NAMES",
+               help="use these only, as cat,dog (default: all that the folders have)"),
+        option("--class-map", default="", metavar="OLD=NEW,...",
+               help="rename classes, or make several one, as van=car,truck=car"),
+        option("--negatives", default="keep", metavar="SHARE",
+               help="pictures without objects: keep, drop, or the most that they may be of those "
+               "trained on, as 10%% (default: %(default)s)"),
+        option("--balance", type=lower, default="none", choices=["none", "sampler"],
+               help="sampler: repeat the pictures with rare classes (default: %(default)s)"),
+        option("--augmentation", type=Path, metavar="FILE",
+               help="an Albumentations pipeline (json, yaml) in place of our augmentation"),
         option("--balance-data", action="store_true",
                help="take as many pictures of every class as the rarest one has"),
     ],
@@ -56,10 +67,13 @@ OPTIONS = {
                help="side of the net's input (default: %(default)s)"),
         option("--mb2-width-mult", "--width-mult", type=float, default=1.0, metavar="FACTOR",
                help="scale the channels of a MobileNetV2 or V3 backbone (default: %(default)s)"),
-        option("--base-net", type=Path, metavar="FILE", help="a backbone trained on ImageNet"),
+        option("--base-net", metavar="FILE",
+               help="a backbone trained on ImageNet, or imagenet: torchvision's, fetched once"),
         option("--pretrained-ssd", default="auto", metavar="FILE",
                help="a detector to start from; auto: the one published for the net, fetched into "
                "models/ if it is not there; none: start from scratch (default: %(default)s)"),
+        option("--anchors", choices=["net", "auto"], default="net",
+               help="priors of the net, or fitted to the boxes of the data (default: %(default)s)"),
         option("--freeze-base-net", action="store_true", help="the backbone does not learn"),
         option("--freeze-net", action="store_true", help="only the prediction heads learn"),
     ],
@@ -83,6 +97,8 @@ OPTIONS = {
                "(default: %(default)s)"),
     ],
     "schedule": [
+        option("--lr-finder", action="store_true",
+               help="only try rising rates, suggest an --lr, and draw learning_rates.png"),
         option("--scheduler", type=lower, default="cosine",
                choices=["cosine", "multi-step", "none"], help="(default: %(default)s)"),
         option("--t-max", type=float, metavar="EPOCHS",
@@ -107,6 +123,11 @@ OPTIONS = {
                help="log the losses every so often (default: %(default)s)"),
         option("--checkpoint-folder", "--model-dir", type=Path, default="models", metavar="FOLDER",
                help="for all results (default: %(default)s)"),
+        option("--save-minutes", type=float, default=15, metavar="MINUTES",
+               help="save the state to resume from so often, and after every epoch "
+               "(default: %(default)s)"),
+        option("--patience", type=int, default=0, metavar="VALIDATIONS",
+               help="stop after so many without a better one, 0 for never (default: %(default)s)"),
         option("--keep", type=int, default=5, metavar="FILES",
                help="newest weights files to leave beside best and last (default: %(default)s)"),
         option("--resume", nargs="?", const="", metavar="FILE",
@@ -120,3 +141,27 @@ OPTIONS = {
     ],
 }
 # fmt: on
+
+LOWEST = {
+    "batch_size": 1, "num_epochs": 1, "validation_epochs": 1, "num_workers": 0, "warm_up": 0,
+    "debug_steps": 0, "save_minutes": 0, "patience": 0, "keep": 1,
+}  # fmt: skip
+
+
+def check_values(values: Mapping[str, Any]) -> None:
+    """Refuse values that cannot work, before any data is read.
+
+    Raises:
+        ValueError: saying which option, and what it must be.
+    """
+    for name, lowest in LOWEST.items():
+        if values[name] < lowest:
+            option_name = "--" + name.replace("_", "-")
+            raise ValueError(f"{option_name} must be {lowest} or more, got {values[name]}")
+    folder = Path(values["checkpoint_folder"])
+    datasets = [Path(path) for path in [*values["datasets"], values["validation_dataset"]] if path]
+    if folder.resolve() in [path.resolve() for path in datasets]:
+        raise ValueError(
+            f"--model-dir {folder} is the dataset folder, whose labels.txt would be overwritten; "
+            "choose another folder"
+        )

@@ -33,7 +33,6 @@ class RunFolder:
         self.path, self.arguments, self.keep = path, arguments, max(1, keep)
         self.table = ResultsTable(path / "results.csv")
         self.written: list[Path] = []
-        self.best: Validation | None = None
 
     def prepare(self, class_names: Sequence[str], progress: Progress) -> None:
         """Write what is known before the first step."""
@@ -41,8 +40,15 @@ class RunFolder:
         write_labels(self.path / "labels.txt", class_names)
         logger.info("Stored labels into file %s.", self.path / "labels.txt")
         write_json(self.path / "training_args.json", self.arguments)
+        weights = sorted(self.path.glob("*-Epoch-*.pth"), key=_time_written)
         if progress.epoch:
             self.table.continue_until(progress.epoch)
+            self.written = weights
+        elif weights and not progress.position:
+            logger.warning(
+                "%s already has weights of another run, such as %s; best.pth will be of this one",
+                *(self.path, weights[-1].name),
+            )
 
     def finish_epoch(
         self,
@@ -51,14 +57,19 @@ class RunFolder:
         progress: Progress,
         losses: Losses,
         validation: Validation | None,
-    ) -> None:
-        """Write the weights if they were validated, the table, and the state to resume from."""
+    ) -> bool:
+        """Write the weights if they were validated, the table, and the state to resume from.
+
+        Returns:
+            Whether the weights are the best so far.
+        """
         self.table.add(_row(training, progress, losses, validation))
         if validation is not None:
             described = replace(description, epoch=progress.epoch, metrics=validation.metrics)
             self._save_weights(training, described, progress, validation)
-        progress.epoch, progress.position = progress.epoch + 1, 0
+        progress.begin(progress.epoch + 1)
         self.save_state(training, description, progress)
+        return progress.best_epoch == progress.epoch - 1
 
     def save_state(self, training: Training, description: Description, progress: Progress) -> None:
         """Write last.pth."""
@@ -81,7 +92,10 @@ class RunFolder:
         if validation.score > progress.best_score:
             progress.best_score, progress.best_epoch = validation.score, progress.epoch
             save_weights(self.path / BEST, state, description)
-            self.best = validation
+
+
+def _time_written(path: Path) -> float:
+    return path.stat().st_mtime
 
 
 def _row(
@@ -103,4 +117,5 @@ def _row(
             row["mAP"] = validation.precision.mean
             for result in validation.precision.classes:
                 row[f"AP {result.name}"] = result.average_precision
+        row.update(validation.columns)
     return row

@@ -6,6 +6,7 @@ the epoch and the number of the picture, and the nets draw nothing.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ from torch.optim import Optimizer
 from vision.ssd.description import Description
 from vision.utils.files import atomic_write
 
-from .loop import Training
+from .checkpoints import LAST, PREVIOUS
+from .loop import LossMeter, Training
 from .weights_file import describe, read_pth
+
+logger = logging.getLogger(__name__)
 
 STATE_FORMAT = 1
 
@@ -28,8 +32,17 @@ class Progress:
 
     epoch: int = 0  # the epoch that is running, or to be run next
     position: int = 0  # batches of it that are done
+    loss_sums: list[float] = field(default_factory=lambda: [0.0, 0.0])  # of those batches
     best_score: float = float("-inf")
     best_epoch: int = -1
+
+    def begin(self, epoch: int) -> None:
+        """Go to the start of an epoch."""
+        self.epoch, self.position, self.loss_sums = epoch, 0, [0.0, 0.0]
+
+    def reach(self, meter: LossMeter) -> None:
+        """Note how far the epoch is."""
+        self.position, self.loss_sums = meter.count, meter.sums.tolist()
 
 
 @dataclass(frozen=True)
@@ -86,7 +99,7 @@ def save_state(
     description: Description,
     arguments: dict[str, Any],
 ) -> None:
-    """Write last.pth; the one before stays whole until this one is."""
+    """Write a last.pth; what was there before becomes previous.pth, beside it."""
     average = training.average
     content = {
         "state_format": STATE_FORMAT,
@@ -101,6 +114,27 @@ def save_state(
     }
     with atomic_write(path) as temporary:
         torch.save(content, temporary)
+        if path.is_file():
+            path.replace(path.with_name(PREVIOUS))
+
+
+def find_state(path: Path) -> SavedState | None:
+    """Read the state of a run from its last.pth or its folder; None for a file of weights only.
+
+    A last.pth that is missing or damaged gives way to the previous one, with a warning.
+
+    Raises:
+        ValueError: if there is no file, or none that can be read.
+    """
+    path = path / LAST if path.is_dir() else path
+    previous = path.with_name(PREVIOUS)
+    try:
+        return load_state(path)
+    except ValueError as error:
+        if path.name != LAST or not previous.is_file():
+            raise
+        logger.warning("%s; going on from %s instead", error, previous)
+        return load_state(previous)
 
 
 def load_state(path: Path) -> SavedState | None:

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from vision.evaluation.average_precision import AveragePrecisionResult, mean_average_precision
+from vision.evaluation.average_precision import (
+    AveragePrecisionResult,
+    Truth,
+    match_detections,
+    rate_matches,
+)
 from vision.evaluation.evaluate import truths_of
 from vision.ssd.ssd import SSD
 from vision.structures import Detections
 from vision.utils.nms import nms_per_picture
 
+from .advice import detection_columns
 from .loop import Losses, LossMeter, batches_on, encode_targets
+
+EXAMPLES = 16
+
+
+class Examples(NamedTuple):
+    """The first pictures, with what was found in them and what is there."""
+
+    images: Tensor  # (B, 3, S, S) uint8
+    detections: Sequence[Detections]
+    truths: Sequence[Truth]
 
 
 @dataclass(frozen=True)
@@ -24,6 +40,8 @@ class Validation:
 
     losses: Losses
     precision: AveragePrecisionResult | None
+    columns: Mapping[str, Any] = field(default_factory=dict)  # more for results.csv
+    examples: Examples | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -56,7 +74,7 @@ def validate(
         loader: of batches of whole pictures, only stretched, as for `train_one_epoch`.
     """
     net.eval()
-    meter, detections, truths = LossMeter(device), [], []
+    meter, detections, truths, images = LossMeter(device), [], [], []
     for batch in batches_on(device, loader):
         class_logits, locations = net(net.normalise(batch.images))
         target_locations, labels = encode_targets(net, batch)
@@ -66,7 +84,15 @@ def validate(
             for kept in nms_per_picture(scores, boxes * net.config.image_size):
                 detections.append(Detections(*(value.cpu().numpy() for value in kept)))
             truths.extend(truths_of(batch))
-    precision = None
-    if measure_precision:
-        precision = mean_average_precision(detections, truths, class_names)
-    return Validation(meter.average(), precision)
+            if sum(map(len, images)) < EXAMPLES:
+                images.append(batch.images.cpu())
+    if not images:
+        return Validation(meter.average(), None)
+    matches = match_detections(detections, truths, len(class_names))
+    examples = torch.cat(images)[:EXAMPLES]
+    return Validation(
+        meter.average(),
+        rate_matches(matches, class_names),
+        detection_columns(detections, matches),
+        Examples(examples, detections[: len(examples)], truths[: len(examples)]),
+    )

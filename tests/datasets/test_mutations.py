@@ -1,0 +1,219 @@
+"""Damaged annotations of every format: each ends in an index or in a sentence, never otherwise."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.formats import WRITERS
+from vision.datasets.opening import open_datasets
+from vision.nn.multibox_loss import MultiboxLoss
+from vision.ssd import NETS
+from vision.ssd.matching import match_and_encode
+from vision.ssd.priors import generate_priors
+from vision.transforms.picture import read_picture_size
+
+EXAMPLES, MORE_EXAMPLES = 100, 600  # of every format
+VALUES = (
+    "", "0", "-1", "1", "7", "-0.5", "1e-40", "1e39", "1e400", "99999999999999999999", "nan", "inf",
+    "-inf", "1,5", "abc", "é", "BACKGROUND", "void", "null", "true", "[]", "{}", "../../etc/passwd",
+    "\\ud800", "<", "&lol;", '"', "\n", "\r\n", "\x00", "\ufeff", "9" * 5000, "[" * 2000,
+)  # fmt: skip
+PLACES = st.integers(0, 10**6)
+
+
+def replace_token(text, place, other, value):
+    """Put the value where a word or number is."""
+    tokens = list(re.finditer(rb"[\w.+-]+", text)) or [re.match(b"", text)]
+    token = tokens[place % len(tokens)]
+    return text[: token.start()] + value + text[token.end() :]
+
+
+def replace_byte(text, place, other, value):
+    """Put another byte."""
+    at = place % max(len(text), 1)
+    return text[:at] + bytes([other % 256]) + text[at + 1 :]
+
+
+def delete(text, place, other, value):
+    """Take up to 40 bytes out."""
+    at = place % max(len(text), 1)
+    return text[:at] + text[at + other % 40 :]
+
+
+def insert(text, place, other, value):
+    """Put the value in between."""
+    at = place % (len(text) + 1)
+    return text[:at] + value + text[at:]
+
+
+def cut(text, place, other, value):
+    """End the file early."""
+    return text[: place % (len(text) + 1)]
+
+
+def move_line(text, place, other, value):
+    """Put a line where another one is, which comes twice then."""
+    lines = text.splitlines(keepends=True) or [b""]
+    lines[place % len(lines)] = lines[other % len(lines)]
+    return b"".join(lines)
+
+
+def replace_node(text, place, other, value):
+    """Put the value in place of a node of JSON, or take the node out; other files stay."""
+    try:
+        tree = json.loads(text)
+    except ValueError:
+        return text
+    slots = list(slots_of(tree))
+    if slots:
+        parent, key = slots[place % len(slots)]
+        if other % 4 == 0:
+            del parent[key]
+        else:
+            parent[key] = [value.decode("utf-8"), None, -1.5, [], {}, [[1, 2], "x"]][other % 6]
+    return json.dumps(tree).encode("utf-8")
+
+
+def slots_of(node):
+    """Yield (container, key) of all that is in a JSON tree."""
+    if isinstance(node, (dict, list)):
+        for key in list(node) if isinstance(node, dict) else range(len(node)):
+            yield node, key
+            yield from slots_of(node[key])
+
+
+MUTATIONS = st.tuples(
+    st.sampled_from(
+        [replace_token, replace_token, replace_byte, delete, insert, cut, move_line, replace_node]
+    ),
+    PLACES,
+    PLACES,
+    st.sampled_from(VALUES),
+)
+TRIED = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def is_annotation(path):
+    return path.is_file() and path.suffix not in (".png", ".jpg")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A small folder of every format."""
+    made = {}
+    for name, write in WRITERS.items():
+        made[name] = tmp_path_factory.mktemp("format")
+        splits = {"train": 3, "validation" if name == "open_images" else "val": 2}
+        write(made[name], splits, seed=1, negatives=1)
+        assert open_datasets(made[name], allow_unusable=True).train.num_boxes
+    return made
+
+
+@pytest.fixture(scope="module")
+def priors():
+    """Every tenth prior of mb1-ssd."""
+    config = NETS["mb1-ssd"].config(300)
+    return generate_priors(config.prior_specs, config.image_size)[::10]
+
+
+def try_to_open(root, priors):
+    """Open a folder; what comes of it has to be sound, or the error one line."""
+    try:
+        datasets = open_datasets(root, allow_unusable=True)
+    except (ValueError, OSError) as error:
+        assert str(error)
+        assert "\n" not in str(error)
+        return
+    for index in (datasets.train, datasets.validation):
+        require_sound(index, priors)
+
+
+def require_sound(index, priors):
+    """Check the boxes and labels, and that the loss on them is finite."""
+    assert np.isfinite(index.boxes).all()
+    assert (index.boxes[:, 2:] > index.boxes[:, :2]).all()
+    assert ((index.labels >= 1) & (index.labels < len(index.class_names))).all()
+    for annotation in index:
+        width, height = read_picture_size(annotation.path)
+        boxes = annotation.boxes_in_pixels(width, height) / np.float32([width, height] * 2)
+        locations, labels = match_and_encode(
+            torch.from_numpy(boxes)[None], torch.from_numpy(annotation.labels)[None], priors
+        )
+        logits = torch.zeros(1, len(priors), len(index.class_names))
+        for loss in MultiboxLoss()(logits, torch.zeros_like(locations), labels, locations):
+            assert torch.isfinite(loss), annotation
+
+
+def mutate_and_try(root, priors, which, mutations):
+    """Damage one annotation file, open the folder, and put the file back."""
+    files = sorted(filter(is_annotation, root.rglob("*")))
+    file = files[which % len(files)]
+    whole = file.read_bytes()
+    text = whole
+    for change, place, other, value in mutations:
+        text = change(text, place, other, value.encode("utf-8"))
+    try:
+        file.write_bytes(text)
+        try_to_open(root, priors)
+    finally:
+        file.write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", [name for name in WRITERS if name != "ccpd"])
+def test_a_damaged_file_never_ends_otherwise(folders, priors, name):
+    @TRIED
+    @given(PLACES, st.lists(MUTATIONS, min_size=1, max_size=4))
+    def check(which, mutations):
+        mutate_and_try(folders[name], priors, which, mutations)
+
+    check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in WRITERS if name != "ccpd"])
+def test_thousands_of_damaged_files_never_end_otherwise(folders, priors, name):
+    @settings(TRIED, max_examples=MORE_EXAMPLES)
+    @given(PLACES, st.lists(MUTATIONS, min_size=1, max_size=6))
+    def check(which, mutations):
+        mutate_and_try(folders[name], priors, which, mutations)
+
+    check()
+
+
+def test_damaged_file_names_never_end_otherwise(folders, priors):
+    root = folders["ccpd"]
+    letters = st.text(st.sampled_from("0123456789&_-. x"), max_size=5)
+
+    @settings(TRIED, max_examples=EXAMPLES)
+    @given(PLACES, PLACES, letters)
+    def check(which, place, value):
+        pictures = sorted((root / "ccpd_base").iterdir())
+        picture = pictures[which % len(pictures)]
+        name = replace_token(picture.stem.encode(), place, 0, value.encode()).decode()
+        name = name.replace("/", "") or "x"
+        renamed = picture.with_name(name[:100] + picture.suffix)
+        lists = {path: path.read_text() for path in (root / "splits").iterdir()}
+        picture.rename(renamed)
+        for path, text in lists.items():
+            path.write_text(text.replace(picture.name, renamed.name))
+        try:
+            try_to_open(root, priors)
+        finally:
+            renamed.rename(picture)
+            for path, text in lists.items():
+                path.write_text(text)
+
+    check()

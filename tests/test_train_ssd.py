@@ -1,0 +1,334 @@
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import logging
+import os
+import re
+
+import pytest
+import torch
+
+import train_ssd
+from tests.drawing import CLASS_NAMES, write_voc
+from tests.tiny import NET, tiny_net
+from vision.training.checkpoints import load_detector
+from vision.utils.cli import run_main
+
+TINY = f"--net {NET} --resolution 64 --batch-size 4 --workers 0 --pretrained-ssd none --warm_up 1"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def as_before():
+    """Put back what a script may set for its whole process: logging, environment, random state."""
+    root = logging.getLogger()
+    handlers, level, environment = list(root.handlers), root.level, dict(os.environ)
+    with torch.random.fork_rng(devices=[]):
+        yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+def run(line, *words):
+    """Run the script as from a shell; return what it logs."""
+    log = io.StringIO()
+    with contextlib.redirect_stdout(log):
+        train_ssd.main(train_ssd.parse_args([*line.split(), *map(str, words)]))
+    return log.getvalue()
+
+
+def fail(capsys, line, *words):
+    """Run the script as from a shell where it must fail; return its one line."""
+    status = run_main(train_ssd.main, train_ssd.parse_args([*line.split(), *map(str, words)]))
+    error = capsys.readouterr().err
+    assert status == 1
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
+    return error
+
+
+@pytest.fixture(scope="module")
+def squares(tmp_path_factory):
+    """Return a VOC folder of eight squares to train on and four to validate on."""
+    folder = tmp_path_factory.mktemp("squares")
+    write_voc(folder, {"trainval": 8, "test": 4}, negatives=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(squares, tmp_path_factory):
+    """Return the model directory of two epochs in one go, and what was logged."""
+    folder = tmp_path_factory.mktemp("whole")
+    log = run(f"{TINY} --epochs 2 --debug_steps 1 --data", squares, "--model-dir", folder)
+    return folder, log
+
+
+def rows(folder):
+    with (folder / "results.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_files(trained):
+    folder, _ = trained
+    names = {path.name for path in folder.iterdir()}
+    expected = {"labels.txt", "best.pth", "last.pth", "results.csv", "training_args.json"}
+    assert expected <= names
+    weights = sorted(name for name in names if "-Epoch-" in name)
+    pattern = rf"{NET}-Epoch-(\d)-Loss-(\d+\.\d+)\.pth"
+    assert [re.fullmatch(pattern, name).group(1) for name in weights] == ["0", "1"]
+    assert (folder / "labels.txt").read_text().split() == CLASS_NAMES
+
+
+def test_the_log_in_upstreams_words(trained):
+    _, log = trained
+    stamp, number = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d - ", r"\d+\.\d{4}"
+    for pattern in (
+        r"Prepare training datasets\.",
+        r"Train dataset size: 8",
+        r"Validation dataset size: 4",
+        r"Build network\.",
+        r"Took \d+\.\d\d seconds to load the model\.",
+        r"Learning rate: 0\.001, Base net learning rate: 0\.00033\d+, Extra Layers learning rate: ",
+        r"Uses the cosine learning rate schedule\.",
+        r"Stored labels into file .*labels\.txt\.",
+        r"Start training from epoch 0\.",
+        rf"Epoch: 1, Step: 2/2, Avg Loss: {number}, Avg Regression Loss {number}, "
+        rf"Avg Classification Loss: {number}",
+        rf"Epoch: 0, Validation Loss: {number}, Validation Regression Loss {number}, "
+        rf"Validation Classification Loss: {number}",
+        rf"    red: ({number}|n/a)",
+        rf"Epoch: 1, Mean Average Precision: {number}",
+        rf"Saved model .*{NET}-Epoch-1-Loss-.*\.pth",
+        r"Task done, exiting program\.",
+    ):
+        assert re.search(f"^{stamp}{pattern}", log, re.MULTILINE), pattern
+
+
+def test_the_table_of_results(trained):
+    folder, _ = trained
+    table = rows(folder)
+    assert [row["epoch"] for row in table] == ["0", "1"]
+    for row in table:
+        values = [float(value) for value in row.values() if value]
+        assert all(0 <= value < 1000 for value in values)
+        assert {"training loss", "validation loss", "mAP", "AP red"} <= set(row)
+
+
+def test_the_best_detector_describes_itself(trained):
+    folder, _ = trained
+    description = load_detector(folder / "best.pth").description
+    assert (description.net, description.class_names) == (NET, tuple(CLASS_NAMES))
+    assert description.config.image_size == 64
+    assert (description.config.image_mean, description.config.image_std) == ((127.5,) * 3, 127.5)
+    assert {"loss", "mAP"} <= set(description.metrics)
+    torch.load(folder / "best.pth", weights_only=True)
+
+
+def test_the_arguments_are_kept(trained, squares):
+    folder, _ = trained
+    arguments = json.loads((folder / "training_args.json").read_text())
+    assert arguments["net"] == NET
+    assert arguments["datasets"] == [str(squares.resolve())]
+    assert arguments["num_epochs"] == 2
+    assert "typed" not in arguments
+
+
+def test_a_resumed_run_is_the_uninterrupted_one(trained, squares, tmp_path):
+    whole, _ = trained
+    run(f"{TINY} --epochs 1 --t-max 2 --data", squares, "--model-dir", tmp_path)
+    log = run("--resume --epochs 2 --model-dir", tmp_path)  # all else is remembered
+    assert "Start training from epoch 1." in log
+
+    states = [torch.load(folder / "last.pth", weights_only=True) for folder in (whole, tmp_path)]
+    for part in ("net", "average"):
+        expected, resumed = (state[part] for state in states)
+        for name, tensor in expected.items():
+            assert tensor.equal(resumed[name]), name
+    assert rows(tmp_path) == rows(whole)
+
+
+def test_a_finished_run_has_nothing_to_resume(trained):
+    folder, _ = trained
+    before = (folder / "last.pth").read_bytes()
+    log = run("--resume", folder)
+    assert "Epoch: " not in log
+    assert "Task done" in log
+    assert (folder / "last.pth").read_bytes() == before
+
+
+def test_resuming_with_other_data_or_another_net_is_refused(trained, tmp_path, capsys):
+    folder, _ = trained
+    assert "net of the run to resume is" in fail(capsys, "--net mb1-ssd --resume", folder)
+    assert "300 x 300" in fail(capsys, "--resolution 300 --resume", folder)
+
+
+def test_weights_alone_start_at_epoch_0(trained, squares, tmp_path):
+    folder, _ = trained
+    words = ["--model-dir", tmp_path, "--resume", folder / "best.pth"]
+    log = run(f"{TINY} --epochs 1 --average-decay 0 --optim sgd --lr 0 --data", squares, *words)
+    assert "weights only" in log
+    assert "Start training from epoch 0." in log
+    given, now = (torch.load(path, weights_only=True) for path in (words[3], tmp_path / "best.pth"))
+    name = "regression_headers.0.3.weight"
+    assert now[name].equal(given[name])  # at a rate of 0
+
+
+def test_initial_weights(trained, tmp_path, monkeypatch, caplog):
+    folder, _ = trained
+    best = torch.load(folder / "best.pth", weights_only=True)
+
+    def after(*words):
+        caplog.clear()
+        net = tiny_net()
+        with caplog.at_level(logging.INFO):
+            train_ssd.load_initial_weights(train_ssd.parse_args([*words]), net, CLASS_NAMES)
+        return net.state_dict(), caplog.text
+
+    backbone, head = "base_net.0.weight", "classification_headers.0.3.weight"
+    state, log = after("--pretrained-ssd", str(folder / "best.pth"))
+    assert "Init from pretrained ssd" in log
+    assert "heads of red, green, blue" in log
+    assert state[backbone].equal(best[backbone])
+    assert state[head].equal(best[head])
+
+    state, log = after("--base-net", str(folder / "best.pth"))
+    assert "Init from base net" in log
+    assert state[backbone].equal(best[backbone])
+    assert not state[head].equal(best[head])
+
+    asked = []
+
+    def fetch(net, folder):
+        asked.append((net, folder.name))
+
+    monkeypatch.setattr("vision.download.published.fetch_published", fetch)
+    _, log = after("--net", NET)  # for which nothing is published
+    assert asked == [(NET, "models")]
+    assert "starts from random weights" in log
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--net mb9", "there is no net 'mb9'; there are mb1-ssd,"),
+        ("--batch-size 0", "--batch-size must be 1 or more, got 0"),
+        ("--epochs 0", "--num-epochs must be 1 or more, got 0"),
+        ("--workers -1", "--num-workers must be 0 or more, got -1"),
+        ("--validation_epochs 0", "--validation-epochs must be 1 or more, got 0"),
+        ("--net vgg16-ssd --resolution 200", "resolution of 200 leaves feature maps"),
+        ("--net mb1-ssd --width-mult 0.5", "mb1-ssd has one width only"),
+        ("--val-split 1", "val_split must be a fraction"),
+        ("--base-net none.pth", "there is no file none.pth"),
+        ("--pretrained-ssd none.pth", "there is no file none.pth"),
+        ("--resume", "there is no file"),
+        ("--resume none.pth", "there is no file none.pth"),
+    ],
+)
+def test_failures_are_one_line_and_status_1(squares, tmp_path, capsys, words, message):
+    models = tmp_path / "models"
+    assert message in fail(capsys, f"{TINY} {words} --data", squares, "--model-dir", models)
+    assert not models.exists()
+
+
+def test_the_model_directory_must_not_be_a_dataset(squares, tmp_path, capsys):
+    before = sorted(squares.iterdir())
+    same = squares / "JPEGImages" / ".."
+    for words in (["--data", squares], ["--data", tmp_path, "--validation-dataset", squares]):
+        error = fail(capsys, TINY, *words, "--model-dir", same)
+        assert "is the dataset folder, whose labels.txt would be overwritten" in error
+    assert sorted(squares.iterdir()) == before
+
+
+def test_missing_data_is_named(tmp_path, capsys):
+    error = fail(capsys, f"{TINY} --data", tmp_path / "nowhere", "--model-dir", tmp_path / "m")
+    assert "nowhere" in error
+    assert not (tmp_path / "m").exists()
+
+
+def test_nothing_to_validate_on_is_said(tmp_path, capsys):
+    write_voc(tmp_path / "data", {"trainval": 4})
+    words = ["--val-split", 0, "--data", tmp_path / "data", "--model-dir", tmp_path / "m"]
+    assert "no picture to validate on" in fail(capsys, TINY, *words)
+
+
+def test_every_option_of_the_older_scripts():
+    line = (
+        "--dataset-type voc --datasets a b --validation_dataset c --balance_data "
+        "--net mb2-ssd-lite --resolution 512 --freeze_base_net --freeze_net "
+        "--mb2_width_mult 0.5 --base_net d "
+        "--pretrained_ssd e --resume f --lr 0.1 --momentum 0.8 --weight_decay 1e-4 --gamma 0.2 "
+        "--base_net_lr 0.01 --extra_layers_lr 0.02 --scheduler multi-step --milestones 3,7 "
+        "--t_max 9 --batch_size 2 --num_epochs 3 --num_workers 1 --validation_epochs 2 "
+        "--validation-mean-ap --debug_steps 50 --use_cuda False --checkpoint_folder g "
+        "--log-level DEBUG"
+    )
+    args = train_ssd.parse_args(line.split())
+    assert [str(path) for path in args.datasets] == ["a", "b"]
+    assert (args.milestones, args.t_max, args.mb2_width_mult) == ([3, 7], 9, 0.5)
+    assert (args.use_cuda, args.validation_mean_ap, args.log_level) == (False, True, "debug")
+    assert (args.lr, args.base_net_lr, args.extra_layers_lr) == (0.1, 0.01, 0.02)
+    words = ["--data", "a", "--epochs", "5", "--workers", "3", "--model-dir", "m"]
+    short = train_ssd.parse_args(words)
+    assert (short.num_epochs, short.num_workers, str(short.checkpoint_folder)) == (5, 3, "m")
+    assert short.milestones == [80, 100]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--scheduler poly", "invalid choice: 'poly'"),
+        ("--milestones 80,x", "argument --milestones: invalid epochs value: '80,x'"),
+        ("--bach-size 4", "did you mean --batch-size?"),
+        ("--use-cuda perhaps", "invalid boolean value"),
+    ],
+)
+def test_usage_errors_have_status_2(capsys, words, message):
+    with pytest.raises(SystemExit) as caught:
+        train_ssd.parse_args(words.split())
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def rates(words, net=None):
+    training = train_ssd.make_training(
+        train_ssd.parse_args(words.split()), net or tiny_net(), steps_per_epoch=10
+    )
+    groups = training.optimizer.param_groups
+    return {group["name"]: group["initial_lr"] for group in groups if "decay" not in group["name"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "base_net", "extras", "headers"),
+    [
+        ("", 1e-3 / 3, 1e-3, 1e-3),
+        ("--optim sgd", 1e-3, 1e-2, 1e-2),
+        ("--lr 0.3", 0.1, 0.3, 0.3),
+        ("--lr 0.3 --base-net-lr 0 --extra-layers-lr 0", 0, 0, 0.3),  # 0 is not "not given"
+        ("--extra-layers-lr 0.2", 1e-3 / 3, 0.2, 1e-3),
+    ],
+)
+def test_rates_that_are_given_and_those_that_follow(words, base_net, extras, headers):
+    assert rates(words) == pytest.approx(
+        {"base_net": base_net, "extras": extras, "headers": headers}
+    )
+
+
+def test_frozen_parts():
+    assert set(rates("--freeze-base-net")) == {"extras", "headers"}
+    assert set(rates("--freeze-net")) == {"headers"}
+
+
+def test_schedules_count_in_epochs():
+    def schedule(words):
+        args = train_ssd.parse_args(words.split())
+        return train_ssd.make_training(args, tiny_net(), steps_per_epoch=10).schedule
+
+    assert schedule("--epochs 6").t_max == 60
+    assert schedule("--epochs 6 --t-max 2.5").t_max == 25
+    assert list(schedule("--scheduler multi-step --milestones 2,4").milestones) == [20, 40]

@@ -1,0 +1,120 @@
+"""Which pictures are the same file, and which look so alike that they are frames of one video."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Callable, Iterable
+
+import numpy as np
+
+from vision.datasets.index import AnnotationIndex
+
+_SIDE = 8  # of a thumbnail, in cells
+_CELL_DIFFERS = 24  # of 255, beyond noise and compression
+_MAY_DIFFER = 0.1  # of the cells of two frames, where something moved
+_LOOKED_AT = 20_000  # pictures; of more the names alone count
+_SAMPLE = 4096  # bytes from the middle of a file, to tell most of the files of one size apart
+
+
+def find_groups(index: AnnotationIndex) -> np.ndarray:
+    """Return a number for every picture (N,) that those have in common which belong together.
+
+    Pictures that follow each other by name, with numbers in the names in their order, belong
+    together if they look alike. So do the variants that Roboflow makes of one picture, which it
+    names `picture.rf.HASH`. Groups are numbered in the order of the names.
+    """
+    ids = list(index.image_ids)
+    order = sorted(range(len(ids)), key=lambda row: _natural_key(ids[row]))
+    joined = np.array(
+        [_source_of(ids[a]) == _source_of(ids[b]) for a, b in zip(order, order[1:])], dtype=bool
+    )
+    if 1 < len(ids) <= _LOOKED_AT:
+        paths = list(index.paths)
+        with ThreadPoolExecutor() as pool:
+            thumbnails = np.stack(list(pool.map(_thumbnail, (paths[row] for row in order))))
+        joined |= _alike(thumbnails[:-1], thumbnails[1:])
+    groups = np.zeros(len(ids), dtype=np.int64)
+    groups[order] = np.concatenate([[0], np.cumsum(~joined)])[: len(ids)]
+    return groups
+
+
+def same_content(paths: Iterable[str], others: Iterable[str]) -> np.ndarray:
+    """Return which of the N files have the bytes of one of the others, (N,) bool.
+
+    Sizes are compared first, then a few bytes, and the whole of those alone that are still equal.
+    Files that cannot be read are like none.
+    """
+    mine, theirs = dict(enumerate(paths)), dict(enumerate(others))
+    count = len(mine)
+    for key_of in (_size, _sample_hash, _hash):
+        keys, others_keys = _keys(mine, key_of), _keys(theirs, key_of)
+        common = set(keys.values()) & set(others_keys.values()) - {None}
+        mine = {row: path for row, path in mine.items() if keys[row] in common}
+        theirs = {row: path for row, path in theirs.items() if others_keys[row] in common}
+    shared = np.zeros(count, dtype=bool)
+    shared[list(mine)] = True
+    return shared
+
+
+def _keys(paths: dict[int, str], key_of: Callable) -> dict[int, object]:
+    """Return what `key_of(path)` is of every file, None of those that cannot be read."""
+    keys: dict[int, object] = {}
+    for row, path in paths.items():
+        try:
+            keys[row] = key_of(path)
+        except OSError:
+            keys[row] = None
+    return keys
+
+
+def _size(path: str) -> int:
+    return Path(path).stat().st_size
+
+
+def _sample_hash(path: str) -> tuple[int, bytes]:
+    with Path(path).open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(size // 2)
+        return size, hashlib.blake2b(file.read(_SAMPLE), digest_size=16).digest()
+
+
+def _hash(path: str) -> bytes:
+    return hashlib.blake2b(Path(path).read_bytes(), digest_size=16).digest()
+
+
+def _natural_key(name: str) -> list:
+    """Return a key by which frame_9 comes before frame_10."""
+    words = re.split(r"([0-9]+)", name)
+    return [int(word) if number % 2 else word for number, word in enumerate(words)]
+
+
+def _source_of(name: str) -> str:
+    return name.split(".rf.")[0]
+
+
+def _thumbnail(path: str) -> np.ndarray:
+    """Return a picture as (8, 8, 3) int16, all -1 where it cannot be read."""
+    import cv2
+
+    from vision.transforms import EncodedPicture, PictureError
+
+    try:
+        picture = EncodedPicture.read(path)
+        small = [
+            one for one in picture.reductions if min(picture.width, picture.height) >= 16 * one
+        ]
+        pixels = picture.decode(max(small, default=1))
+    except PictureError:
+        return np.full((_SIDE, _SIDE, 3), -1, dtype=np.int16)
+    return cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.int16)
+
+
+def _alike(thumbnails: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return which of the pairs (K, 8, 8, 3) show nearly the same, (K,) bool."""
+    differs = np.abs(thumbnails - others).max(axis=3) > _CELL_DIFFERS
+    read = (thumbnails >= 0).all(axis=(1, 2, 3)) & (others >= 0).all(axis=(1, 2, 3))
+    return read & (differs.mean(axis=(1, 2)) <= _MAY_DIFFER)

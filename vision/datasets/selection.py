@@ -1,0 +1,133 @@
+"""What of the dataset folders is used: which classes, under which names, and which negatives."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field, replace
+from typing import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from vision.datasets.index import AnnotationIndex
+from vision.utils.labels import BACKGROUND, with_background
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The choices of a person about what to train on; the defaults take everything."""
+
+    val_split: float = 0.2  # held out of a folder that states no split; 0 holds out nothing
+    seed: int = 0
+    classes: Sequence[str] = ()  # the only ones to use, in the order of their labels
+    class_map: Mapping[str, str] = field(default_factory=dict)  # old name -> new; several may join
+    negatives: float = 1.0  # greatest share of the training pictures without objects
+
+    def __post_init__(self) -> None:
+        """Check the fractions."""
+        if not 0 <= self.val_split < 1:
+            raise ValueError(
+                f"val_split must be a fraction from 0 to less than 1, got {self.val_split}"
+            )
+        if not 0 <= self.negatives <= 1:
+            raise ValueError(f"negatives must be a share from 0 to 1, got {self.negatives}")
+
+
+EVERYTHING = Selection()
+
+
+def parse_selection(classes: str = "", class_map: str = "", negatives: str = "keep") -> Selection:
+    """Read what a person writes: `cat,dog`, `van=car,truck=car`, `10%`.
+
+    Raises:
+        ValueError: one of them is not in its form.
+    """
+    return Selection(
+        classes=parse_classes(classes),
+        class_map=parse_class_map(class_map),
+        negatives=parse_negatives(negatives),
+    )
+
+
+def parse_classes(text: str) -> tuple[str, ...]:
+    """Read `cat,dog` as class names.
+
+    Raises:
+        ValueError: a name is empty or occurs twice.
+    """
+    names = [name.strip() for name in text.split(",")] if text.strip() else []
+    if not all(names):
+        raise ValueError(f"classes must be names with commas between them, got '{text}'")
+    return tuple(with_background(names, f"'{text}'")[1:]) if names else ()
+
+
+def parse_class_map(text: str) -> dict[str, str]:
+    """Read `van=car,truck=car` as new class names by old ones.
+
+    Raises:
+        ValueError: a pair has not two names, or an old name occurs twice.
+    """
+    class_map: dict[str, str] = {}
+    for pair in text.split(",") if text.strip() else []:
+        old, _, new = (part.strip() for part in pair.partition("="))
+        if not old or not new or old in class_map:
+            raise ValueError(
+                f"a class map must be old=new,... with each old name once, got '{pair.strip()}'"
+            )
+        class_map[old] = new
+    return class_map
+
+
+def parse_negatives(text: str) -> float:
+    """Read `keep`, `drop` or `10%` as the greatest share of pictures without objects.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    words = {"keep": 1.0, "drop": 0.0}
+    text = text.strip().lower()
+    number = text[:-1] if text.endswith("%") else ""
+    if text not in words and not (number.replace(".", "", 1).isdigit() and float(number) <= 100):
+        raise ValueError(f"negatives must be keep, drop or a share such as 10%, got '{text}'")
+    return words[text] if text in words else float(number) / 100
+
+
+def rename_classes(index: AnnotationIndex, class_map: Mapping[str, str]) -> AnnotationIndex:
+    """Return the index with its classes renamed, those that get one name made one."""
+    renamed = [class_map.get(name, name) for name in index.class_names]
+    if renamed == index.class_names:
+        return index
+    names = [BACKGROUND, *dict.fromkeys(renamed[1:])]
+    # A class that is mapped to BACKGROUND stays a class, which the checks report and leave out.
+    numbers = {name: number for number, name in reversed(list(enumerate(names)))}
+    numbers.update((name, number) for number, name in enumerate(names) if number)
+    table = np.array([0, *(numbers[name] for name in renamed[1:])], dtype=np.int16)
+    return replace(index, class_names=names, labels=table[index.labels])
+
+
+def require_known(wanted: Iterable[str], known: Iterable[str], what: str) -> None:
+    """Refuse class names that no folder has.
+
+    Raises:
+        ValueError: naming the first of them, and the nearest known name.
+    """
+    known = list(known)
+    lowered = {name.lower(): name for name in known}
+    for name in wanted:
+        if name not in known:
+            nearest = difflib.get_close_matches(name.lower(), lowered, n=1)
+            hint = f"; did you mean '{lowered[nearest[0]]}'?" if nearest else ""
+            listed = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+            raise ValueError(f"{what} must be of the data's classes ({listed}), got '{name}'{hint}")
+
+
+def limit_negatives(index: AnnotationIndex, share: float, seed: int) -> AnnotationIndex:
+    """Return the index with as many pictures without objects, drawn by seed, as make up a share."""
+    empty = np.flatnonzero(np.diff(index.offsets) == 0)
+    allowed = len(empty)
+    if share < 1:
+        allowed = int(share / (1 - share) * (len(index) - len(empty)) + 1e-9)
+    if allowed >= len(empty):
+        return index
+    kept = np.ones(len(index), dtype=bool)
+    kept[np.random.default_rng(seed).permutation(empty)[allowed:]] = False
+    return index.select(kept)
