@@ -19,8 +19,6 @@ from pathlib import Path
 
 from vision.utils.cli import lower, parse_options, run_main, set_up_logging
 
-LARGER = (400, 512, 640, 768, 1024)  # resolutions that can be advised
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the options."""
@@ -99,12 +97,15 @@ def main(args: argparse.Namespace) -> int:
     logging.getLogger("vision.datasets.opening").setLevel("ERROR")  # the report says it all
     from vision.datasets.inspection import inspect, open_test_part
     from vision.datasets.opening import open_datasets
+    from vision.ssd import resolve_net
+    from vision.training.data_report import priors_by_resolution
 
     pictures, selection = make_checks(args), make_selection(args)
     data = args.data, args.dataset_type
     datasets = open_datasets(*data, selection=selection, allow_unusable=True, pictures=pictures)
     test = open_test_part(*data, datasets, selection, pictures)
-    report = inspect(datasets, pictures, make_priors(args), args.resolution, test)
+    priors = priors_by_resolution(resolve_net(args.net), args.resolution)
+    report = inspect(datasets, pictures, priors, args.resolution, test)
     print_report(report)
     write_files(args, report)
     unusable = report.unusable()
@@ -139,16 +140,6 @@ def make_selection(args: argparse.Namespace):
         parse_class_map(args.class_map),
         parse_negatives(args.negatives),
     )
-
-
-def make_priors(args: argparse.Namespace) -> dict:
-    """Return the priors (P, 4) cxcywh of the net at its resolution and at larger ones."""
-    from vision.ssd import NETS, resolve_net
-    from vision.ssd.priors import generate_priors
-
-    config = NETS[resolve_net(args.net)].config
-    sides = [args.resolution, *(side for side in LARGER if side > args.resolution)]
-    return {side: generate_priors(config(side).prior_specs, side).numpy() for side in sides}
 
 
 def print_report(report) -> None:

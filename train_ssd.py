@@ -17,7 +17,7 @@ import os
 import shlex
 import sys
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
     import torch
 
     from vision.ssd import resolve_net
-    from vision.training.run import Run
+    from vision.training.run import Run, Settings
     from vision.training.state import Progress, find_state
     from vision.utils.device import select_device
 
@@ -82,44 +82,62 @@ def main(args: argparse.Namespace) -> int:
         state.restore(training)
         progress = state.progress
     folder = open_run_folder(args, index.class_names, progress)
-    run = Run(training, description, progress, folder, loaders, settings(args))
+    settings = Settings(**{one.name: getattr(args, one.name) for one in fields(Settings)})
+    run = Run(training, description, progress, folder, loaders, settings)
     finished = run.train()
     report(args, run, finished)
     return 0 if finished else INTERRUPTED
 
 
 def make_loaders(args: argparse.Namespace, device):
-    """Open the datasets; return the loaders of the training and the validation part."""
-    from vision.datasets.opening import open_datasets
+    """Open and check the datasets; return the loaders of the training and validation part."""
     from vision.datasets.sampling import balance, repeat_rare
-    from vision.datasets.selection import parse_selection
     from vision.ssd import NETS
     from vision.training.loading import make_loader
     from vision.training.run import Loaders
     from vision.transforms import EvalTransform, TrainTransform
     from vision.transforms.albumentations_file import AlbumentationsTransform
 
-    logger.info("Prepare training datasets.")
-    selection = parse_selection(args.classes, args.class_map, args.negatives)
-    selection = replace(selection, val_split=args.val_split, seed=args.seed)
-    datasets = open_datasets(args.datasets, args.dataset_type, args.validation_dataset, selection)
-    if not len(datasets.validation):
-        raise ValueError(
-            "there is no picture to validate on, so no epoch would be the best; give a "
-            "--validation-dataset or a --val-split above 0"
-        )
+    datasets = open_data(args)
     train = balance(datasets.train, args.seed) if args.balance_data else datasets.train
     train = repeat_rare(train, args.seed) if args.balance == "sampler" else train
     logger.info("Train dataset size: %d", len(train))
     logger.info("Validation dataset size: %d", len(datasets.validation))
-    fill_colour = NETS[args.net].config(300).fill_colour
-    transform = TrainTransform(args.resolution, fill_colour)
+    transform = TrainTransform(args.resolution, NETS[args.net].config(300).fill_colour)
     if args.augmentation:
         transform = AlbumentationsTransform(args.augmentation, args.resolution)
     options = args.batch_size, args.num_workers, device, args.seed
     train_loader = make_loader(train, transform, *options, shuffle=True)
     val_loader = make_loader(datasets.validation, EvalTransform(args.resolution), *options)
     return Loaders(train_loader, val_loader)
+
+
+def open_data(args: argparse.Namespace):
+    """Read the datasets and open every picture once; say what was understood and what is wrong.
+
+    Raises:
+        ValueError: if there is nothing to train or to validate on.
+    """
+    from vision.datasets.opening import open_datasets
+    from vision.datasets.picture_checks import PictureChecks
+    from vision.datasets.picture_scan import PictureScanner, default_cache_folder
+    from vision.datasets.selection import parse_selection
+    from vision.training.data_report import report_data
+
+    logger.info("Prepare training datasets.")
+    selection = parse_selection(args.classes, args.class_map, args.negatives)
+    selection = replace(selection, val_split=args.val_split, seed=args.seed)
+    pictures = PictureChecks(PictureScanner(default_cache_folder()), args.exif)
+    datasets = open_datasets(
+        args.datasets, args.dataset_type, args.validation_dataset, selection, pictures=pictures
+    )
+    if not len(datasets.validation):
+        raise ValueError(
+            "there is no picture to validate on, so no epoch would be the best; give a "
+            "--validation-dataset or a --val-split above 0"
+        )
+    report_data(datasets, pictures, args.net, args.resolution, args.checkpoint_folder)
+    return datasets
 
 
 def make_net(args: argparse.Namespace, index, state):
@@ -247,20 +265,6 @@ def suggest_learning_rate(args: argparse.Namespace, net, loader) -> int:
         raise ValueError(f"the loss falls at no learning rate; look at {path}")
     logger.info("Suggested: --lr=%.2g (%s)", curve.suggestion, path)
     return 0
-
-
-def settings(args: argparse.Namespace):
-    """Return how long to train, and how often to do what."""
-    from vision.training.run import Settings
-
-    return Settings(
-        num_epochs=args.num_epochs,
-        validation_epochs=args.validation_epochs,
-        measure_precision=args.validation_mean_ap,
-        debug_steps=args.debug_steps,
-        save_minutes=args.save_minutes,
-        patience=args.patience,
-    )
 
 
 def report(args: argparse.Namespace, run, finished: bool) -> None:

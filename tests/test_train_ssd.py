@@ -5,7 +5,6 @@ import csv
 import io
 import json
 import logging
-import os
 import re
 
 import pytest
@@ -24,14 +23,13 @@ TINY = f"--net {NET} --resolution 64 --batch-size 4 --workers 0 --pretrained-ssd
 def as_before():
     """Put back what a script may set for its whole process: logging, environment, random state."""
     root = logging.getLogger()
-    handlers, level, environment = list(root.handlers), root.level, dict(os.environ)
-    with torch.random.fork_rng(devices=[]):
+    handlers, level = list(root.handlers), root.level
+    with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng(devices=[]):
+        patch.setenv("OMP_WAIT_POLICY", "PASSIVE")
         yield
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(False)
-    os.environ.clear()
-    os.environ.update(environment)
 
 
 def run(line, *words):

@@ -52,8 +52,8 @@ def test_reference_outputs(golden, key):
         scores, boxes = net.detect(synthetic_picture(int(resolution)))
     expected = golden("networks.npz")
     assert scores.shape[1:] == tuple(expected[f"{key}|n"])
-    assert scores[0, ::17].numpy() == pytest.approx(expected[f"{key}|scores"], abs=1e-5)
-    assert boxes[0, ::17].numpy() == pytest.approx(expected[f"{key}|boxes"], abs=1e-5)
+    assert scores[0, ::17].numpy() == pytest.approx(expected[f"{key}|scores"], abs=1e-4)
+    assert boxes[0, ::17].numpy() == pytest.approx(expected[f"{key}|boxes"], abs=1e-4)
 
 
 # At 256 pixels VGG's last map would have no cell.

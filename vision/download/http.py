@@ -41,7 +41,11 @@ Progress = Callable[[int, "int | None"], None]
 
 
 class RangeError(TransientError):
-    """The server's file ends where the part file does, or before; `total` is its length, if known."""
+    """The server's file ends where the part file does, or before.
+
+    Attributes:
+        total: its length in bytes, None where the server does not say it.
+    """
 
     def __init__(self, url: str, content_range: str) -> None:
         super().__init__(f"{url}: the server has nothing from the end of the part file on")

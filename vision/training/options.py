@@ -55,6 +55,8 @@ OPTIONS = {
                "trained on, as 10%% (default: %(default)s)"),
         option("--balance", type=lower, default="none", choices=["none", "sampler"],
                help="sampler: repeat the pictures with rare classes (default: %(default)s)"),
+        option("--exif", type=lower, default="auto", choices=["auto", "ignore", "apply"],
+               help="whether boxes were drawn on turned pictures (default: %(default)s)"),
         option("--augmentation", type=Path, metavar="FILE",
                help="an Albumentations pipeline (json, yaml) in place of our augmentation"),
         option("--balance-data", action="store_true",

@@ -29,7 +29,7 @@ class Settings:
 
     num_epochs: int
     validation_epochs: int = 1
-    measure_precision: bool = True
+    validation_mean_ap: bool = True
     debug_steps: int = 10
     save_minutes: float = 15
     patience: int = 0  # validations without a better score before the run ends, 0 for no end
@@ -115,7 +115,7 @@ class Run:
             bar.validate(self.loaders.validation),
             self.device,
             self.description.class_names,
-            self.settings.measure_precision,
+            self.settings.validation_mean_ap,
         )
         logger.info(epoch_line(epoch, "Validation", validation.losses))
         if validation.precision is not None:
