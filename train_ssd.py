@@ -21,7 +21,7 @@ from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
-from vision.training.options import OPTIONS, check_values, peak_rates
+from vision.training.options import OPTIONS, check_values, choose_optimizer, peak_rates
 from vision.utils.cli import parse_options, run_main, set_up_logging
 
 logger = logging.getLogger("train_ssd")
@@ -216,8 +216,9 @@ def make_training(args: argparse.Namespace, net, steps_per_epoch: int):
         optimization.freeze(net, ["base_net"])
     if args.freeze_net:
         optimization.freeze(net, ["extras", "source_layer_add_ons"])
+    kind = choose_optimizer(args.optim_choose, args.lr)
     rates = optimization.LearningRates(
-        *peak_rates(args.optim_choose, args.lr, args.base_net_lr, args.extra_layers_lr)
+        *peak_rates(kind, args.lr, args.base_net_lr, args.extra_layers_lr)
     )
     logger.info(
         "Learning rate: %g, Base net learning rate: %g, Extra Layers learning rate: %g.",
@@ -225,7 +226,7 @@ def make_training(args: argparse.Namespace, net, steps_per_epoch: int):
     )
     options = {"momentum": args.momentum, "nesterov": args.nesterov, "betas": tuple(args.betas)}
     groups = optimization.parameter_groups(net, rates, args.weight_decay)
-    optimizer = optimization.OPTIMIZERS[args.optim_choose](groups, options)
+    optimizer = optimization.OPTIMIZERS[kind](groups, options)
     schedule = optimization.Schedule(
         args.scheduler,
         warmup_steps=args.warm_up,
@@ -233,7 +234,7 @@ def make_training(args: argparse.Namespace, net, steps_per_epoch: int):
         milestones=[epoch * steps_per_epoch for epoch in args.milestones],
         gamma=args.gamma,
     )
-    logger.info("Uses the %s learning rate schedule.", args.scheduler)
+    logger.info("Uses %s and the %s learning rate schedule.", kind, args.scheduler)
     average = WeightAverage(net, args.average_decay) if args.average_decay else None
     return Training(net, MultiboxLoss(), optimizer, schedule, average, args.clip_gradients)
 

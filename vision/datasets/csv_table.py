@@ -43,8 +43,11 @@ class CSVFolder(PerPartFolder):
     @classmethod
     def accepts(cls, path: Path) -> bool:
         """Return whether the first line of a CSV file names the columns."""
-        line = read_head(path).split(b"\n")[0].decode("utf-8-sig", "replace")
-        header = next(csv.reader([line]), []) if "\0" not in line else []
+        lines = read_head(path).decode("utf-8-sig", "replace").splitlines()
+        try:
+            header = next(csv.reader(lines[:1]), [])
+        except csv.Error:
+            return False
         return len(_find_columns(header, {**_TEXTS, **_CORNERS})) == len(_TEXTS) + len(_CORNERS)
 
     def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:

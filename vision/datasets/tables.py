@@ -34,7 +34,10 @@ def read_header(path: Path) -> list[str]:
         ValueError: if the file is empty.
     """
     with _open(path) as file:
-        header = [name.strip() for name in next(csv.reader(file), [])]
+        try:
+            header = [name.strip() for name in next(csv.reader(file), [])]
+        except csv.Error as error:
+            raise ValueError(f"{path}:1: not CSV: {error}") from None
     if not any(header):
         raise ValueError(f"{path} must begin with a line of column names, it is empty")
     return header
@@ -136,7 +139,12 @@ def _to_float32(values: np.ndarray) -> np.ndarray:
 def _has_decimal_commas(path: Path, numbers: list[int]) -> bool:
     with _open(path) as file:
         rows = itertools.islice(csv.reader(file), 1, _ROWS_TO_SNIFF)
-        return any("," in row[column] for row in rows for column in numbers if column < len(row))
+        try:
+            return any(
+                "," in row[column] for row in rows for column in numbers if column < len(row)
+            )
+        except csv.Error:  # said where the rows are read
+            return False
 
 
 def _open(path: Path):

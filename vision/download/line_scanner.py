@@ -78,12 +78,11 @@ class LineScanner:
             ValueError: if a line has not as many fields as the header.
         """
         padded = self._lines_from(offset)
-        text = padded[:-LONGEST_NAME]
-        ends = np.flatnonzero(text <= COMMA)
+        separators = np.flatnonzero(padded[:-LONGEST_NAME] <= COMMA)
         width = len(self.columns)
-        if len(ends) % width or (text[ends[width - 1 :: width]] != LINE_END).any():
+        if len(separators) % width != 1 or (padded[separators[::width]] != LINE_END).any():
             raise ValueError(self._complaint())
-        fields = _Fields(padded, ends.reshape(-1, width))
+        fields = _Fields(padded, separators, width)
         images = fields.fingerprints(self.columns.index("ImageID"))
         first_of_run = np.ones(len(images), bool)
         first_of_run[1:] = images[1:] != images[:-1]
@@ -93,26 +92,29 @@ class LineScanner:
         return LineBlock(
             codes=self.labels.look_up(fields.fingerprints(self.columns.index("LabelName"))),
             flags=flags,
-            lengths=(fields.ends[:, -1] + 1 - fields.start(0)).astype(np.uint16),
+            lengths=np.diff(separators[::width]).astype(np.uint16),
             runs=images[first_of_run],
         )
 
     def _lines_from(self, offset: int) -> np.ndarray:
-        """Read the whole lines that begin in a block, and LONGEST_NAME bytes more; uint8."""
+        """Read the whole lines that begin in a block, uint8.
+
+        Before them is the line end that precedes them, after them LONGEST_NAME bytes of anything.
+        """
         with self.path.open("rb") as file:
             # With the byte before: where that is a line end, a line begins at `offset` itself.
             file.seek(offset - 1)
             data = file.read(BLOCK + LONGEST_LINE)
-        last_line_end = data.find(b"\n", BLOCK)
-        if len(data) < BLOCK + LONGEST_LINE and last_line_end < 0:
+        end = data.find(b"\n", BLOCK)
+        if len(data) < BLOCK + LONGEST_LINE and end < 0:
             data = data.rstrip(b"\n") + b"\n"
-            last_line_end = len(data) - 1
-        begin, end = data.find(b"\n") + 1, last_line_end + 1
-        if not begin or not end:
+            end = len(data) - 1
+        begin = data.find(b"\n")
+        if begin < 0 or end < 0:
             raise ValueError(f"{self.path} has a line of more than {LONGEST_LINE} bytes")
-        if end + LONGEST_NAME > len(data):
+        if end + LONGEST_NAME >= len(data):
             data += bytes(LONGEST_NAME)
-        return np.frombuffer(data, np.uint8)[begin : end + LONGEST_NAME]
+        return np.frombuffer(data, np.uint8)[begin : end + 1 + LONGEST_NAME]
 
     def _complaint(self) -> str:
         """Say which line of the file is the first bad one; slow, and only needed for that."""
@@ -129,39 +131,34 @@ class _Fields:
     """Where the fields of some lines lie in their text.
 
     Attributes:
-        text: (bytes,) uint8, with LONGEST_NAME bytes of anything at its end.
-        ends: (lines, columns) int64, place of the byte that ends each field.
+        before, after: (lines, columns) int64, places of the separators around each field.
+        text: (bytes,) uint8; at the place before a field is the field's first byte.
+        words: the same, with eight bytes as one number, (bytes,) uint64.
     """
 
-    def __init__(self, text: np.ndarray, ends: np.ndarray) -> None:
-        self.text = text
-        self.ends = ends
-        # The eight bytes from any place on, as one number.
-        self.words = np.ndarray((len(text) - WORD + 1,), "<u8", text, strides=(1,))
-
-    def start(self, column: int) -> np.ndarray:
-        """Return where a column's fields begin, (lines,) int64."""
-        if column:
-            return self.ends[:, column - 1] + 1
-        return np.concatenate([[0], self.ends[:-1, -1] + 1])[: len(self.ends)]
+    def __init__(self, padded: np.ndarray, separators: np.ndarray, width: int) -> None:
+        self.before = separators[:-1].reshape(-1, width)
+        self.after = separators[1:].reshape(-1, width)
+        self.text = padded[1:]
+        self.words = np.ndarray((len(self.text) - WORD + 1,), "<u8", self.text, strides=(1,))
 
     def is_one(self, column: int) -> np.ndarray:
         """Return whether a column's fields begin with the digit 1, (lines,) bool."""
-        return self.text[self.start(column)] == ord("1")
+        return self.text[self.before[:, column]] == ord("1")
 
     def fingerprints(self, column: int) -> np.ndarray:
         """Return a number for each field of a column, (lines,) uint64; equal text, equal number.
 
-        Of a field longer than LONGEST_NAME, the bytes beyond and the length count no more.
+        Of a field longer than LONGEST_NAME, the bytes beyond count no more.
         """
-        start = self.start(column)
-        length = np.minimum(self.ends[:, column] - start, LONGEST_NAME)
+        before = self.before[:, column]
+        length = self.after[:, column] - before - 1
         if (length == length[:1]).all():
             length = length[:1]  # as a rule, for image ids: what follows is broadcast
-        sums = np.zeros(len(start), np.uint64) + length.astype(np.uint64)
-        for place in range(0, int(length.max(initial=0)), WORD):
+        sums = np.zeros(len(before), np.uint64)
+        for place in range(0, min(int(length.max(initial=0)), LONGEST_NAME), WORD):
             kept = FIRST_BYTES[np.clip(length - place, 0, WORD)]
-            sums += (self.words[start + place] & kept) * MULTIPLIERS[place // WORD]
+            sums += (self.words[place:][before] & kept) * MULTIPLIERS[place // WORD]
         return sums
 
 
@@ -169,9 +166,9 @@ class _LabelCodes:
     """A table from fingerprints of labels to their places in a list, without a search."""
 
     def __init__(self, label_ids: Sequence[str]) -> None:
-        ends = np.cumsum([len(label) + 1 for label in label_ids]) - 1
-        text = np.frombuffer(",".join([*label_ids, " " * LONGEST_NAME]).encode(), np.uint8)
-        known = _Fields(text, np.asarray(ends, np.int64).reshape(-1, 1)).fingerprints(0)
+        text = ",".join(["", *label_ids, " " * LONGEST_NAME]).encode()
+        padded = np.frombuffer(text, np.uint8)
+        known = _Fields(padded, np.flatnonzero(padded == COMMA), 1).fingerprints(0)
         self.known = np.append(known, np.uint64(0))
         # The first multiplier, (1,) uint64, that gives each label a slot of its own.
         self.multiplier = next(

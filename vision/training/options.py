@@ -8,7 +8,18 @@ from typing import Any, Mapping
 from vision.utils.cli import boolean, lower
 
 # The peak rate of heads and extra layers, and the backbone's share of it, where none is given.
-DEFAULT_RATES = {"adamw": (1e-3, 1 / 3), "adam": (1e-3, 1 / 3), "sgd": (0.01, 0.1)}
+DEFAULT_RATES = {"adamw": (2e-3, 1 / 3), "adam": (2e-3, 1 / 3), "sgd": (0.01, 0.1)}
+LOWEST_SGD_RATE = 0.005
+
+
+def choose_optimizer(name: str | None, lr: float | None) -> str:
+    """Return the optimizer: the one named, else adamw, but sgd for a rate that only sgd can bear.
+
+    Commands written for older scripts say `--lr=0.01` and no optimizer, and mean sgd.
+    """
+    if name is not None:
+        return name
+    return "sgd" if lr is not None and lr >= LOWEST_SGD_RATE else "adamw"
 
 
 def peak_rates(
@@ -80,10 +91,11 @@ OPTIONS = {
         option("--freeze-net", action="store_true", help="only the prediction heads learn"),
     ],
     "optimizer": [
-        option("--optim-choose", "--optim", "--optimizer", type=lower, default="adamw",
-               choices=sorted(DEFAULT_RATES), help="(default: %(default)s)"),
+        option("--optim-choose", "--optim", "--optimizer", type=lower,
+               choices=sorted(DEFAULT_RATES),
+               help="(default: adamw, but sgd where --lr is 0.005 or more)"),
         option("--lr", "--learning-rate", type=float,
-               help="peak rate of heads and extra layers (default: 0.001, with sgd 0.01)"),
+               help="peak rate of heads and extra layers (default: 0.002, with sgd 0.01)"),
         option("--base-net-lr", type=float,
                help="peak rate of the backbone (default: a third of --lr, with sgd a tenth)"),
         option("--extra-layers-lr", type=float, help="of the extra layers (default: --lr)"),

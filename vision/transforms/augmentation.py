@@ -13,7 +13,14 @@ from vision.transforms.colour import ColourJitter, ShuffleChannels
 from vision.transforms.geometry import DrawInterpolation, GeometryPlan, IoUCrop, Mirror, ZoomOut
 from vision.transforms.picture import EncodedPicture, read_picture
 
-GEOMETRY = (ZoomOut(), IoUCrop(), Mirror(), DrawInterpolation())
+# The SSD paper zooms out half of the pictures and cuts nearly all. Less of both trains better where
+# pictures are few and epochs too (docs/training.md).
+GEOMETRY = (
+    ZoomOut(probability=0.3),
+    IoUCrop(probability=0.12),
+    Mirror(),
+    DrawInterpolation(),
+)
 COLOURS = (ColourJitter(), ShuffleChannels())
 
 

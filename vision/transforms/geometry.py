@@ -123,11 +123,14 @@ class IoUCrop:
     min_side: float = 0.3  # of the side of the whole
     max_stretch: float = 2.0  # of one side against the other, compared with the whole
     candidates: int = 50
+    probability: float = 1.0  # of cutting at all
 
     def __call__(
         self, plan: GeometryPlan, boxes: np.ndarray, rng: np.random.Generator
     ) -> GeometryPlan:
         """Return `plan` with a crop that lies inside the one it had."""
+        if rng.random() >= self.probability:
+            return plan
         patches = self._patches(plan.crop, rng)
         worst = worst_iou(boxes, patches)
         for choice in rng.permutation(len(self.min_ious)):
