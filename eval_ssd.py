@@ -50,6 +50,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="auto, or a format of the README's list (default: %(default)s)")
     add("--split", default="test", choices=["train", "val", "test", "all"],
         help="pictures to measure on; where there is no test part, val (default: %(default)s)")
+    add("--val-split", type=float, default=0.2, metavar="FRACTION",
+        help="as it was trained with, where a folder states no split (default: %(default)s)")
+    add("--seed", type=int, default=0,
+        help="as it was trained with, where a folder states no split (default: %(default)s)")
     add = parser.add_argument_group("measure").add_argument
     add("--use-2007-metric", type=boolean, nargs="?", const=True, default=True, metavar="BOOL",
         help="the mean of 11 points of the curve, else the area under it (default: true)")
@@ -81,10 +85,20 @@ def main(args: argparse.Namespace) -> None:
     """Load the detector, open the split, measure, print, and write the results."""
     set_up_logging()
     from vision.datasets.opening import open_split
+    from vision.datasets.picture_checks import PictureChecks
+    from vision.datasets.picture_scan import PictureScanner, default_cache_folder
+    from vision.datasets.selection import Selection
     from vision.evaluation.evaluate import evaluate
 
     loaded = load_model(args)
-    index = open_split(args.dataset, args.dataset_type, args.split, loaded.class_names)
+    index = open_split(
+        args.dataset,
+        args.dataset_type,
+        args.split,
+        loaded.class_names,
+        Selection(val_split=args.val_split, seed=args.seed),
+        PictureChecks(PictureScanner(default_cache_folder()), "auto"),
+    )
     if not len(index):
         raise ValueError(f"there is no picture to measure on in the {args.split} part")
     batches = make_batches(args, index, loaded.predictor)

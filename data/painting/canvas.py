@@ -50,7 +50,9 @@ class Canvas:
         self.image = np.zeros((3, 2 * half, 2 * half), np.float32)
         self.alpha = np.zeros((2 * half, 2 * half), np.float32)
 
-    def flat(self, outline: np.ndarray, colour: np.ndarray, blur: float = 0, strength: float = 1) -> None:
+    def flat(
+        self, outline: np.ndarray, colour: np.ndarray, blur: float = 0, strength: float = 1
+    ) -> None:
         """Lay a colour, (3, 1, 1) or (3, S, S), inside an outline, (N, 2), as it is.
 
         `blur` is the width of a soft edge, in units; `strength` is 1 where nothing shines through.
@@ -58,7 +60,9 @@ class Canvas:
         window, coverage = self._area(outline, blur)
         self._lay(window, within(window, colour), coverage * strength)
 
-    def mark(self, outline: np.ndarray, colour: np.ndarray, blur: float = 0, strength: float = 1) -> None:
+    def mark(
+        self, outline: np.ndarray, colour: np.ndarray, blur: float = 0, strength: float = 1
+    ) -> None:
         """Lay a colour as `flat` does, but only on what is painted already."""
         window, coverage = self._area(outline, blur)
         self._lay(window, within(window, colour), coverage * strength * self.alpha[window])
@@ -74,7 +78,9 @@ class Canvas:
         shaded = lit(within(window, colour), inflate(coverage), gloss, shine)
         self._lay(window, shaded, coverage)
 
-    def ball(self, centre: Sequence[float], radius: float, colour: np.ndarray, gloss: float = 0.4) -> None:
+    def ball(
+        self, centre: Sequence[float], radius: float, colour: np.ndarray, gloss: float = 0.4
+    ) -> None:
         """Lay a ball on the canvas: `solid` for the shape whose bulge needs no solving."""
         window, coverage = self._area(oval(centre, radius, radius, steps=32))
         middle = self.turn @ np.asarray(centre, np.float32) * self.scale + self.centre

@@ -11,7 +11,9 @@ WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
 
 
-def contact_sheet(pictures: list[np.ndarray], fruits: list[list[Drawn]], columns: int = 6) -> np.ndarray:
+def contact_sheet(
+    pictures: list[np.ndarray], fruits: list[list[Drawn]], columns: int = 6
+) -> np.ndarray:
     """Return one picture, (H, W, 3) uint8, of equally large pictures with boxes and class names."""
     height, width = pictures[0].shape[:2]
     rows = -(-len(pictures) // columns)

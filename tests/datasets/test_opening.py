@@ -7,7 +7,6 @@ import shutil
 import pytest
 
 from tests.drawing import (
-    CLASS_NAMES,
     draw_samples,
     voc_xml,
     write_list,
@@ -70,7 +69,9 @@ def test_where_nothing_is_split_a_part_is_held_out_and_that_is_said(tmp_path, sp
     assert not ids(datasets.train) & ids(datasets.validation)
     assert "held out by seed 5 as no split is stated" in said(datasets)
     for split in ("val", "test"):
-        assert ids(open_split(tmp_path, split=split, selection=Selection(seed=5))) == ids(datasets.validation)
+        assert ids(open_split(tmp_path, split=split, selection=Selection(seed=5))) == ids(
+            datasets.validation
+        )
     assert len(open_datasets(tmp_path, selection=Selection(val_split=0)).validation) == 0
 
 

@@ -62,10 +62,7 @@ def open_datasets(
     others = []
     if validation_root is not None:
         others = _open_sources(validation_root, AUTO, pictures, selection)
-    for source in sources:
-        source.read_for_training(() if others else ("val", "test"))
-    for source in others:
-        source.read_any("val", "test", "all", "train")
+    _read_for_training(sources, others)
     class_names, line = _settle_classes([*sources, *others], None, selection, allow_unusable)
 
     pairs = [source.divide(0 if others else selection.val_split) for source in sources]
@@ -82,6 +79,14 @@ def open_datasets(
     lines += [*negatives, _describe("training", train), _describe("validation", validation)]
     lines, problems = _say([*sources, *others], [*lines, *_without_objects(train)])
     return Datasets(train, validation, class_names, lines, problems)
+
+
+def _read_for_training(sources: Sequence[Source], others: Sequence[Source]) -> None:
+    """Read what is trained on, and what is validated on: of `others`, or of the same folders."""
+    for source in sources:
+        source.read_for_training(() if others else ("val", "test"))
+    for source in others:
+        source.read_any("val", "test", "all", "train")
 
 
 def open_split(

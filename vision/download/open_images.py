@@ -110,7 +110,8 @@ def read_split(
         ids = read_image_ids(index, boxes)
         numbers = [n for n, image_id in ids.items() if image_id in filters.excluded_images]
         unwanted |= np.isin(boxes.pictures, numbers)
-    boxes = boxes[in_clean_pictures(boxes.pictures, unwanted)]
+    if unwanted.any():
+        boxes = boxes[in_clean_pictures(boxes.pictures, unwanted)]
     return OpenImagesSplit(name, boxes, len(index.pictures), index)
 
 
