@@ -1,5 +1,6 @@
 """Download pictures and boxes of chosen classes from COCO 2017.
 
+Usage:
     python3 coco_downloader.py --class-names "apple,banana" --data data/coco-fruit --stats-only
     python3 coco_downloader.py --class-names "apple,banana" --data data/coco-fruit
     python3 coco_downloader.py --list-classes ball

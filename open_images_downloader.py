@@ -1,5 +1,6 @@
 """Download pictures and boxes of chosen classes from Open Images.
 
+Usage:
     python3 open_images_downloader.py --class-names "Apple,Banana" --data data/fruit --stats-only
     python3 open_images_downloader.py --class-names "Apple,Banana" --data data/fruit
     python3 open_images_downloader.py --list-classes fruit

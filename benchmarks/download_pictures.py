@@ -1,7 +1,7 @@
 """Measure pictures per second from an S3 server, against what a bare client gets from the same one.
 
     python3 benchmarks/download_pictures.py
-    python3 benchmarks/download_pictures.py --pictures 500 --width 640 --height 480
+    python3 benchmarks/download_pictures.py --pictures 500 --width 1024 --height 768
 
 Starts moto's server on this machine, fills a bucket with JPEGs, and lets two clients with 20
 threads each take turns. The bare one asks over http.client and throws away what comes; ours
@@ -32,8 +32,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     # fmt: off
     parser.add_argument("--pictures", type=int, default=1000, help="(default: %(default)s)")
-    parser.add_argument("--width", type=int, default=1024, help="pixels (default: %(default)s)")
-    parser.add_argument("--height", type=int, default=768, help="pixels (default: %(default)s)")
+    parser.add_argument("--width", type=int, default=640, help="pixels (default: %(default)s)")
+    parser.add_argument("--height", type=int, default=480, help="pixels (default: %(default)s)")
     parser.add_argument("--quality", type=int, default=80, help="of JPEG (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=20, help="threads (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")

@@ -15,7 +15,7 @@ from tests.drawing import (
     write_voc,
     write_voc_sample,
 )
-from tests.formats import WRITERS
+from tests.formats import WRITERS, write_coco
 from vision.datasets import DATASETS
 from vision.datasets.opening import open_datasets, open_split
 from vision.datasets.selection import Selection
@@ -290,3 +290,62 @@ def test_bccd(real_datasets):
     datasets = open_datasets(real_datasets / "bccd")
     assert (len(datasets.train), len(datasets.validation)) == (205, 87)
     assert not ids(datasets.train) & ids(datasets.validation)
+
+
+def test_classes_are_renamed_joined_and_chosen(tmp_path):
+    write_voc(tmp_path / "a")
+    write_open_images(tmp_path / "b")
+    roots = [tmp_path / "a", tmp_path / "b"]
+    everything = open_datasets(roots).train.boxes_per_class()
+    joined = Selection(class_map={"red": "warm", "green": "cold", "blue": "cold"})
+    datasets = open_datasets(roots, selection=joined)
+    assert datasets.class_names == ["BACKGROUND", "warm", "cold"]
+    assert datasets.train.boxes_per_class() == {
+        "warm": everything["red"],
+        "cold": everything["green"] + everything["blue"],
+    }
+    chosen = open_datasets(roots, selection=Selection(classes=("blue", "red")))
+    assert chosen.train.boxes_per_class() == {name: everything[name] for name in ("blue", "red")}
+    assert "chosen of 3: " in said(chosen)
+    assert len(chosen.train) == 16
+    assert not any(chosen.problems)
+
+
+@pytest.mark.parametrize(
+    "selection", [Selection(classes=("rde",)), Selection(class_map={"rde": "blue"})]
+)
+def test_a_class_that_no_folder_has_is_refused(tmp_path, selection):
+    write_voc(tmp_path)
+    with pytest.raises(ValueError, match=r"(blue|green)\), got 'rde'; did you mean 'red'"):
+        open_datasets(tmp_path, selection=selection)
+
+
+@pytest.mark.parametrize(("share", "left"), [(1, 4), (0, 0), (0.2, 1)])
+def test_negatives_are_kept_dropped_or_limited(tmp_path, share, left):
+    write_voc(tmp_path, {"train": 8, "val": 4}, negatives=4)
+    datasets = open_datasets(tmp_path, selection=Selection(negatives=share))
+    assert (len(datasets.train), datasets.train.num_negatives) == (4 + left, left)
+    assert datasets.validation.num_negatives == 4
+    assert ("pictures without objects are trained on" in said(datasets)) == (left < 4)
+
+
+def test_copies_under_other_names_are_not_trained_on(tmp_path):
+    write_voc(tmp_path, {"train": 6, "val": 2})
+    for name in ("drawn_0006", "drawn_0007"):
+        for folder, suffix in (("JPEGImages", ".png"), ("Annotations", ".xml")):
+            file = tmp_path / folder / (name + suffix)
+            shutil.copy(file, file.with_name("copy_" + file.name))
+    write_list(tmp_path, "train", ["drawn_0000", "drawn_0001", "copy_drawn_0006"])
+    datasets = open_datasets(tmp_path)
+    assert ids(datasets.train) == {"drawn_0000", "drawn_0001"}
+    assert "the 3 pictures to train on and the 2 to validate on have 1 in common" in said(datasets)
+
+
+def test_folders_that_are_copies_of_each_other_end_in_a_held_out_part(tmp_path):
+    write_coco(tmp_path, {"train": 10})
+    shutil.copytree(tmp_path / "train2017", tmp_path / "val2017")
+    annotations = tmp_path / "annotations"
+    shutil.copy(annotations / "instances_train2017.json", annotations / "instances_val2017.json")
+    datasets = open_datasets(tmp_path)
+    assert (len(datasets.train), len(datasets.validation)) == (8, 2)
+    assert "have 10 in common, so that a score would mean little" in said(datasets)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from vision.datasets.builder import IndexBuilder
-from vision.datasets.sampling import EpochSampler, balance
+from vision.datasets.sampling import EpochSampler, balance, repeat_rare
 
 
 def rows(sampler):
@@ -84,3 +84,27 @@ def test_balance_passes_over_classes_without_objects():
 def test_balance_of_nothing_is_nothing():
     assert len(balance(make_index())) == 0
     assert len(balance(make_index([], []))) == 2
+
+
+def test_rare_classes_are_repeated_by_the_root_of_their_rarity():
+    index = make_index(*[["cat"]] * 150, *[["dog", "dog"]] * 6, *[[]] * 9)
+    repeated = repeat_rare(index, seed=0)  # the classes are on 78 pictures on average
+    counts = repeated.boxes_per_class()
+    assert counts["cat"] == 150
+    assert counts["dog"] / 2 == pytest.approx(6 * (78 / 6) ** 0.5, abs=1.5)
+    assert repeated.num_negatives == 9
+    assert list(repeated.image_ids) == list(repeat_rare(index, seed=0).image_ids)
+
+
+def test_a_picture_with_a_common_class_too_counts_as_rare():
+    index = make_index(*[["cat"]] * 98, ["cat", "dog"], ["dog"])
+    ids = list(repeat_rare(index).image_ids)
+    assert min(ids.count("98"), ids.count("99")) >= 4  # the root of 50.5 / 2 is 5.02
+    assert len(ids) == pytest.approx(98 + 2 * 5.02, abs=1)
+
+
+def test_nothing_is_repeated_where_classes_are_even_or_absent():
+    even = make_index(["cat"], ["dog"], [])
+    assert list(repeat_rare(even).image_ids) == ["0", "1", "2"]
+    assert len(repeat_rare(make_index())) == 0
+    assert len(repeat_rare(make_index([], []))) == 2

@@ -9,6 +9,7 @@ from tests.drawing import CLASS_NAMES
 from tests.tiny import NET, tiny_description, tiny_net
 from vision.ssd import NETS, create_net
 from vision.training.initial_weights import (
+    HEAD_DEVIATION,
     VOC_CLASS_NAMES,
     Transferred,
     initialise,
@@ -44,7 +45,7 @@ def test_what_an_initial_layer_is():
     layer = net.base_net[13][3]  # 1024 inputs, in front of a ReLU
     assert layer.weight.std().item() == pytest.approx((2 / 1024) ** 0.5, rel=0.01)
     for headers in (net.classification_headers, net.regression_headers):
-        assert headers[0].weight.std().item() == pytest.approx(0.01, rel=0.05)
+        assert headers[0].weight.std().item() == pytest.approx(HEAD_DEVIATION, rel=0.05)
         assert headers[0].bias.eq(0).all()
 
 

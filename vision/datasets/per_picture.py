@@ -75,7 +75,7 @@ class PerPictureFolder(DatasetFolder):
         for stem in self._annotations.stems:
             part = part_of_path(stem)
             if part:
-                self.parts.setdefault(part, f"the folder {stem.split('/')[0]}")
+                self.parts.setdefault(part, f"the folder {stem.rpartition('/')[0]}")
                 self._ids.setdefault(part, []).append(stem)
         if "train" not in self.parts:
             self.parts = {"all": f"every {self._annotations.suffixes[0][1:]} file"}

@@ -1,0 +1,58 @@
+"""What all formats have in common: the drawn squares come back, and what is missing is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.drawing import CLASS_NAMES
+from tests.formats import WRITERS
+from vision.datasets.opening import open_datasets, open_split
+
+KINDS = {name: name.split()[0] for name in WRITERS}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_drawn_squares_come_back_to_the_pixel(tmp_path, name):
+    splits = {"train": 9, "validation" if name == "open_images" else "val": 3}
+    drawn = WRITERS[name](tmp_path, splits, negatives=1)
+    datasets = open_datasets(tmp_path)
+    assert f" ({KINDS[name]}): 9 pictures to train on" in "\n".join(datasets.lines)
+    assert not any(datasets.problems)
+    found = {
+        annotation.image_id.split("/")[-1]: (annotation, index)
+        for index in (datasets.train, datasets.validation)
+        for annotation in index
+    }
+    samples = [sample for part in drawn.values() for sample in part]
+    assert len(found) == len(samples)
+    for sample in samples:
+        place = sample.image_id
+        if name == "ccpd" and len(sample.boxes):
+            place = next(one for one in found if one.startswith(f"{sample.image_id[-4:]}-"))
+        annotation, index = found[place]
+        boxes = annotation.boxes_in_pixels(*sample.image.shape[1::-1]).tolist()
+        names = [index.class_names[label] for label in annotation.labels]
+        if name == "ccpd":
+            assert boxes == sample.boxes[:1].tolist()
+        else:
+            assert names == [CLASS_NAMES[label] for label in sample.labels]
+            for box, expected in zip(boxes, sample.boxes.tolist()):
+                assert box == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_picture_that_is_gone_is_reported(tmp_path, name):
+    WRITERS[name](tmp_path)
+    found = sorted(tmp_path.rglob("*"))
+    next(path for path in found if path.name.endswith(("0000.png", "0000.jpg", "-15.jpg"))).unlink()
+    datasets = open_datasets(tmp_path)
+    assert len(datasets.train) + len(datasets.validation) == 11
+    assert datasets.problems[0].counts == {"picture missing": 1}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_classes_and_boxes_can_be_read_without_the_training_part(tmp_path, name):
+    WRITERS[name](tmp_path)
+    index = open_split(tmp_path, split="val")
+    assert len(index) == 4
+    assert len(index.class_names) == (2 if name == "ccpd" else 4)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+
+from vision.datasets.builder import IndexBuilder
+from vision.datasets.selection import (
+    Selection,
+    limit_negatives,
+    parse_selection,
+    rename_classes,
+    require_known,
+)
+
+
+def make_index(*names_by_picture):
+    builder = IndexBuilder()
+    for number, names in enumerate(names_by_picture):
+        builder.add(str(number), f"{number}.jpg", [(0, 0, 9, 9)] * len(names), names)
+    return builder.build()
+
+
+def test_parse_selection():
+    assert parse_selection() == Selection()
+    selection = parse_selection(" dog, traffic light ", "van=car, big truck = car", "12.5%")
+    assert selection.classes == ("dog", "traffic light")
+    assert selection.class_map == {"van": "car", "big truck": "car"}
+    assert selection.negatives == 0.125
+    assert parse_selection(negatives="drop").negatives == 0
+    assert parse_selection(negatives="KEEP").negatives == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"classes": "a,,b"}, "names with commas between"),
+        ({"classes": "a,a"}, "the class 'a' twice"),
+        ({"class_map": "van"}, "old=new,... with each old name once, got 'van'"),
+        ({"class_map": "van=car,van=bus"}, "got 'van=bus'"),
+        ({"class_map": "=car"}, "got '=car'"),
+        ({"negatives": "some"}, "keep, drop or a share such as 10%, got 'some'"),
+        ({"negatives": "101%"}, "got '101%'"),
+        ({"negatives": "-5%"}, "got '-5%'"),
+    ],
+)
+def test_what_cannot_be_parsed_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        parse_selection(**arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"val_split": 1}, {"val_split": -0.1}, {"negatives": 1.1}, {"negatives": -1}]
+)
+def test_fractions_are_checked(arguments):
+    with pytest.raises(ValueError, match=r"must be a (fraction|share) from 0"):
+        Selection(**arguments)
+
+
+def test_rename_classes():
+    index = make_index(["cat", "dog"], ["cow"], [])
+    renamed = rename_classes(index, {"dog": "pet", "cat": "pet"})
+    assert renamed.class_names == ["BACKGROUND", "pet", "cow"]
+    assert renamed.labels.tolist() == [1, 1, 2]
+    assert rename_classes(index, {"horse": "pet"}) is index
+    swapped = rename_classes(index, {"dog": "cat", "cat": "dog"})
+    assert [swapped.class_names[label] for label in swapped.labels] == ["dog", "cat", "cow"]
+
+
+def test_a_class_renamed_to_background_is_left_to_the_checks():
+    renamed = rename_classes(make_index(["cat", "dog"]), {"cat": "BACKGROUND"})
+    assert renamed.class_names == ["BACKGROUND", "BACKGROUND", "dog"]
+    assert renamed.labels.tolist() == [1, 2]
+
+
+def test_require_known():
+    require_known(["a"], ["a", "b"], "classes")
+    with pytest.raises(ValueError, match=r"classes must be .* \(apple, pear\), got 'Appel'; did"):
+        require_known(["Appel"], ["apple", "pear"], "classes")
+
+
+@pytest.mark.parametrize(("share", "left"), [(1, 6), (0.5, 3), (0.25, 1), (0.2499, 0), (0, 0)])
+def test_limit_negatives(share, left):
+    index = make_index(*[["cat"]] * 3, *[[]] * 6)
+    limited = limit_negatives(index, share, seed=0)
+    assert (len(limited), limited.num_negatives) == (3 + left, left)
+    assert list(limited.image_ids)[:3] == ["0", "1", "2"]
+
+
+def test_which_negatives_are_kept_depends_on_the_seed_alone():
+    index = make_index(["cat"] * 2, *[[]] * 50)
+    kept = [list(limit_negatives(index, 0.9, seed).image_ids) for seed in (0, 0, 1)]
+    assert kept[0] == kept[1] != kept[2]
