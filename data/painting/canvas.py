@@ -131,7 +131,7 @@ class Canvas:
 
 
 def within(window: Window, colour: np.ndarray) -> np.ndarray:
-    """Return the part of a colour, (3, S, S), in a window; one that does not vary stays as it is."""
+    """Return a colour, (3, S, S), in a window; one that does not vary stays as it is."""
     return colour if colour.size == 3 else colour[(slice(None), *window)]
 
 

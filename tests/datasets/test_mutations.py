@@ -19,7 +19,7 @@ from vision.ssd.matching import match_and_encode
 from vision.ssd.priors import generate_priors
 from vision.transforms.picture import read_picture_size
 
-EXAMPLES, MORE_EXAMPLES = 100, 500  # of every format
+EXAMPLES, MORE_EXAMPLES = 100, 450  # of every format
 VALUES = (
     "", "0", "-1", "1", "7", "-0.5", "1e-40", "1e39", "1e400", "99999999999999999999", "nan", "inf",
     "-inf", "1,5", "abc", "é", "BACKGROUND", "void", "null", "true", "[]", "{}", "../../etc/passwd",

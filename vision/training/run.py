@@ -7,9 +7,11 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from torch import nn
 from torch.utils.data import DataLoader
 
 from vision.ssd.description import Description
+from vision.ssd.ssd import SSD
 
 from .log_lines import epoch_line, precision_lines, step_line
 from .loop import Losses, LossMeter, Training, train_one_epoch
@@ -42,6 +44,20 @@ class Loaders(NamedTuple):
     validation: DataLoader
 
 
+def require_batches(net: SSD, loader: DataLoader) -> None:
+    """Check that batch norm on a map of one cell has more than one value to compare.
+
+    Raises:
+        ValueError: for batches of one picture and a net that has such a map.
+    """
+    normalised = any(isinstance(module, nn.BatchNorm2d) for module in net.extras.modules())
+    if normalised and loader.batch_size == 1:
+        raise ValueError(
+            "this net has batch norm behind its backbone and needs --batch-size 2 or more; "
+            "mb1-ssd trains with 1"
+        )
+
+
 class Run:
     """Trains and validates epoch by epoch, and keeps everything in its folder."""
 
@@ -58,6 +74,7 @@ class Run:
         self.folder, self.loaders, self.settings = folder, loaders, settings
         self.steps_per_epoch = len(loaders.train)
         self.device = training.net.priors.device
+        require_batches(training.net, loaders.train)
         self.reports = Reports(folder.path, description, progress.epoch)
 
     def train(self) -> bool:
