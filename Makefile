@@ -43,11 +43,12 @@ bench: setup-dev
 
 demo: setup
 	$(RUN) data/draw_fruit.py $(FRUIT) --images 500 --size 320
-	$(RUN) train_ssd.py --data $(FRUIT) --model-dir $(DEMO) --pretrained-ssd none \
-		--batch-size 16 --epochs 12 --workers 2
+	$(RUN) train_ssd.py --data $(FRUIT) --model-dir $(DEMO) --net mb3-small-ssd-lite \
+		--pretrained-ssd none --resolution 224 --batch-size 8 --epochs 24 --validation-epochs 4 \
+		--optim-choose adamw --lr 0.003 --base-net-lr 0.003 --debug-steps 0
 	$(RUN) eval_ssd.py --model-dir $(DEMO) --dataset $(FRUIT) --split test
 	$(RUN) onnx_export.py --model-dir $(DEMO)
-	$(RUN) run_ssd_example.py --model $(DEMO)/ssd-mobilenet.onnx --postprocess detectnet \
+	$(RUN) run_ssd_example.py --model $(DEMO)/mb3-small-ssd-lite.onnx --postprocess detectnet \
 		--output $(DEMO)/pictures $(FRUIT)/test
 	@echo "Look at the pictures in $(DEMO)/pictures"
 
