@@ -1,0 +1,62 @@
+"""The README's own command lines, on a few drawn pictures, and its tables against the code."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.drawing import write_open_images
+from vision.ssd import NETS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# What makes a tutorial line quick: a small net from random weights, one epoch.
+QUICK = "--net mb3-small-ssd-lite --resolution 96 --pretrained-ssd none --epochs 1 --workers 0"
+
+
+def tutorial():
+    """Return the words of each command line of the section on a detector of one's own."""
+    section = README.split("## Your own detector")[1].split("## Nets")[0]
+    return [shlex.split(line) for line in re.findall(r"^python3 (\S+\.py .*)$", section, re.M)]
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs_from_top_to_bottom(tmp_path):
+    write_open_images(tmp_path / "data" / "fruit")
+    picture = next((tmp_path / "data" / "fruit" / "test").iterdir())
+    picture.replace(tmp_path / f"my-picture{picture.suffix}")
+    extra = {"train_ssd.py": QUICK.split()}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    lines = [line for line in tutorial() if line[0] != "open_images_downloader.py"]
+    assert [line[0] for line in lines] == [
+        "train_ssd.py", "eval_ssd.py", "run_ssd_example.py", "onnx_export.py"
+    ]  # fmt: skip
+    for script, *words in lines:
+        words = [word.replace("my-picture.jpg", f"my-picture{picture.suffix}") for word in words]
+        command = [sys.executable, str(ROOT / script), *words, *extra.get(script, [])]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    models = tmp_path / "models" / "fruit"
+    assert {"labels.txt", "best.pth", "last.pth", "mb3-small-ssd-lite.onnx", "results.json"} <= {
+        path.name for path in models.iterdir()
+    }
+    assert (tmp_path / "run_ssd_example_output.jpg").is_file()
+
+
+def test_the_table_of_nets_is_that_of_the_code():
+    assert re.findall(r"^\| `([\w-]+)` \| (?:MobileNet|Squeeze|VGG)", README, re.M) == list(NETS)
+
+
+def test_every_script_is_in_the_readme_and_every_page_exists():
+    for script in ROOT.glob("*.py"):
+        assert f"`{script.name}`" in README
+    for page in re.findall(r"\((docs/[^)]+)\)", README):
+        assert (ROOT / page).is_file(), page
