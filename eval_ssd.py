@@ -136,14 +136,14 @@ def make_batches(args: argparse.Namespace, index, predictor: Predictor) -> Itera
     """Return batches of whole pictures, with a progress bar on a terminal."""
     from tqdm import tqdm
 
-    from vision.training.loading import make_loader
+    from vision.training.loading import LoaderOptions, make_loader
     from vision.transforms import EvalTransform
 
     # On a CPU the maps of a larger batch no longer fit its cache.
     batch_size = args.batch_size or (32 if predictor.device.type == "cuda" else 4)
     workers = min(args.num_workers, -(-len(index) // batch_size))
-    transform = EvalTransform(predictor.image_size)
-    loader = make_loader(index, transform, batch_size, workers, predictor.device)
+    options = LoaderOptions(batch_size, workers, predictor.device)
+    loader = make_loader(index, EvalTransform(predictor.image_size), options)
     return tqdm(loader, desc="Evaluating", unit="batch", disable=not sys.stderr.isatty())
 
 

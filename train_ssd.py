@@ -21,7 +21,7 @@ from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
-from vision.training.options import OPTIONS, check_values, choose_optimizer, peak_rates
+from vision.training.options import OPTIONS, check_values
 from vision.utils.cli import parse_options, run_main, set_up_logging
 
 logger = logging.getLogger("train_ssd")
@@ -51,93 +51,126 @@ def main(args: argparse.Namespace) -> int:
     set_up_logging(args.log_level)
     # Threads that spin while they wait take the cores from the processes that load pictures.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from vision.training import launching
+    from vision.training.world import join_world
+
+    if launching.is_settled():
+        return 0
+    processes = launching.number_of_processes(args.gpus, args.use_cuda)
+    if processes > 1:
+        return launching.start_processes(processes, args.typed)
+    with launching.settled_failures(), join_world(args.use_cuda) as world:
+        finished = train(args, world)
+    return 0 if finished else launching.settle(INTERRUPTED)
+
+
+def train(args: argparse.Namespace, world) -> bool:
+    """Train as one of the processes of a world; return False for a run that was interrupted."""
     import torch
 
-    from vision.ssd import resolve_net
+    from vision.training.engine import make_engine
+    from vision.training.recipe import Recipe, make_training
     from vision.training.run import Run, Settings
-    from vision.training.state import Progress, find_state
+    from vision.training.state import Progress, fit_epochs
     from vision.utils.device import select_device
 
-    state = None
-    if args.resume is not None:
-        path = Path(args.resume) if args.resume else args.checkpoint_folder
-        logger.info("Resume from the model %s", path)
-        state = find_state(path)
-    if state:
-        args = parse_args(args.typed, saved=state.arguments)
-    args.net = resolve_net(args.net)
+    if not world.is_main:
+        logging.getLogger().setLevel("WARNING")
+    args, state = resumed(args, world)
     check_values(vars(args))
     torch.manual_seed(args.seed)
-    device = select_device(args.use_cuda)
+    device = select_device(args.use_cuda, world.local_rank)
 
-    loaders = make_loaders(args, device)
-    index, steps_per_epoch = loaders.train.dataset.index, len(loaders.train)
+    with world.main_first():
+        loaders = make_loaders(args, device, world)
+    index, steps_per_epoch = loaders.train.index, len(loaders.train)
     net, description = make_net(args, index, state)
     net = net.to(device, memory_format=torch.channels_last)
     if args.lr_finder:
-        return suggest_learning_rate(args, net, loaders.train)
-    training = make_training(args, net, steps_per_epoch)
+        suggest_learning_rate(args, net, loaders.train)
+        return True
+    engine = make_engine(net, world, device, args.batch_size, not args.no_amp)
+    training = make_training(net, chosen(Recipe, args), steps_per_epoch, engine)
+    engine.model = world.wrap(net, args.sync_bn)
     progress = Progress()
     if state:
         state.restore(training)
         progress = state.progress
-    folder = open_run_folder(args, index.class_names, progress)
-    settings = Settings(**{one.name: getattr(args, one.name) for one in fields(Settings)})
-    run = Run(training, description, progress, folder, loaders, settings)
+    fit_epochs(training, progress, steps_per_epoch)
+    folder = open_run_folder(args, index.class_names, progress, world)
+    run = Run(training, description, progress, folder, loaders, chosen(Settings, args))
     finished = run.train()
-    report(args, run, finished)
-    return 0 if finished else INTERRUPTED
+    if world.is_main:
+        report(args, run, finished)
+    return finished
 
 
-def make_loaders(args: argparse.Namespace, device):
+def resumed(args: argparse.Namespace, world):
+    """Return the arguments and the state of the run to resume; those given and None without one."""
+    from vision.ssd import resolve_net
+    from vision.training.checkpoints import LAST
+    from vision.training.launching import is_restart
+    from vision.training.state import find_state
+
+    path = args.checkpoint_folder if args.resume == "" else args.resume
+    if path is None and is_restart() and (args.checkpoint_folder / LAST).is_file():
+        path = args.checkpoint_folder
+    state = None
+    if path is not None:
+        logger.info("Resume from the model %s", path)
+        state = find_state(Path(path)) if world.is_main else None
+    state = world.from_main(state)
+    if state:
+        args = parse_args(args.typed, saved=state.arguments)
+        for name, value in plain_values(args).items():
+            if value != state.arguments.get(name, value):
+                logger.info("Changed: %s is %s, was %s", name, value, state.arguments[name])
+    args.net = resolve_net(args.net)
+    return args, state
+
+
+def plain_values(args: argparse.Namespace) -> dict:
+    """Return what a resumed run takes over, paths in full: it may start in another folder."""
+    values = {name: value for name, value in vars(args).items() if name not in NOT_SAVED}
+    values["datasets"] = [str(Path(path).resolve()) for path in args.datasets]
+    return {
+        name: str(value.resolve()) if isinstance(value, Path) else value
+        for name, value in values.items()
+    }
+
+
+def chosen(kind: type, args: argparse.Namespace):
+    """Return a dataclass whose fields are the options of the same names."""
+    return kind(**{one.name: getattr(args, one.name) for one in fields(kind)})
+
+
+def make_loaders(args: argparse.Namespace, device, world):
     """Open and check the datasets; return the loaders of the training and validation part."""
-    from vision.datasets.sampling import balance, repeat_rare
     from vision.ssd import NETS
-    from vision.training.loading import make_loader
+    from vision.training.data import DataChoice, balanced, open_data
+    from vision.training.data_report import report_data
+    from vision.training.loading import EpochLoader, LoaderOptions
     from vision.training.run import Loaders
     from vision.transforms import EvalTransform, TrainTransform
     from vision.transforms.albumentations_file import AlbumentationsTransform
 
-    datasets = open_data(args)
-    train = balance(datasets.train, args.seed) if args.balance_data else datasets.train
-    train = repeat_rare(train, args.seed) if args.balance == "sampler" else train
-    logger.info("Train dataset size: %d", len(train))
-    logger.info("Validation dataset size: %d", len(datasets.validation))
+    logger.info("Prepare training datasets.")
+    choice = chosen(DataChoice, args)
+    datasets, pictures = open_data(choice)
+    if world.is_main:
+        report_data(datasets, pictures, args.net, args.resolution, args.checkpoint_folder)
+    datasets = balanced(datasets, choice)
     transform = TrainTransform(args.resolution, NETS[args.net].config(300).fill_colour)
     if args.augmentation:
         transform = AlbumentationsTransform(args.augmentation, args.resolution)
-    options = args.batch_size, args.num_workers, device, args.seed
-    train_loader = make_loader(train, transform, *options, shuffle=True)
-    val_loader = make_loader(datasets.validation, EvalTransform(args.resolution), *options)
-    return Loaders(train_loader, val_loader)
-
-
-def open_data(args: argparse.Namespace):
-    """Read the datasets and open every picture once; say what was understood and what is wrong.
-
-    Raises:
-        ValueError: if there is nothing to train or to validate on.
-    """
-    from vision.datasets.opening import open_datasets
-    from vision.datasets.picture_checks import PictureChecks
-    from vision.datasets.picture_scan import PictureScanner, default_cache_folder
-    from vision.datasets.selection import parse_selection
-    from vision.training.data_report import report_data
-
-    logger.info("Prepare training datasets.")
-    selection = parse_selection(args.classes, args.class_map, args.negatives)
-    selection = replace(selection, val_split=args.val_split, seed=args.seed)
-    pictures = PictureChecks(PictureScanner(default_cache_folder()), args.exif)
-    datasets = open_datasets(
-        args.datasets, args.dataset_type, args.validation_dataset, selection, pictures=pictures
+    options = LoaderOptions(
+        *(args.batch_size * args.accumulate, args.num_workers, device, args.seed),
+        *(world.rank, world.size),
     )
-    if not len(datasets.validation):
-        raise ValueError(
-            "there is no picture to validate on, so no epoch would be the best; give a "
-            "--validation-dataset or a --val-split above 0"
-        )
-    report_data(datasets, pictures, args.net, args.resolution, args.checkpoint_folder)
-    return datasets
+    return Loaders(
+        EpochLoader(datasets.train, transform, options, shuffle=True),
+        EpochLoader(datasets.validation, EvalTransform(args.resolution), options),
+    )
 
 
 def make_net(args: argparse.Namespace, index, state):
@@ -205,59 +238,22 @@ def load_initial_weights(args: argparse.Namespace, net, class_names: list[str]) 
     logger.info("Took %s.", load_pretrained(net, path, class_names))
 
 
-def make_training(args: argparse.Namespace, net, steps_per_epoch: int):
-    """Choose rates, optimizer and schedule."""
-    from vision.nn.multibox_loss import MultiboxLoss
-    from vision.training import optimization
-    from vision.training.averaging import WeightAverage
-    from vision.training.loop import Training
-
-    if args.freeze_base_net or args.freeze_net:
-        optimization.freeze(net, ["base_net"])
-    if args.freeze_net:
-        optimization.freeze(net, ["extras", "source_layer_add_ons"])
-    kind = choose_optimizer(args.optim_choose, args.lr)
-    rates = optimization.LearningRates(
-        *peak_rates(kind, args.lr, args.base_net_lr, args.extra_layers_lr)
-    )
-    logger.info(
-        "Learning rate: %g, Base net learning rate: %g, Extra Layers learning rate: %g.",
-        *(rates.headers, rates.base_net, rates.extras),
-    )
-    options = {"momentum": args.momentum, "nesterov": args.nesterov, "betas": tuple(args.betas)}
-    groups = optimization.parameter_groups(net, rates, args.weight_decay)
-    optimizer = optimization.OPTIMIZERS[kind](groups, options)
-    schedule = optimization.Schedule(
-        args.scheduler,
-        warmup_steps=args.warm_up,
-        t_max=round((args.t_max or args.num_epochs) * steps_per_epoch),
-        milestones=[epoch * steps_per_epoch for epoch in args.milestones],
-        gamma=args.gamma,
-    )
-    logger.info("Uses %s and the %s learning rate schedule.", kind, args.scheduler)
-    average = WeightAverage(net, args.average_decay) if args.average_decay else None
-    return Training(net, MultiboxLoss(), optimizer, schedule, average, args.clip_gradients)
-
-
-def open_run_folder(args: argparse.Namespace, class_names: list[str], progress):
+def open_run_folder(args: argparse.Namespace, class_names: list[str], progress, world):
     """Make the model directory and write what is known before the first step."""
     from vision.training.run_folder import RunFolder
 
-    arguments = {name: value for name, value in vars(args).items() if name not in NOT_SAVED}
-    for name, value in arguments.items():
-        if isinstance(value, Path):
-            arguments[name] = str(value.resolve())
-    arguments["datasets"] = [str(Path(path).resolve()) for path in args.datasets]
-    run_folder = RunFolder(args.checkpoint_folder, arguments, args.keep)
-    run_folder.prepare(class_names, progress)
+    run_folder = RunFolder(args.checkpoint_folder, plain_values(args), args.keep)
+    if world.is_main:
+        run_folder.prepare(class_names, progress)
     return run_folder
 
 
-def suggest_learning_rate(args: argparse.Namespace, net, loader) -> int:
+def suggest_learning_rate(args: argparse.Namespace, net, loader) -> None:
     """Try rising learning rates on a copy of the net; log what they suggest."""
     from vision.training.learning_rate_finder import find_learning_rate, plot_curve
+    from vision.training.recipe import Recipe, make_training
 
-    make = partial(make_training, args, steps_per_epoch=len(loader))
+    make = partial(make_training, recipe=chosen(Recipe, args), steps_per_epoch=len(loader))
     curve = find_learning_rate(make, net, loader, net.priors.device)
     path = args.checkpoint_folder / "learning_rates.png"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -265,7 +261,6 @@ def suggest_learning_rate(args: argparse.Namespace, net, loader) -> int:
     if curve.suggestion is None:
         raise ValueError(f"the loss falls at no learning rate; look at {path}")
     logger.info("Suggested: --lr=%.2g (%s)", curve.suggestion, path)
-    return 0
 
 
 def report(args: argparse.Namespace, run, finished: bool) -> None:
@@ -279,7 +274,7 @@ def report(args: argparse.Namespace, run, finished: bool) -> None:
         )
         return
     folders = [args.validation_dataset] if args.validation_dataset else args.datasets
-    index = run.loaders.train.dataset.index
+    index = run.loaders.train.index
     for line in closing_lines(
         run.folder.table.rows,
         run.progress.best_epoch,

@@ -15,6 +15,7 @@ from tests.drawing import CLASS_NAMES, write_voc
 from tests.tiny import NET, tiny_net
 from vision.training.checkpoints import load_detector
 from vision.training.options import DEFAULT_RATES
+from vision.training.recipe import Recipe, make_training
 from vision.utils.cli import run_main
 
 TINY = f"--net {NET} --resolution 64 --batch-size 4 --workers 0 --pretrained-ssd none --warm_up 1"
@@ -299,7 +300,7 @@ def test_usage_errors_have_status_2(capsys, words, message):
 
 def training_of(words):
     args = train_ssd.parse_args(words.split())
-    return train_ssd.make_training(args, tiny_net(), steps_per_epoch=10)
+    return make_training(tiny_net(), train_ssd.chosen(Recipe, args), steps_per_epoch=10)
 
 
 def rates(words):

@@ -10,8 +10,8 @@ from vision.ssd import NETS
 from vision.ssd.description import Description
 from vision.training.averaging import WeightAverage
 from vision.training.initial_weights import initialise
-from vision.training.loop import Training
 from vision.training.optimization import OPTIMIZERS, LearningRates, Schedule, parameter_groups
+from vision.training.step import Training
 from vision.transforms import collate
 
 NET, SIDE = "mb3-small-ssd-lite", 64

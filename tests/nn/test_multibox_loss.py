@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from vision.nn.multibox_loss import MultiboxLoss, hardest_negatives
+from vision.nn.multibox_loss import MatchTotals, MultiboxLoss, hardest_negatives
 
 LN2 = math.log(2)
 
@@ -61,7 +61,7 @@ def test_no_objects_is_exactly_zero_with_a_gradient():
 def test_the_hardest_negatives_are_taken():
     background_loss = torch.tensor([[0.1, 0.9, 0.3, 0.8, 0.2, 0.7, 5.0]])
     positive = torch.tensor([[False] * 6 + [True]])
-    chosen = hardest_negatives(background_loss, positive, 3)
+    chosen = hardest_negatives(background_loss, positive, 3, MatchTotals.of(positive))
     assert chosen.tolist() == [[False, True, False, True, False, True, False]]
 
 
@@ -70,7 +70,7 @@ def test_a_picture_without_objects_takes_the_average_of_the_others():
     positive = torch.zeros(3, 20, dtype=torch.bool)
     positive[0, :1] = True
     positive[2, :3] = True
-    chosen = hardest_negatives(torch.rand(3, 20), positive, 3)
+    chosen = hardest_negatives(torch.rand(3, 20), positive, 3, MatchTotals.of(positive))
     assert chosen.sum(dim=1).tolist() == [3, 6, 9]
     assert not (chosen & positive).any()
 

@@ -18,8 +18,8 @@ from vision.training.learning_rate_finder import (
     find_learning_rate,
     plot_curve,
 )
-from vision.training.loop import Training
 from vision.training.optimization import LearningRates, Schedule, parameter_groups
+from vision.training.step import Training
 from vision.transforms import Batch
 
 CPU = torch.device("cpu")
@@ -48,7 +48,7 @@ def step_on_parabola(training, batch):
     loss.backward()
     training.optimizer.step()
     training.step += 1
-    return torch.tensor(0.0), loss.detach()
+    return torch.stack([torch.tensor(0.0), loss.detach()])
 
 
 @pytest.fixture

@@ -4,14 +4,8 @@ import pytest
 import torch
 
 from tests.tiny import drawn_batches, tiny_net, tiny_training
-from vision.training.loop import (
-    Losses,
-    LossMeter,
-    batch_losses,
-    encode_targets,
-    train_one_epoch,
-    train_step,
-)
+from vision.training.loop import Losses, LossMeter, Watch, train_one_epoch
+from vision.training.step import batch_losses, encode_targets, train_step
 
 CPU = torch.device("cpu")
 
@@ -34,7 +28,7 @@ def test_two_steps_on_drawn_squares_reduce_their_loss(optimizer):
 
 def test_an_epoch_visits_every_batch_and_returns_the_averages():
     batches = drawn_batches(3)
-    losses = train_one_epoch(tiny_training(), batches, CPU)
+    losses = train_one_epoch(tiny_training(), batches)
     training, seen = tiny_training(), []
     training.net.train()
     for batch in batches:
@@ -52,17 +46,17 @@ def test_logs_are_averages_since_the_last_one():
         calls.append((step, losses.total))
 
     batches = drawn_batches(5)
-    train_one_epoch(tiny_training(), batches, CPU, 2, log)
+    train_one_epoch(tiny_training(), batches, Watch(2, log))
     single = []
 
     def keep(step, losses):
         single.append(losses.total)
 
-    train_one_epoch(tiny_training(), batches, CPU, 1, keep)
+    train_one_epoch(tiny_training(), batches, Watch(1, keep))
     assert [step for step, _ in calls] == [2, 4]
     assert calls[0][1] == pytest.approx((single[0] + single[1]) / 2, rel=1e-5)
     assert calls[1][1] == pytest.approx((single[2] + single[3]) / 2, rel=1e-5)
-    train_one_epoch(tiny_training(), batches[:1], CPU, 0, log)
+    train_one_epoch(tiny_training(), batches[:1], Watch(0, log))
     assert len(calls) == 2
 
 
@@ -75,7 +69,7 @@ def test_a_batch_without_objects_costs_nothing_and_breaks_nothing():
 
 
 def test_an_epoch_of_no_batches():
-    assert train_one_epoch(tiny_training(), [], CPU) == Losses(0.0, 0.0)
+    assert train_one_epoch(tiny_training(), []) == Losses(0.0, 0.0)
     assert LossMeter(CPU).average() == Losses(0.0, 0.0)
 
 

@@ -70,7 +70,7 @@ def test_elsewhere_than_on_a_terminal_nothing_is_drawn(capsys):
     clock = Clock()
     with ProgressBar(epochs=1, steps=2, clock=clock) as progress:
         list(progress.train(batches(clock, [1, 1]), epoch=0))
-        assert len(list(progress.validate([1, 2, 3]))) == 3
+        assert len(list(progress.validate([1, 2, 3], 3))) == 3
     assert capsys.readouterr() == ("", "")
 
 
@@ -80,7 +80,7 @@ def test_the_bar_says_how_fast_and_how_long(capsys):
         for _ in progress.train(batches(clock, [30, 30]), epoch=7):
             pass
         assert progress._postfix() == "run 1:32:00, 0.1 pictures/s, 100% waiting"
-        list(progress.validate([1, 2, 3]))
+        list(progress.validate([1, 2, 3], 3))
     drawn = capsys.readouterr().err
     assert "Epoch 7 |" in drawn
     assert "Validation |" in drawn

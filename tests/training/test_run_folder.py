@@ -36,7 +36,12 @@ class Run:
 
     def epoch(self, *validated):
         result = validation(*validated) if validated else None
-        self.folder.finish_epoch(self.training, tiny_description(), self.progress, LOSSES, result)
+        if result:
+            self.progress.judge(result.score)
+        facts = self.training, tiny_description(), self.progress
+        self.folder.write_epoch(*facts, LOSSES, result)
+        self.progress.begin(self.progress.epoch + 1)
+        self.folder.save_state(*facts[:2], self.progress)
 
     @property
     def names(self):

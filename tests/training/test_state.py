@@ -8,7 +8,6 @@ from vision.training.loop import train_one_epoch
 from vision.training.optimization import OPTIMIZERS, freeze, parameter_groups
 from vision.training.state import Progress, load_state, save_state
 
-CPU = torch.device("cpu")
 SCHEDULE = {"kind": "cosine", "warmup_steps": 2, "t_max": 8}
 
 
@@ -36,15 +35,15 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(path, optimizer, dec
     batches = drawn_batches(2)
     whole = tiny_training(None, optimizer, decay, **SCHEDULE)
     for _ in range(3):
-        train_one_epoch(whole, batches, CPU)
+        train_one_epoch(whole, batches)
 
     first = tiny_training(None, optimizer, decay, **SCHEDULE)
-    train_one_epoch(first, batches, CPU)
+    train_one_epoch(first, batches)
     save(path, first)
     second = tiny_training(tiny_net(seed=5), optimizer, decay, **SCHEDULE)
     load_state(path).restore(second)
     for _ in range(2):
-        train_one_epoch(second, batches, CPU)
+        train_one_epoch(second, batches)
 
     assert second.step == whole.step == 6
     expected, resumed = everything(whole), everything(second)

@@ -8,12 +8,10 @@ import torch
 from torch.nn import functional as F
 
 from tests.drawing import CLASS_NAMES
-from tests.tiny import drawn_batches, tiny_net
-from vision.nn.multibox_loss import MultiboxLoss
-from vision.training.loop import Losses, encode_targets
+from tests.tiny import drawn_batches, tiny_net, tiny_training
+from vision.training.loop import Losses
+from vision.training.step import encode_targets
 from vision.training.validation import Validation, validate
-
-CPU = torch.device("cpu")
 
 
 def precision(mean):
@@ -34,7 +32,8 @@ def net_that_says(batches, certainty=30.0, shift=0.0):
 
 
 def run(net, batches, **options):
-    return validate(net, MultiboxLoss(), batches, CPU, CLASS_NAMES, **options)
+    pictures = sum(len(batch.images) for batch in batches)
+    return validate(tiny_training(net, average_decay=0), batches, CLASS_NAMES, pictures, **options)
 
 
 def test_the_truth_is_found_entirely():

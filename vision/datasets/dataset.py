@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Callable
 
 import numpy as np
@@ -51,7 +52,10 @@ def as_stored(annotation: Annotation, rng: np.random.Generator) -> Sample:
 
 
 def worker_init(worker: int) -> None:
-    """Keep OpenCV to one thread in a loader worker; the workers are the parallelism."""
+    """Make a loader worker one thread that leaves Ctrl+C to the process that started it."""
     import cv2
 
     cv2.setNumThreads(0)
+    # A forked worker has inherited what its parent does about signals.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+class MatchTotals(NamedTuple):
+    """What the losses of a batch are measured by, however many parts it is computed in."""
+
+    positives: Tensor  # () priors that belong to an object
+    pictures: Tensor  # () pictures with such priors
+
+    @classmethod
+    def of(cls, labels: Tensor) -> MatchTotals:
+        """Count in labels (B, P), 0 = BACKGROUND."""
+        per_picture = (labels > 0).sum(dim=1)
+        return cls(per_picture.sum(), (per_picture > 0).sum())
 
 
 class MultiboxLoss(nn.Module):
@@ -23,7 +38,12 @@ class MultiboxLoss(nn.Module):
         self.neg_pos_ratio = neg_pos_ratio
 
     def forward(
-        self, class_logits: Tensor, locations: Tensor, labels: Tensor, target_locations: Tensor
+        self,
+        class_logits: Tensor,
+        locations: Tensor,
+        labels: Tensor,
+        target_locations: Tensor,
+        totals: MatchTotals | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Compute the regression and the classification loss, in that order.
 
@@ -32,8 +52,11 @@ class MultiboxLoss(nn.Module):
             locations: (B, P, 4).
             labels: (B, P) int64, 0 = BACKGROUND.
             target_locations: (B, P, 4), used where the label is not 0.
+            totals: of the whole batch, where this is a part of it; the losses of the parts add up
+                to that of the whole.
         """
         class_logits, locations = class_logits.float(), locations.float()
+        totals = totals or MatchTotals.of(labels)
         positive = labels > 0
         cross_entropy = F.cross_entropy(
             class_logits.flatten(0, 1), labels.flatten(), reduction="none"
@@ -41,29 +64,32 @@ class MultiboxLoss(nn.Module):
         cross_entropy = cross_entropy.unflatten(0, labels.shape)  # (B, P)
         with torch.no_grad():
             background_loss = -class_logits.log_softmax(dim=2)[..., 0]
-            negative = hardest_negatives(background_loss, positive, self.neg_pos_ratio)
+            negative = hardest_negatives(background_loss, positive, self.neg_pos_ratio, totals)
         # Masks instead of indexing: on a GPU an index waits for the number of positives.
         classification = (cross_entropy * (positive | negative)).sum()
         distance = F.smooth_l1_loss(locations, target_locations, reduction="none").sum(dim=2)
         regression = (distance * positive).sum()
-        normaliser = positive.sum().clamp(min=1)
+        normaliser = totals.positives.clamp(min=1)
         return regression / normaliser, classification / normaliser
 
 
-def hardest_negatives(background_loss: Tensor, positive: Tensor, neg_pos_ratio: float) -> Tensor:
+def hardest_negatives(
+    background_loss: Tensor, positive: Tensor, neg_pos_ratio: float, totals: MatchTotals
+) -> Tensor:
     """Choose the background priors that look least like background.
 
     Args:
         background_loss: (B, P), minus log of the probability of BACKGROUND.
         positive: (B, P) bool, priors that belong to an object and are never chosen.
-        neg_pos_ratio: how many to choose for each positive prior of the same picture.
+        neg_pos_ratio: how many to choose for each positive prior of the same picture; of a picture
+            without any, for each that pictures with objects have on average.
+        totals: which say that average.
 
     Returns:
         (B, P) bool.
     """
     num_positives = positive.sum(dim=1)  # (B,)
-    num_pictures = (num_positives > 0).sum().clamp(min=1)
-    average = num_positives.sum() / num_pictures
+    average = totals.positives / totals.pictures.clamp(min=1)
     wanted = torch.where(num_positives > 0, num_positives.to(average.dtype), average)
     order = background_loss.masked_fill(positive, float("-inf")).argsort(dim=1, descending=True)
     places = torch.arange(order.shape[1], device=order.device).expand_as(order)

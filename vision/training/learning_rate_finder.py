@@ -15,8 +15,9 @@ from torch.optim import Optimizer
 from vision.ssd.ssd import SSD
 from vision.utils.files import atomic_write
 
-from .loop import Training, batches_on, train_step
+from .loop import batches_on
 from .optimization import train_mode
+from .step import Training, train_step
 
 SMOOTHING = 0.9  # of the loss that is watched while it runs
 EXPLODED = 4.0  # times the least loss so far
@@ -80,7 +81,8 @@ def find_learning_rate(
     losses: list[float] = []
     average, least = 0.0, math.inf
     for _, batch in zip(rates, _endless(device, batches)):
-        loss = float(sum(part.detach() for part in train_step(training, batch)))
+        step_losses = train_step(training, batch)
+        loss = math.inf if step_losses is None else float(step_losses.sum())
         average = SMOOTHING * average + (1 - SMOOTHING) * loss
         watched = average / (1 - SMOOTHING ** (len(losses) + 1))
         if not math.isfinite(watched) or watched > EXPLODED * least:

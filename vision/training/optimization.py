@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from vision.ssd.ssd import SSD
@@ -126,7 +126,10 @@ SCHEDULES: dict[str, Callable[[Schedule, int], float]] = {
 }
 
 
-def clip_gradients(modules: nn.Module, max_norm: float) -> None:
-    """Scale the gradients down so that their common norm is at most `max_norm`; 0 leaves them."""
-    if max_norm > 0:
-        nn.utils.clip_grad_norm_(modules.parameters(), max_norm)
+def clip_gradients(modules: nn.Module, max_norm: float) -> Tensor:
+    """Scale the gradients down so that their common norm is at most `max_norm`; 0 leaves them.
+
+    Returns:
+        (), the norm before.
+    """
+    return nn.utils.clip_grad_norm_(modules.parameters(), max_norm or math.inf)

@@ -10,6 +10,8 @@ from vision.utils.cli import boolean, lower
 # The peak rate of heads and extra layers, and the backbone's share of it, where none is given.
 DEFAULT_RATES = {"adamw": (2e-3, 1 / 3), "adam": (2e-3, 1 / 3), "sgd": (0.01, 0.1)}
 LOWEST_SGD_RATE = 0.005
+AUTO = "auto"
+SIZES = ("batch_size", "num_workers")  # of which the program can choose the value
 
 
 def choose_optimizer(name: str | None, lr: float | None) -> str:
@@ -44,6 +46,20 @@ def epochs(text: str) -> list[int]:
         ValueError: for anything but whole numbers between commas.
     """
     return [int(number) for number in text.split(",")]
+
+
+def number_or_auto(text: str) -> int | str:
+    """Read a whole number, or "auto", for which the program chooses one.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    return AUTO if text.lower() == AUTO else int(text)
+
+
+def sizes_before(values: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was chosen for "auto" by the run that is resumed, where it is "auto" again."""
+    return {name: saved[name] for name in SIZES if values[name] == AUTO and name in saved}
 
 
 # fmt: off
@@ -106,6 +122,8 @@ OPTIONS = {
         option("--weight-decay", type=float, default=5e-4, help="(default: %(default)s)"),
         option("--clip-gradients", type=float, default=10.0, metavar="NORM",
                help="greatest norm of all gradients, 0 for any (default: %(default)s)"),
+        option("--accumulate", type=int, default=1, metavar="BATCHES",
+               help="take a step for so many batches (default: %(default)s)"),
         option("--average-decay", type=float, default=0.998, metavar="DECAY",
                help="of the average of weights that is measured and kept, 0 for none "
                "(default: %(default)s)"),
@@ -124,11 +142,12 @@ OPTIONS = {
                help="steps in which the rates rise to their peak (default: %(default)s)"),
     ],
     "run": [
-        option("--batch-size", type=int, default=4, metavar="PICTURES",
-               help="(default: %(default)s)"),
+        option("--batch-size", type=number_or_auto, default=4, metavar="PICTURES",
+               help="of a step; auto: as many as memory and data allow (default: %(default)s)"),
         option("--num-epochs", "--epochs", type=int, default=30, help="(default: %(default)s)"),
-        option("--num-workers", "--workers", type=int, default=2, metavar="PROCESSES",
-               help="that load pictures, 0 for none (default: %(default)s)"),
+        option("--num-workers", "--workers", type=number_or_auto, default=2, metavar="PROCESSES",
+               help="that load pictures, 0 for none; auto: by cores and memory "
+               "(default: %(default)s)"),
         option("--validation-epochs", type=int, default=1, metavar="EPOCHS",
                help="validate and save weights every so often (default: %(default)s)"),
         option("--validation-mean-ap", "--validate-mean-ap", type=boolean, nargs="?", const=True,
@@ -137,6 +156,8 @@ OPTIONS = {
                help="log the losses every so often (default: %(default)s)"),
         option("--checkpoint-folder", "--model-dir", type=Path, default="models", metavar="FOLDER",
                help="for all results (default: %(default)s)"),
+        option("--viz-inputs", type=int, nargs="?", const=16, default=0, metavar="PICTURES",
+               help="write so many pictures as the net sees them into MODEL_DIR/inputs (alone: 16)"),
         option("--save-minutes", type=float, default=15, metavar="MINUTES",
                help="save the state to resume from so often, and after every epoch "
                "(default: %(default)s)"),
@@ -147,6 +168,13 @@ OPTIONS = {
         option("--resume", nargs="?", const="", metavar="FILE",
                help="go on from a last.pth, a folder or, without a value, --model-dir; a file of "
                "weights alone starts at epoch 0"),
+        option("--max-bad-batches", type=int, default=10, metavar="BATCHES",
+               help="without a finite loss, which end the run (default: %(default)s)"),
+        option("--gpus", type=int, metavar="NUMBER", help="to train on (default: all)"),
+        option("--sync-bn", action="store_true",
+               help="batch norm over the pictures of all GPUs, which is slower"),
+        option("--no-amp", action="store_true",
+               help="compute in float32 where a GPU would in half precision"),
         option("--use-cuda", type=boolean, default=True, metavar="BOOL", help="(default: true)"),
         option("--seed", type=int, default=0, help="of all that is random (default: %(default)s)"),
         option("--log-level", type=lower, default="info",
@@ -159,6 +187,7 @@ OPTIONS = {
 LOWEST = {
     "batch_size": 1, "num_epochs": 1, "validation_epochs": 1, "num_workers": 0, "warm_up": 0,
     "debug_steps": 0, "save_minutes": 0, "patience": 0, "keep": 1,
+    "accumulate": 1, "max_bad_batches": 1, "viz_inputs": 0,
 }  # fmt: skip
 
 
@@ -169,7 +198,7 @@ def check_values(values: Mapping[str, Any]) -> None:
         ValueError: saying which option, and what it must be.
     """
     for name, lowest in LOWEST.items():
-        if values[name] < lowest:
+        if values[name] != AUTO and values[name] < lowest:
             option_name = "--" + name.replace("_", "-")
             raise ValueError(f"{option_name} must be {lowest} or more, got {values[name]}")
     folder = Path(values["checkpoint_folder"])

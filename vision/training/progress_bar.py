@@ -65,31 +65,30 @@ class ProgressBar:
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
 
-    def train(self, loader: Iterable, epoch: int, position: int = 0) -> Iterator:
+    def train(self, batches: Iterable, epoch: int, position: int = 0) -> Iterator:
         """Yield the batches of an epoch, measuring who waits for whom.
 
         On a GPU, which works on while the program goes ahead, a wait is only counted where the
         program really stood still; over an epoch that is the data's fault.
 
         Args:
-            loader: of what is left of the epoch, with `images` (B, ...).
+            batches: what is left of the epoch, with `images` (B, ...).
             epoch: its number, from 0.
             position: batches of the epoch that were done before the run was resumed.
         """
         self._start_epoch()
         self._run_left = (self.epochs - epoch) * self.steps - position
-        batches = iter(loader)
         with self._bar(f"Epoch {epoch}", self.steps, position) as bar:
-            for batch in self._timed(batches):
+            for batch in self._timed(iter(batches)):
                 yield batch
                 self._count(len(batch.images))
                 bar.set_postfix_str(self._postfix(), refresh=False)
                 bar.update()
 
-    def validate(self, loader: Iterable) -> Iterator:
-        """Yield the batches of the validation, under a bar of their own."""
-        with self._bar("Validation", len(loader)) as bar:
-            for batch in loader:
+    def validate(self, batches: Iterable, steps: int) -> Iterator:
+        """Yield the batches of the validation, so many, under a bar of their own."""
+        with self._bar("Validation", steps) as bar:
+            for batch in batches:
                 yield batch
                 bar.update()
 

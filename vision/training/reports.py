@@ -6,10 +6,9 @@ import logging
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
-from torch.utils.data import DataLoader
-
 from vision.ssd.description import Description
 
+from .loading import EpochLoader
 from .loop import Losses
 from .pictures import draw_batch, draw_predictions
 from .plots import plot_labels, plot_results
@@ -26,12 +25,11 @@ class Reports:
         self.folder, self.description = folder, description
         self.curves = TensorBoardLog(folder / "tensorboard", first_epoch)
 
-    def begin(self, loader: DataLoader) -> None:
+    def begin(self, loader: EpochLoader) -> None:
         """Draw what is trained on: the objects of the data, and one batch as the net sees it."""
-        index, image_size = loader.dataset.index, self.description.config.image_size
-        self._try(plot_labels, index, self.folder / "labels.jpg", image_size)
-        samples = [loader.dataset[0, row] for row in range(min(16, len(index)))]
-        batch = loader.collate_fn(samples)
+        image_size = self.description.config.image_size
+        self._try(plot_labels, loader.index, self.folder / "labels.jpg", image_size)
+        batch = loader.sample_batch(16)
         self._try(draw_batch, batch, self.description.class_names, self.folder / "train_batch.jpg")
 
     def add_epoch(

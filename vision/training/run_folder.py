@@ -11,9 +11,10 @@ from vision.ssd.description import Description
 from vision.utils.labels import write_labels
 
 from .checkpoints import BEST, LAST
-from .loop import Losses, Training
+from .loop import Losses
 from .records import ResultsTable, delete_old_checkpoints, write_json
 from .state import Progress, save_state
+from .step import Training
 from .validation import Validation
 from .weights_file import save_weights
 
@@ -50,26 +51,19 @@ class RunFolder:
                 *(self.path, weights[-1].name),
             )
 
-    def finish_epoch(
+    def write_epoch(
         self,
         training: Training,
         description: Description,
         progress: Progress,
         losses: Losses,
         validation: Validation | None,
-    ) -> bool:
-        """Write the weights if they were validated, the table, and the state to resume from.
-
-        Returns:
-            Whether the weights are the best so far.
-        """
+    ) -> None:
+        """Write the weights of an epoch if they were validated, and a row of the table."""
         self.table.add(_row(training, progress, losses, validation))
         if validation is not None:
             described = replace(description, epoch=progress.epoch, metrics=validation.metrics)
             self._save_weights(training, described, progress, validation)
-        progress.begin(progress.epoch + 1)
-        self.save_state(training, description, progress)
-        return progress.best_epoch == progress.epoch - 1
 
     def save_state(self, training: Training, description: Description, progress: Progress) -> None:
         """Write last.pth."""
@@ -89,8 +83,7 @@ class RunFolder:
         logger.info("Saved model %s", self.path / name)
         self.written.append(self.path / name)
         delete_old_checkpoints(self.written, self.keep)
-        if validation.score > progress.best_score:
-            progress.best_score, progress.best_epoch = validation.score, progress.epoch
+        if progress.best_epoch == progress.epoch:
             save_weights(self.path / BEST, state, description)
 
 

@@ -18,12 +18,14 @@ from vision.ssd.description import Description
 from vision.utils.files import atomic_write
 
 from .checkpoints import LAST, PREVIOUS
-from .loop import LossMeter, Training
+from .loop import LossMeter
+from .step import Training
 from .weights_file import describe, read_pth
 
 logger = logging.getLogger(__name__)
 
 STATE_FORMAT = 1
+TENSORS = ("net", "optimizer", "scaler", "step", "average", "average_steps")
 
 
 @dataclass
@@ -33,16 +35,39 @@ class Progress:
     epoch: int = 0  # the epoch that is running, or to be run next
     position: int = 0  # batches of it that are done
     loss_sums: list[float] = field(default_factory=lambda: [0.0, 0.0])  # of those batches
+    skipped: int = 0  # of those batches, without a finite loss
+    bad_batches: int = 0  # skipped in the whole run
     best_score: float = float("-inf")
     best_epoch: int = -1
+    steps_per_epoch: int = 0
+
+    def judge(self, score: float) -> bool:
+        """Remember the epoch that is running if its score is the best so far; say whether it is."""
+        is_best = score > self.best_score
+        if is_best:
+            self.best_score, self.best_epoch = score, self.epoch
+        return is_best
 
     def begin(self, epoch: int) -> None:
         """Go to the start of an epoch."""
-        self.epoch, self.position, self.loss_sums = epoch, 0, [0.0, 0.0]
+        self.epoch, self.position, self.loss_sums, self.skipped = epoch, 0, [0.0, 0.0], 0
 
     def reach(self, meter: LossMeter) -> None:
         """Note how far the epoch is."""
         self.position, self.loss_sums = meter.count, meter.sums.tolist()
+        self.skipped = meter.skipped
+
+
+def fit_epochs(training: Training, progress: Progress, steps_per_epoch: int) -> None:
+    """Note the length of an epoch; where it has changed, go to the start of the one interrupted."""
+    if progress.steps_per_epoch not in (0, steps_per_epoch):
+        logger.warning(
+            "An epoch has %d steps, before it had %d; starting with epoch %d again",
+            *(steps_per_epoch, progress.steps_per_epoch, progress.epoch),
+        )
+        progress.begin(progress.epoch)
+        training.step = progress.epoch * steps_per_epoch
+    progress.steps_per_epoch = steps_per_epoch
 
 
 @dataclass(frozen=True)
@@ -61,6 +86,7 @@ class SavedState:
         """
         training.net.load_state_dict(self.tensors["net"])
         _restore_optimizer(training.optimizer, self.tensors["optimizer"])
+        training.engine.precision.load_state_dict(self.tensors["scaler"])
         training.step = self.tensors["step"]
         if training.average and self.tensors["average"] is not None:
             training.average.net.load_state_dict(self.tensors["average"])
@@ -108,6 +134,7 @@ def save_state(
         "arguments": arguments,
         "net": training.net.state_dict(),
         "optimizer": training.optimizer.state_dict(),
+        "scaler": training.engine.precision.state_dict(),
         "step": training.step,
         "average": average.net.state_dict() if average else None,
         "average_steps": average.steps if average else 0,
@@ -150,9 +177,7 @@ def load_state(path: Path) -> SavedState | None:
         raise ValueError(
             f"{path} has state format {content['state_format']}, this program reads {STATE_FORMAT}"
         )
-    tensors = {
-        key: content[key] for key in ("net", "optimizer", "step", "average", "average_steps")
-    }
+    tensors = {name: content.get(name, {}) for name in TENSORS}
     return SavedState(
         describe(content["description"], path),
         Progress(**content["progress"]),

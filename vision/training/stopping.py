@@ -12,14 +12,20 @@ from .loop import LossMeter
 
 logger = logging.getLogger(__name__)
 
+SAME_REQUEST = 1.0  # seconds
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignals:
-    """Within its block, a first Ctrl+C or SIGTERM only asks to stop; a second one interrupts."""
+    """Within its block, a first Ctrl+C or SIGTERM only asks to stop; a second one interrupts.
 
-    def __init__(self) -> None:
+    What comes within a second is the first once more: Ctrl+C reaches every process of a terminal,
+    and the agent of torchrun passes it on to those that it started.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.requested = False
+        self.clock, self._requested_at = clock, 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
@@ -32,9 +38,11 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if self.requested and self.clock() - self._requested_at > SAME_REQUEST:
             raise KeyboardInterrupt
-        self.requested = True
+        if self.requested:
+            return
+        self.requested, self._requested_at = True, self.clock()
         logger.warning("%s: finishing this step, then saving", signal.Signals(number).name)
 
 
@@ -43,7 +51,7 @@ class Autosave:
 
     Args:
         save: writes the state, given the meter of the epoch so far.
-        stop: says whether to stop.
+        stop: says whether to stop; all processes that train together must hear the same.
         seconds: between two saves, 0 for none; what an epoch's end saves counts as well.
         clock: returns seconds.
     """
@@ -51,7 +59,7 @@ class Autosave:
     def __init__(
         self,
         save: Callable[[LossMeter], None],
-        stop: StopSignals,
+        stop: Callable[[], bool],
         seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -61,7 +69,8 @@ class Autosave:
     def __call__(self, meter: LossMeter) -> bool:
         """Save if it is time; return whether to stop."""
         due = self.seconds > 0 and self.clock() - self.saved_at >= self.seconds
-        if due or self.stop.requested:
+        stops = self.stop()
+        if due or stops:
             self.save(meter)
             self.saved_at = self.clock()
-        return self.stop.requested
+        return stops

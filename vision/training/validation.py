@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vision.evaluation.average_precision import (
     AveragePrecisionResult,
@@ -16,12 +16,12 @@ from vision.evaluation.average_precision import (
     rate_matches,
 )
 from vision.evaluation.evaluate import truths_of
-from vision.ssd.ssd import SSD
 from vision.structures import Detections
 from vision.utils.nms import nms_per_picture
 
 from .advice import detection_columns
-from .loop import Losses, LossMeter, batches_on, encode_targets
+from .loop import Losses, LossMeter, batches_on
+from .step import Training, encode_targets, match_totals
 
 EXAMPLES = 16
 
@@ -61,24 +61,28 @@ class Validation:
 
 @torch.no_grad()
 def validate(
-    net: SSD,
-    criterion: nn.Module,
+    training: Training,
     loader: Iterable,
-    device: torch.device,
     class_names: Sequence[str],
+    pictures: int,
     measure_precision: bool = True,
 ) -> Validation:
-    """Measure the losses of a net, and its average precision (VOC 2007 metric, IoU 0.5).
+    """Measure the losses of the best net, and its average precision (VOC 2007 metric, IoU 0.5).
 
     Args:
         loader: of batches of whole pictures, only stretched, as for `train_one_epoch`.
+        pictures: in the validation part; among several processes the loader may repeat the first.
     """
+    net, world, device = training.best_net, training.engine.world, training.device
+    world.copy_buffers(net)
     net.eval()
     meter, detections, truths, images = LossMeter(device), [], [], []
     for batch in batches_on(device, loader):
         class_logits, locations = net(net.normalise(batch.images))
-        target_locations, labels = encode_targets(net, batch)
-        meter.add(*criterion(class_logits, locations, labels, target_locations))
+        targets, labels = encode_targets(net, batch)
+        totals = match_totals(world, labels)
+        losses = training.criterion(class_logits, locations, labels, targets, totals)
+        meter.add(world.sum(torch.stack(losses)))
         if measure_precision:
             scores, boxes = net.decode(class_logits, locations)
             for kept in nms_per_picture(scores, boxes * net.config.image_size):
@@ -88,11 +92,13 @@ def validate(
                 images.append(batch.images.cpu())
     if not images:
         return Validation(meter.average(), None)
-    matches = match_detections(detections, truths, len(class_names))
     examples = torch.cat(images)[:EXAMPLES]
+    examples = Examples(examples, detections[: len(examples)], truths[: len(examples)])
+    detections, truths = (world.interleave(one, pictures) for one in (detections, truths))
+    matches = match_detections(detections, truths, len(class_names))
     return Validation(
         meter.average(),
         rate_matches(matches, class_names),
         detection_columns(detections, matches),
-        Examples(examples, detections[: len(examples)], truths[: len(examples)]),
+        examples,
     )

@@ -9,11 +9,11 @@ import torch
 logger = logging.getLogger(__name__)
 
 
-def select_device(use_cuda: bool = True) -> torch.device:
-    """Return the first GPU if there is one and it is wanted, else the CPU; log which."""
+def select_device(use_cuda: bool = True, number: int = 0) -> torch.device:
+    """Return the GPU of a number if there is one and it is wanted, else the CPU; log which."""
     if use_cuda and torch.cuda.is_available():
         torch.backends.cudnn.benchmark = True
-        logger.info("Using CUDA... (%s)", torch.cuda.get_device_name(0))
-        return torch.device("cuda:0")
+        logger.info("Using CUDA... (%s)", torch.cuda.get_device_name(number))
+        return torch.device("cuda", number)
     logger.info("Using the CPU, %d threads.", torch.get_num_threads())
     return torch.device("cpu")
