@@ -21,7 +21,7 @@ from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
-from vision.training.options import OPTIONS, check_values
+from vision.training.options import OPTIONS, check_values, sizes_before
 from vision.utils.cli import parse_options, run_main, set_up_logging
 
 logger = logging.getLogger("train_ssd")
@@ -42,6 +42,7 @@ def parse_args(argv: list[str] | None = None, saved: dict | None = None) -> argp
             group.add_argument(*names, **what)
     parser.set_defaults(**(saved or {}))
     args = parse_options(parser, argv)
+    vars(args).update(sizes_before(vars(args), saved or {}))
     args.typed = sys.argv[1:] if argv is None else argv
     return args
 
@@ -69,25 +70,30 @@ def train(args: argparse.Namespace, world) -> bool:
     import torch
 
     from vision.training.engine import make_engine
+    from vision.training.learning_rate_finder import suggest_learning_rate
+    from vision.training.preflight import preflight
     from vision.training.recipe import Recipe, make_training
     from vision.training.run import Run, Settings
     from vision.training.state import Progress, fit_epochs
     from vision.utils.device import select_device
 
-    if not world.is_main:
-        logging.getLogger().setLevel("WARNING")
+    if not world.is_main:  # it would say everything once more
+        logging.getLogger().setLevel("ERROR")
     args, state = resumed(args, world)
     check_values(vars(args))
     torch.manual_seed(args.seed)
     device = select_device(args.use_cuda, world.local_rank)
+    preflight(device, args.checkpoint_folder, args.net, args.keep)
 
-    with world.main_first():
-        loaders = make_loaders(args, device, world)
+    with world.main_first():  # it fills the cache of what the pictures are
+        datasets = open_checked(args, world)
+    loaders = make_loaders(args, datasets, device, world)
     index, steps_per_epoch = loaders.train.index, len(loaders.train)
     net, description = make_net(args, index, state)
     net = net.to(device, memory_format=torch.channels_last)
     if args.lr_finder:
-        suggest_learning_rate(args, net, loaders.train)
+        make = partial(make_training, recipe=chosen(Recipe, args), steps_per_epoch=steps_per_epoch)
+        suggest_learning_rate(make, net, loaders.train, args.checkpoint_folder)
         return True
     engine = make_engine(net, world, device, args.batch_size, not args.no_amp)
     training = make_training(net, chosen(Recipe, args), steps_per_epoch, engine)
@@ -109,8 +115,8 @@ def resumed(args: argparse.Namespace, world):
     """Return the arguments and the state of the run to resume; those given and None without one."""
     from vision.ssd import resolve_net
     from vision.training.checkpoints import LAST
+    from vision.training.combo_checkpoint import find_resumable
     from vision.training.launching import is_restart
-    from vision.training.state import find_state
 
     path = args.checkpoint_folder if args.resume == "" else args.resume
     if path is None and is_restart() and (args.checkpoint_folder / LAST).is_file():
@@ -118,7 +124,7 @@ def resumed(args: argparse.Namespace, world):
     state = None
     if path is not None:
         logger.info("Resume from the model %s", path)
-        state = find_state(Path(path)) if world.is_main else None
+        state = find_resumable(Path(path)) if world.is_main else None
     state = world.from_main(state)
     if state:
         args = parse_args(args.typed, saved=state.arguments)
@@ -144,33 +150,42 @@ def chosen(kind: type, args: argparse.Namespace):
     return kind(**{one.name: getattr(args, one.name) for one in fields(kind)})
 
 
-def make_loaders(args: argparse.Namespace, device, world):
-    """Open and check the datasets; return the loaders of the training and validation part."""
-    from vision.ssd import NETS
+def open_checked(args: argparse.Namespace, world):
+    """Open and check the datasets; say what was found."""
     from vision.training.data import DataChoice, balanced, open_data
     from vision.training.data_report import report_data
-    from vision.training.loading import EpochLoader, LoaderOptions
-    from vision.training.run import Loaders
-    from vision.transforms import EvalTransform, TrainTransform
-    from vision.transforms.albumentations_file import AlbumentationsTransform
 
     logger.info("Prepare training datasets.")
     choice = chosen(DataChoice, args)
     datasets, pictures = open_data(choice)
     if world.is_main:
         report_data(datasets, pictures, args.net, args.resolution, args.checkpoint_folder)
-    datasets = balanced(datasets, choice)
+    return balanced(datasets, choice)
+
+
+def make_loaders(args: argparse.Namespace, datasets, device, world):
+    """Return the loaders of the training and validation part; settle sizes that are auto."""
+    from vision.ssd import NETS
+    from vision.training.input_pictures import write_inputs
+    from vision.training.loading import EpochLoader, LoaderOptions
+    from vision.training.run import Loaders
+    from vision.training.sizing import choose_sizes
+    from vision.transforms import EvalTransform, TrainTransform
+    from vision.transforms.albumentations_file import AlbumentationsTransform
+
     transform = TrainTransform(args.resolution, NETS[args.net].config(300).fill_colour)
     if args.augmentation:
         transform = AlbumentationsTransform(args.augmentation, args.resolution)
-    options = LoaderOptions(
-        *(args.batch_size * args.accumulate, args.num_workers, device, args.seed),
-        *(world.rank, world.size),
-    )
-    return Loaders(
-        EpochLoader(datasets.train, transform, options, shuffle=True),
-        EpochLoader(datasets.validation, EvalTransform(args.resolution), options),
-    )
+    sizes = args.batch_size, args.num_workers
+    sizes = choose_sizes(*sizes, args.net, args.resolution, len(datasets.train), device)
+    args.batch_size, args.num_workers = world.from_main(sizes)
+    options = args.batch_size * args.accumulate, args.num_workers, device, args.seed
+    options = LoaderOptions(*options, world.rank, world.size)
+    train_loader = EpochLoader(datasets.train, transform, options, shuffle=True)
+    if args.viz_inputs and world.is_main:
+        write_inputs(train_loader, args.viz_inputs, args.checkpoint_folder)
+    val_loader = EpochLoader(datasets.validation, EvalTransform(args.resolution), options)
+    return Loaders(train_loader, val_loader)
 
 
 def make_net(args: argparse.Namespace, index, state):
@@ -246,21 +261,6 @@ def open_run_folder(args: argparse.Namespace, class_names: list[str], progress, 
     if world.is_main:
         run_folder.prepare(class_names, progress)
     return run_folder
-
-
-def suggest_learning_rate(args: argparse.Namespace, net, loader) -> None:
-    """Try rising learning rates on a copy of the net; log what they suggest."""
-    from vision.training.learning_rate_finder import find_learning_rate, plot_curve
-    from vision.training.recipe import Recipe, make_training
-
-    make = partial(make_training, recipe=chosen(Recipe, args), steps_per_epoch=len(loader))
-    curve = find_learning_rate(make, net, loader, net.priors.device)
-    path = args.checkpoint_folder / "learning_rates.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    plot_curve(curve, path)
-    if curve.suggestion is None:
-        raise ValueError(f"the loss falls at no learning rate; look at {path}")
-    logger.info("Suggested: --lr=%.2g (%s)", curve.suggestion, path)
 
 
 def report(args: argparse.Namespace, run, finished: bool) -> None:

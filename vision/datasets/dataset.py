@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing.connection
+import os
 import signal
+import threading
 from typing import Callable
 
 import numpy as np
@@ -52,10 +55,22 @@ def as_stored(annotation: Annotation, rng: np.random.Generator) -> Sample:
 
 
 def worker_init(worker: int) -> None:
-    """Make a loader worker one thread that leaves Ctrl+C to the process that started it."""
+    """Make a loader worker one thread that lives as long as the process that started it."""
     import cv2
 
     cv2.setNumThreads(0)
-    # A forked worker has inherited what its parent does about signals.
+    # Ctrl+C is for that process; a forked worker has inherited what it does about signals.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    """Wait for the end of a process, also one that was killed, and end this one with it.
+
+    PyTorch's workers look for that themselves, but not where a fork server is their parent.
+    """
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_reduce
+
+
+class SumOverProcesses(torch.autograd.Function):
+    """The sum of a tensor over all processes, through which gradients flow back to each of them."""
+
+    @staticmethod
+    def forward(context: Any, tensor: Tensor) -> Tensor:
+        """Return the sum."""
+        total = tensor.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        """Return what the losses of all processes say of this one's tensor."""
+        return SumOverProcesses.forward(context, gradient)
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
@@ -16,10 +33,10 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
             return super().forward(images)
         count = images.new_tensor([images.numel() / images.shape[1]])
         # Gradients flow back through both sums to the pictures of every process.
-        sums = all_reduce(torch.cat([images.sum(dim=(0, 2, 3)), count]))
+        sums = SumOverProcesses.apply(torch.cat([images.sum(dim=(0, 2, 3)), count]))
         mean, count = sums[:-1] / sums[-1], sums[-1]
         deviation = images - mean[:, None, None]
-        variance = all_reduce(deviation.square().sum(dim=(0, 2, 3))) / count
+        variance = SumOverProcesses.apply(deviation.square().sum(dim=(0, 2, 3))) / count
         self._remember(mean.detach(), variance.detach(), count.detach())
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return deviation * scale[:, None, None] + self.bias[:, None, None]

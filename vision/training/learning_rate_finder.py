@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from vision.utils.files import atomic_write
 from .loop import batches_on
 from .optimization import train_mode
 from .step import Training, train_step
+
+logger = logging.getLogger(__name__)
 
 SMOOTHING = 0.9  # of the loss that is watched while it runs
 EXPLODED = 4.0  # times the least loss so far
@@ -94,6 +97,23 @@ def find_learning_rate(
     smoothed = _smooth(np.array(losses))
     tried = rates[: len(losses)]
     return LearningRateCurve(tried, losses, smoothed.tolist(), _steepest(tried, smoothed))
+
+
+def suggest_learning_rate(
+    make_training: Callable[[SSD], Training], net: SSD, batches: Iterable, folder: Path
+) -> None:
+    """Log the learning rate that rising ones suggest, and draw learning_rates.png in a folder.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    curve = find_learning_rate(make_training, net, batches, net.priors.device)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "learning_rates.png"
+    plot_curve(curve, path)
+    if curve.suggestion is None:
+        raise ValueError(f"the loss falls at no learning rate; look at {path}")
+    logger.info("Suggested: --lr=%.2g (%s)", curve.suggestion, path)
 
 
 def exponential_rates(lowest: float = 1e-6, highest: float = 1.0, steps: int = 100) -> list[float]:

@@ -13,7 +13,7 @@ from vision.datasets.index import AnnotationIndex
 from vision.datasets.sampling import EpochSampler
 from vision.transforms import Batch, collate
 
-from .worker_recovery import WorkerRecovery
+from .worker_recovery import WorkerRecovery, collate_shared
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def make_loader(
         size,
         sampler=sampler,
         num_workers=options.workers,
-        collate_fn=collate,
+        collate_fn=collate_shared,
         drop_last=shuffle and 1 < size < pictures and pictures % size == 1,
         pin_memory=options.device.type == "cuda",
         persistent_workers=shuffle and options.workers > 0,

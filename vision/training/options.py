@@ -157,7 +157,8 @@ OPTIONS = {
         option("--checkpoint-folder", "--model-dir", type=Path, default="models", metavar="FOLDER",
                help="for all results (default: %(default)s)"),
         option("--viz-inputs", type=int, nargs="?", const=16, default=0, metavar="PICTURES",
-               help="write so many pictures as the net sees them into MODEL_DIR/inputs (alone: 16)"),
+               help="write so many pictures as the net sees them into MODEL_DIR/inputs "
+               "(without a number: 16)"),
         option("--save-minutes", type=float, default=15, metavar="MINUTES",
                help="save the state to resume from so often, and after every epoch "
                "(default: %(default)s)"),

@@ -67,6 +67,8 @@ def fit_epochs(training: Training, progress: Progress, steps_per_epoch: int) -> 
         )
         progress.begin(progress.epoch)
         training.step = progress.epoch * steps_per_epoch
+    if not progress.steps_per_epoch and not training.step:  # only the epoch is known
+        training.step = progress.epoch * steps_per_epoch
     progress.steps_per_epoch = steps_per_epoch
 
 

@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import errno
 import logging
-import multiprocessing
+import multiprocessing.connection
+import os
 import re
 import signal
 import threading
-from typing import Callable, Generic, Iterable, Iterator, TypeVar
+import traceback
+from typing import Callable, Generic, Iterable, Iterator, Sequence, TypeVar
+
+from torch import Tensor
+from torch.utils.data import get_worker_info
+
+from vision.structures import Sample
+from vision.transforms import Batch, collate
 
 logger = logging.getLogger(__name__)
 
-Batch = TypeVar("Batch")
+Item = TypeVar("Item")
 
-# How torch begins what it raises when it has lost a process. What the code in a worker raises
-# begins with "Caught ... in DataLoader worker process" and is no business of ours.
+# What torch raises when it has lost a process; on a GPU it is a thread that notices first.
 LOST = re.compile(
-    r"DataLoader worker \(pid(?:\(s\))? (?P<pids>[\d, ]+)\) "
-    r"(?:is killed by signal|exited unexpectedly)"
+    r"DataLoader worker \(pid.*(?:is killed by signal|exited unexpectedly)"
     r"|Pin memory thread exited unexpectedly"
 )
+FROM_WORKER = "Caught "  # begins what the code in a worker raised
+NO_SHARED_MEMORY = re.compile(
+    r"(?:</torch_\w+>|mmap).*: (?:No space left on device|Cannot allocate memory) \(\d+\)"
+)
+SHARED_MEMORY_ADVICE = "a container needs --shm-size=1g or --ipc=host"
+PATIENCE = 5.0  # seconds until a process whose connection broke has ended, core dump and all
 # What most often is behind a signal, and what to do.
 CAUSES = {
     "SIGKILL": "out of memory?",
-    "SIGBUS": "shared memory full? a container needs --shm-size=1g or --ipc=host",
+    "SIGBUS": f"shared memory full? {SHARED_MEMORY_ADVICE}",
     "SIGSEGV": "a damaged picture, or a fault in a library?",
 }
 
 
-class WorkerRecovery(Generic[Batch]):
+class WorkerRecovery(Generic[Item]):
     """Makes a loader anew, with half of its processes, where it has lost one.
 
     The batches are those of an undisturbed loader, as long as a batch depends on its place alone.
@@ -42,63 +54,85 @@ class WorkerRecovery(Generic[Batch]):
         workers: to begin with; the attribute is the present number, and later epochs keep it.
     """
 
-    def __init__(self, make_batches: Callable[[int, int], Iterable[Batch]], workers: int) -> None:
+    def __init__(self, make_batches: Callable[[int, int], Iterable[Item]], workers: int) -> None:
         self.make_batches, self.workers = make_batches, workers
+        self._processes: list[multiprocessing.process.BaseProcess] = []
 
-    def batches(self, position: int = 0) -> Iterator[Batch]:
+    def batches(self, position: int = 0) -> Iterator[Item]:
         """Yield the batches of an epoch from a position on.
 
         Raises:
-            RuntimeError: what the code in a worker raised, of whatever type.
+            Exception: what the code in a worker raised.
         """
         while True:
-            processes: list[multiprocessing.process.BaseProcess] = []
             try:
-                for batch in self._start(position, processes):
+                for batch in self._start(position):
                     position += 1
                     yield batch
                 return
-            except (RuntimeError, OSError) as error:
-                if not self.workers or not is_loss(error):
+            except (RuntimeError, OSError, EOFError) as error:
+                loss = self._loss(error) if self.workers else None
+                if loss is None:
                     raise
-                cause = _cause(error, processes)
-            # Behind the clause, where nothing holds the old loader's queues and tensors any more.
-            self._halve(cause)
+                _let_go(error)
+            self._halve(loss)
 
-    def _start(
-        self, position: int, processes: list[multiprocessing.process.BaseProcess]
-    ) -> Iterator[Batch]:
-        before = set(multiprocessing.active_children())
+    def _start(self, position: int) -> Iterator[Item]:
+        before = set(multiprocessing.active_children()).difference(self._processes)
         batches = iter(self.make_batches(self.workers, position))
-        processes += set(multiprocessing.active_children()) - before
+        self._processes = list(set(multiprocessing.active_children()) - before)
         if self.workers:
             _keep_signals_out_of_steps()
         return batches
 
-    def _halve(self, cause: str) -> None:
+    def _halve(self, loss: str) -> None:
         before, self.workers = self.workers, self.workers // 2
+        self._processes = []
         left = f"{self.workers} instead of {before}" if self.workers else "none, which is slower"
-        logger.warning("A process that loads pictures %s; going on with %s", cause, left)
+        logger.warning("A process that loads pictures %s; going on with %s", loss, left)
+
+    def _loss(self, error: BaseException) -> str | None:
+        """Return what became of a process, to be put behind its name; None where nothing did."""
+        text = " ".join(str(error).split())
+        # Of fork, and of locks in shared memory; what a worker raises comes without a number.
+        if isinstance(error, OSError) and error.errno in (errno.ENOMEM, errno.ENOSPC):
+            return f"could not be started ({os.strerror(error.errno)})"
+        if NO_SHARED_MEMORY.search(text):
+            return f"found no shared memory ({SHARED_MEMORY_ADVICE})"
+        if text.startswith(FROM_WORKER):
+            return None
+        processes = {process.sentinel: process for process in self._processes}
+        wait = multiprocessing.connection.wait
+        for sentinel in wait(list(processes), PATIENCE) if processes else []:
+            processes[sentinel].join(PATIENCE)
+        codes = [process.exitcode for process in self._processes if process.exitcode]
+        if not codes:
+            return f"has ended ({text})" if LOST.match(text) else None
+        if codes[0] > 0:
+            return f"has ended with status {codes[0]}"
+        name = signal.Signals(-codes[0]).name
+        return f"was killed by {name}" + (f" ({CAUSES[name]})" if name in CAUSES else "")
 
 
-def is_loss(error: BaseException) -> bool:
-    """Say whether an error means that a loader lost a process, or could not start one."""
-    if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM  # of fork; errors from a worker come without a number
-    return LOST.match(str(error)) is not None
+def collate_shared(samples: Sequence[Sample]) -> Batch:
+    """Put samples together into a batch that a worker can hand over without allocating anything.
+
+    A worker's queue moves tensors to shared memory in a thread of its own, which prints an error
+    and forgets the batch, for which the training would wait forever. Here the error comes through.
+    """
+    batch = collate(samples)
+    if get_worker_info() is not None:
+        for value in batch:
+            if isinstance(value, Tensor):
+                value.share_memory_()
+    return batch
 
 
-def _cause(error: BaseException, processes: list[multiprocessing.process.BaseProcess]) -> str:
-    """Return how a process ended, as the end of a sentence that begins with it."""
-    if isinstance(error, OSError):
-        return "could not be started (out of memory)"
-    pids = re.findall(r"\d+", LOST.match(str(error)).group("pids") or "")
-    for process in processes:
-        if str(process.pid) in pids and (process.exitcode or 0) < 0:
-            name = signal.Signals(-process.exitcode).name
-            reason = f" ({CAUSES[name]})" if name in CAUSES else ""
-            return f"was killed by {name}{reason}"
-    return f"has ended ({' '.join(str(error).split())})"
+def _let_go(error: BaseException | None) -> None:
+    """Clear the frames that an error has come through: they hold the loader, and it its memory."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _keep_signals_out_of_steps() -> None:

@@ -116,8 +116,23 @@ def join_world(use_cuda: bool) -> Iterator[World]:
     on_gpu = use_cuda and torch.cuda.is_available()
     if on_gpu:
         torch.cuda.set_device(world.local_rank)
-    distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=TIMEOUT)
+    distributed.init_process_group(
+        "nccl" if on_gpu else "gloo", store=_meeting(), rank=rank, world_size=size, timeout=TIMEOUT
+    )
     try:
         yield world
     finally:
         distributed.destroy_process_group()
+
+
+def _meeting() -> Any:
+    """Return the store in which the processes leave their addresses for each other.
+
+    After a restart the agent's store may still have the addresses of those that died.
+    """
+    from torch.distributed.rendezvous import rendezvous
+
+    store, _, _ = next(rendezvous("env://", timeout=TIMEOUT))
+    store.set_timeout(TIMEOUT)
+    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return distributed.PrefixStore(f"restart_{restarts}", store)
