@@ -128,9 +128,12 @@ def test_bad_batches_are_named_written_down_and_end_the_run(tmp_path, caplog):
     count = int((batches[1].labels[3] > 0).sum())
     assert line["pictures"][3]["boxes"] == batches[1].boxes[3][:count].tolist()
     assert set(line["pictures"][3]["classes"]) <= set(CLASS_NAMES[1:])
-    with pytest.raises(DivergedError, match=r"2 batches had no finite loss.*--resume"):
+    with pytest.raises(DivergedError, match=r"2 batches .*Start again with a lower --lr"):
         train_one_epoch(with_overflow(training, always=True), batches, Watch(on_bad_batch=report))
     assert "the learning rate may be too high" in caplog.text
+    (tmp_path / "last.pth").touch()
+    with pytest.raises(DivergedError, match=r"last.pth with --resume"):
+        report(batches[1], 3)
 
 
 def test_bad_batches_do_not_weigh_on_the_average_of_the_losses():

@@ -9,6 +9,7 @@ from typing import Any, Sequence
 
 import torch
 
+from .checkpoints import LAST
 from .optimization import train_mode
 from .step import Training, batch_losses
 
@@ -54,10 +55,12 @@ class BadBatches:
                 line = {"epoch": epoch, "step": step, "pictures": pictures}
                 file.write(json.dumps(line) + "\n")
         if self.count >= self.limit:
+            last = self.path.with_name(LAST)
+            again = f"Go on from {last} with --resume and" if last.is_file() else "Start again with"
             raise DivergedError(
                 f"{self.count} batches had no finite loss; their pictures and boxes are in "
-                f"{self.path}. Go on from the last good state with --resume and a lower --lr, or "
-                "without those pictures; --max-bad-batches allows for more"
+                f"{self.path}. {again} a lower --lr, or without those pictures; --max-bad-batches "
+                "allows for more"
             )
 
     def _picture(self, batch, row: int, is_guilty: bool) -> dict[str, Any]:
