@@ -275,12 +275,12 @@ class Fruit(NamedTuple):
 
 
 FRUITS = {
-    "Apple": Fruit(apple, "/m/014j1m", 0.18, 0.46),
-    "Orange": Fruit(orange, "/m/0cyhj_", 0.18, 0.46),
-    "Banana": Fruit(banana, "/m/09qck", 0.26, 0.52),
-    "Strawberry": Fruit(strawberry, "/m/07fbm7", 0.16, 0.42),
-    "Grape": Fruit(grape, "/m/0388q", 0.24, 0.5),
-    "Pear": Fruit(pear, "/m/061_f", 0.2, 0.48),
-    "Pineapple": Fruit(pineapple, "/m/0fp6w", 0.27, 0.52),
-    "Watermelon": Fruit(watermelon, "/m/0kpqd", 0.26, 0.56),
+    "Apple": Fruit(apple, "/m/014j1m", 0.27, 0.54),
+    "Orange": Fruit(orange, "/m/0cyhj_", 0.27, 0.54),
+    "Banana": Fruit(banana, "/m/09qck", 0.36, 0.62),
+    "Strawberry": Fruit(strawberry, "/m/07fbm7", 0.25, 0.5),
+    "Grape": Fruit(grape, "/m/0388q", 0.33, 0.6),
+    "Pear": Fruit(pear, "/m/061_f", 0.29, 0.56),
+    "Pineapple": Fruit(pineapple, "/m/0fp6w", 0.37, 0.64),
+    "Watermelon": Fruit(watermelon, "/m/0kpqd", 0.36, 0.64),
 }

@@ -12,7 +12,7 @@ from painting.colours import choose
 from painting.fruit import FRUITS
 from painting.scenery import BACKGROUNDS, DISTRACTORS, Ground
 
-MAX_SHARED = 0.3  # of a thing's area, that may be over or under other things
+MAX_SHARED = 0.2  # of a thing's area, that may be over or under other things
 MIN_INSIDE = 0.65  # of a thing's area, that has to be in the picture
 TRIES = 40  # places to look at for a thing before it is left out
 FRUIT_COUNTS = [0.2, 0.3, 0.25, 0.15, 0.1]  # how often there are 1, 2, 3, 4 and 5

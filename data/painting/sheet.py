@@ -30,7 +30,8 @@ def contact_sheet(
 def annotate(picture: np.ndarray, fruit: Drawn) -> None:
     """Draw the box of a fruit, and its name above it or where there is room, in place."""
     left, top, right, bottom = fruit.box
-    cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), WHITE, 1)
+    for colour, width in ((BLACK, 3), (WHITE, 1)):  # so that it shows on any background
+        cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), colour, width)
     (wide, high), _ = cv2.getTextSize(fruit.name, FONT, FONT_SCALE, 1)
     x, y = max(min(left, picture.shape[1] - wide - 4), 0), max(top, high + 5)
     cv2.rectangle(picture, (x, y - high - 5), (x + wide + 4, y), WHITE, -1)
