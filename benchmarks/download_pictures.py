@@ -1,25 +1,30 @@
 """Measure pictures per second from an S3 server, against what a bare client gets from the same one.
 
     python3 benchmarks/download_pictures.py
-    python3 benchmarks/download_pictures.py --pictures 500 --width 1024 --height 768
+    python3 benchmarks/download_pictures.py --latencies 0 --width 1024 --height 768
 
-Starts moto's server on this machine, fills a bucket with JPEGs, and lets two clients with 20
-threads each take turns. The bare one asks over http.client and throws away what comes; ours
-goes by boto3, checks length, sum and every coded byte of the JPEG, and writes files. They share
-the processor with the server, so the checks cost it too. To reach: 0.8 of the rate.
+A server in a process of its own answers each request after a fixed time, as a bucket far away
+does; 0 leaves the processor as the only limit. Two clients with 20 threads each take turns. The
+bare one asks over http.client and throws away what comes; ours goes by boto3, checks length, sum
+and every coded byte of the JPEG, and writes files. To reach: 0.8 of the bare one's rate.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import contextlib
+import hashlib
 import http.client
 import io
+import multiprocessing
+import statistics
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Sequence
+from typing import Any, Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 BUCKET = "open-images-dataset"
@@ -31,7 +36,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     # fmt: off
-    parser.add_argument("--pictures", type=int, default=1000, help="(default: %(default)s)")
+    parser.add_argument("--latencies", type=float, nargs="+", default=[100, 50, 0], metavar="MS",
+                        help="milliseconds before an answer (default: %(default)s)")
+    parser.add_argument("--pictures", type=int, default=500, help="(default: %(default)s)")
     parser.add_argument("--width", type=int, default=640, help="pixels (default: %(default)s)")
     parser.add_argument("--height", type=int, default=480, help="pixels (default: %(default)s)")
     parser.add_argument("--quality", type=int, default=80, help="of JPEG (default: %(default)s)")
@@ -42,25 +49,69 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Measure both in turns, so that a busy machine slows both; print the best of each."""
+    """Measure both for each latency; print the medians of their rates and of the ratios."""
     sys.path.insert(0, str(ROOT))
-    from tests.download.servers import fill_bucket, moto_server
-
     jpeg = draw_jpeg(args.width, args.height, args.quality)
-    keys = [f"train/{number:016x}.jpg" for number in range(args.pictures)]
-    bare, ours = [], []
-    with moto_server() as port:
-        fill_bucket(port, BUCKET, dict.fromkeys(keys, jpeg))
-        for _ in range(args.rounds):
-            bare.append(len(keys) / bare_seconds(port, keys, args.workers))
-            ours.append(len(keys) / our_seconds(port, keys, args.workers))
     print(
-        f"{len(keys)} JPEGs of {len(jpeg) / 1e3:.0f} kB, {args.workers} threads, "
-        f"best of {args.rounds} rounds"
+        f"{args.pictures} JPEGs of {len(jpeg) / 1e3:.0f} kB, {args.workers} threads, pictures/s, "
+        f"median of {args.rounds} rounds"
     )
-    print(f"{'client':24}{'pictures/s':>11}{'of bare':>9}")
-    print(f"{'bare http.client':24}{max(bare):11.0f}{1:9.2f}")
-    print(f"{'vision.download':24}{max(ours):11.0f}{max(ours) / max(bare):9.2f}")
+    print(f"{'latency ms':>10}{'bare':>8}{'ours':>8}{'of bare':>9}   lowest, highest")
+    for latency in args.latencies:
+        with server(jpeg, latency / 1e3) as port:
+            bare, ours = measure(port, args.pictures, args.workers, args.rounds)
+        ratios = [mine / other for mine, other in zip(ours, bare)]
+        medians = [statistics.median(values) for values in (bare, ours, ratios)]
+        row = "{:10.0f}{:8.0f}{:8.0f}{:9.2f}   {:.2f}, {:.2f}"
+        print(row.format(latency, *medians, min(ratios), max(ratios)), flush=True)
+
+
+def measure(port: int, pictures: int, workers: int, rounds: int) -> tuple[list[float], list[float]]:
+    """Let both clients take turns; return the pictures per second of each, bare and ours."""
+    keys = [f"train/{number:016x}.jpg" for number in range(pictures)]
+    bare, ours = [], []
+    clients = [(bare, bare_seconds), (ours, our_seconds)]
+    for _ in range(rounds):
+        for rates, seconds in clients:
+            rates.append(pictures / seconds(port, keys, workers))
+        clients.reverse()  # so that neither always comes when the other has just left
+    return bare, ours
+
+
+@contextlib.contextmanager
+def server(body: bytes, latency: float) -> Iterator[int]:
+    """Run a server in a process of its own; yield its port."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=serve, args=(body, latency, there), daemon=True)
+    process.start()
+    there.close()  # if it ends before it has a port, the next line raises instead of waiting
+    try:
+        yield here.recv()
+    finally:
+        process.terminate()
+        process.join()
+
+
+def serve(body: bytes, latency: float, pipe: Any) -> None:
+    """Give every request the same object, `latency` seconds after it came; never end."""
+    tag = hashlib.md5(body).hexdigest()
+    head = f'HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nETag: "{tag}"\r\n\r\n'
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                await asyncio.sleep(latency)
+                writer.write(head.encode() + body)
+                await writer.drain()
+
+    async def run() -> None:
+        listening = await asyncio.start_server(answer, "127.0.0.1", 0)
+        pipe.send(listening.sockets[0].getsockname()[1])
+        await listening.serve_forever()
+
+    asyncio.run(run())
 
 
 def draw_jpeg(width: int, height: int, quality: int) -> bytes:

@@ -31,12 +31,13 @@ class Answer:
 
 @dataclass
 class Request:
-    """A request; `attempt` counts those for the same path, from 0."""
+    """A request; `attempt` counts those for the same path, from 0; `fault` is what it got."""
 
     method: str
     path: str
     headers: dict[str, str]
     attempt: int
+    fault: str | None = None
 
 
 # A fault is a name in Handler.FAULTS, or None. The plan chooses one for each request.
@@ -75,7 +76,7 @@ class FaultyServer:
             request = Request(method, path, headers, self.attempts[path])
             self.attempts[path] += 1
             self.requests.append(request)
-            fault = self.plan(request)
+            fault = request.fault = self.plan(request)
             if fault:
                 self.faults[fault] += 1
         return request, fault

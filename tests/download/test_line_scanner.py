@@ -26,16 +26,16 @@ def test_columns_of_three_lines(tmp_path):
     ]
     arrays = build_arrays(write(tmp_path / "a.csv", lines), LABELS)
     assert arrays["codes"].tolist() == [1, 4, 3]
-    assert (arrays["flags"] & ~FIRST_OF_RUN).tolist() == [0b00101, 0, 0b11010]
+    assert (arrays["flags"] & ~FIRST_OF_RUN).tolist() == [0b0101, 0, 0b1010]
     assert (arrays["flags"] >= FIRST_OF_RUN).tolist() == [True, False, True]
     assert arrays["lengths"].tolist() == [len(text) + 1 for text in lines]
-    assert arrays["pictures"].tolist() == [0, 1]
+    assert len(set(arrays["runs"].tolist())) == 2
     assert arrays["header"].tobytes().decode() == f"{HEADER}\n"
 
 
 def test_no_lines(tmp_path):
     arrays = build_arrays(write(tmp_path / "a.csv", []), LABELS)
-    assert [len(arrays[name]) for name in ("codes", "flags", "lengths", "pictures")] == [0] * 4
+    assert [len(arrays[name]) for name in ("codes", "flags", "lengths", "runs")] == [0] * 4
 
 
 def test_the_last_line_end_may_be_missing(tmp_path):
@@ -47,7 +47,7 @@ def test_the_last_line_end_may_be_missing(tmp_path):
 def test_lines_of_a_picture_may_be_apart(tmp_path):
     lines = [line(number, LABELS[0]) for number in (5, 6, 5, 5, 7)]
     arrays = build_arrays(write(tmp_path / "a.csv", lines), LABELS)
-    runs = arrays["pictures"]
+    runs = arrays["runs"]
     assert runs[0] == runs[2]
     assert len(set(runs.tolist())) == 3
 
@@ -82,13 +82,13 @@ def test_blocks_may_be_cut_anywhere(tmp_path_factory, numbers, block, seed):
     assert (arrays["flags"] >= FIRST_OF_RUN).tolist() == first
     runs = [number for number, begins in zip(numbers, first) if begins]
     same = np.equal.outer(runs, runs)
-    assert (np.equal.outer(arrays["pictures"], arrays["pictures"]) == same).all()
+    assert (np.equal.outer(arrays["runs"], arrays["runs"]) == same).all()
 
 
 def test_ids_that_share_a_beginning_are_told_apart(tmp_path):
     ids = ["0123456789abcdef", "0123456789abcdee", "0123456789abcde", "0123456789abcdef0"]
     lines = [line(0, LABELS[0]).replace(image_id(0), text) for text in ids]
-    assert len(build_arrays(write(tmp_path / "a.csv", lines), LABELS)["pictures"]) == 4
+    assert len(build_arrays(write(tmp_path / "a.csv", lines), LABELS)["runs"]) == 4
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,24 @@ def test_a_bad_line_far_down_is_named(tmp_path, monkeypatch):
     lines[70] = lines[70].replace(",xclick", "")
     with pytest.raises(ValueError, match="line 72: 12 fields"):
         build_arrays(write(tmp_path / "a.csv", lines), LABELS)
+
+
+def test_columns_may_stand_in_any_order(tmp_path):
+    order = [12, *range(2), *range(3, 12), 2]
+    label = "/m/" + "x" * 90
+    rows = [HEADER, line(1, label), line(1, LABELS[3], flags="01000"), line(2, LABELS[0])]
+    fields = [row.split(",") for row in rows]
+    text = "".join(",".join(row[column] for column in order) + "\n" for row in fields)
+    arrays = build_arrays(write(tmp_path / "a.csv", text.encode()), [label, *LABELS])
+    assert arrays["codes"].tolist() == [0, 4, 1]
+    assert arrays["flags"].tolist() == [0b10000000, 0b10, 0b10000000]
+
+
+def test_a_long_line_is_refused(tmp_path):
+    bad = line(2, LABELS[0]).replace("xclick", "x" * 40000)
+    path = write(tmp_path / "a.csv", [line(1, LABELS[0]), bad, line(3, LABELS[0])])
+    with pytest.raises(ValueError, match="a line of more than 32768 bytes"):
+        build_arrays(path, LABELS)
 
 
 def test_a_line_without_end_is_refused(tmp_path, monkeypatch):
@@ -145,8 +163,8 @@ def test_the_index_is_kept_and_made_again_for_another_file(tmp_path, monkeypatch
 def test_a_damaged_index_is_made_again(tmp_path, caplog):
     path = write(tmp_path / "a.csv", [line(1, LABELS[0])])
     open_index(path, LABELS)
-    kept = tmp_path / "a.index.npz"
-    for damage in (b"", b"no zip", kept.read_bytes()[:300]):
+    kept = tmp_path / "a.index"
+    for damage in (b"", b"no array", kept.read_bytes()[:300], kept.read_bytes()[:-1]):
         kept.write_bytes(damage)
         assert open_index(path, LABELS).codes.tolist() == [0]
-    assert len(caplog.records) == 3
+    assert len(caplog.records) == 4

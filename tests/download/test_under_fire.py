@@ -2,7 +2,9 @@
 
 2,000 pictures of 8 of 600 classes out of a file of 200,000 lines, with every fault that the servers
 know, a stretch without any server, and the process killed again and again. At the end every
-file is byte-identical or listed, and never half.
+file is byte-identical or listed, and never half. This prints a table of the faults:
+
+    pytest tests/download/test_under_fire.py --log-cli-level=INFO
 """
 
 import logging
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.download.fault_table import Row, markdown, rows_of_faults
 from tests.download.pictures import annotation_file, draw_jpeg, image_id, line, read_rows
 from tests.download.servers import (
     FaultyServer,
@@ -30,6 +33,8 @@ logger = logging.getLogger(__name__)
 pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).resolve().parents[2] / "open_images_downloader.py"
+BUCKET = "open-images-dataset"
+WHOLE, LISTED = "tried again and whole", "in missing.txt and in no CSV file"
 FRUIT = ["Apple", "Orange", "Banana", "Strawberry", "Grape", "Pear", "Pineapple", "Watermelon"]
 LINES = 200_000
 SPLITS = {"train": range(1700), "validation": range(1700, 1800), "test": range(1800, 2000)}
@@ -44,6 +49,7 @@ FAULTS = {
     4: ["garble", "truncate"],
     5: ["refuse", "500", "reset"],
     6: ["drip"],
+    7: ["stall"],
 }
 
 
@@ -58,11 +64,19 @@ def jpegs():
 
 
 @pytest.fixture(scope="module")
+def table():
+    """Collect rows of the table of faults and log it at the end."""
+    rows = []
+    yield rows
+    logger.info("\n%s", markdown(rows))
+
+
+@pytest.fixture(scope="module")
 def moto(jpegs):
     kept = {key: body for key, body in jpegs.items() if number_of(key) not in GONE}
     kept.update({k: b[: len(b) // 2] for k, b in kept.items() if number_of(k) in CUT})
     with moto_server() as port:
-        fill_bucket(port, "open-images-dataset", kept)
+        fill_bucket(port, BUCKET, kept)
         yield port
 
 
@@ -136,16 +150,16 @@ def kill_at_random(argv, rng, seconds):
         process.kill()
 
 
-def test_every_file_is_whole_or_listed(tmp_path, moto, jpegs):
+def test_every_file_is_whole_or_listed(tmp_path, moto, jpegs, table):
     files, rng = annotations(), random.Random(5)
     web = FaultyServer(serve_files(files), fault_of_file)
     store = FaultyServer(forward_to(moto), fault_of_picture)
-    progress = []
+    progress, away = [], 1.5
     with web, store:
         for seconds in [(0.2, 1), (1, 3), (3, 5), (3, 5), (3, 5)]:
             kill_at_random(command(tmp_path, web, store), rng, seconds)
             progress.append(len(check(tmp_path, files, jpegs)[0]))
-        outage = threading.Thread(target=go_away_for, args=(store, 1.5))
+        outage = threading.Thread(target=go_away_for, args=(store, away))
         with subprocess.Popen(
             command(tmp_path, web, store, "--format", "voc"), stdout=subprocess.PIPE, text=True
         ) as process:
@@ -164,9 +178,27 @@ def test_every_file_is_whole_or_listed(tmp_path, moto, jpegs):
     assert not list(tmp_path.rglob("*.part"))
     assert len(list((tmp_path / "fruit-voc" / "JPEGImages").iterdir())) == len(whole)
     assert output.endswith("Task Done.\n")
-    logger.info("pictures after each kill: %s", progress)
-    logger.info("faults of pictures: %s, of files: %s", dict(store.faults), dict(web.faults))
     assert set(store.faults) == {fault for row in FAULTS.values() for fault in row}
+    fates = {f"/{BUCKET}/{key}": WHOLE if key in whole else LISTED for key in jpegs}
+    kills = f"each time all that was there was whole: {', '.join(map(str, progress))} pictures"
+    table += [
+        *rows_of_faults(web.requests, dict.fromkeys(files, WHOLE), "annotation files"),
+        *rows_of_faults(store.requests, fates, "pictures"),
+        row_of_the_sources_own("status 404, at every attempt", store, GONE),
+        row_of_the_sources_own("half a JPEG with the right length and sum", store, CUT),
+        Row(f"no server for {away} s", 1, "waited, then went on"),
+        Row("SIGKILL at a random moment", len(progress), kills),
+    ]
+
+
+def row_of_the_sources_own(fault, store, numbers):
+    """Return a row for pictures that the bucket itself does not have, or has damaged."""
+    asked = [
+        request
+        for request in store.requests
+        if request.method == "GET" and not request.fault and number_of(request.path) in numbers
+    ]
+    return Row(fault, len(asked), f"pictures: {len(numbers)} {LISTED}")
 
 
 def go_away_for(server, seconds):
@@ -200,7 +232,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_disk_that_fills_up(tmp_path, small_disk, moto, jpegs):
+def test_a_disk_that_fills_up(tmp_path, small_disk, moto, jpegs, table):
     folder, enlarge = small_disk
     files = annotations()
     (tmp_path / "fruit").symlink_to(folder)
@@ -219,6 +251,7 @@ def test_a_disk_that_fills_up(tmp_path, small_disk, moto, jpegs):
         assert status == 1
         assert re.search(r"400 images of \d+ kB each \(measured\) need .* make room", error)
         assert list(folder.iterdir()) == []
+        table.append(Row("disk too small", 1, "said before the first picture, status 1"))
         store.plan = lie_about_lengths
         status, error = run(store)
         assert status == 1
@@ -227,6 +260,8 @@ def test_a_disk_that_fills_up(tmp_path, small_disk, moto, jpegs):
         there, _ = check(tmp_path, files, jpegs)
         assert there
         assert not list(folder.rglob("*.part"))
+        text = f"status 1 with {len(there)} of 400 pictures, all whole; with room, all came"
+        table.append(Row("disk full in the middle", 1, text))
         enlarge()
         status, error = run(store)
     assert (status, error) == (0, "")

@@ -7,6 +7,7 @@ import warnings
 
 import pytest
 
+from vision.download.retry import DownloadError
 from vision.utils.cli import boolean, lower, one_line, parse_options, run_main, set_up_logging
 
 
@@ -135,3 +136,10 @@ def test_log_lines_have_a_time_stamp_and_warnings_are_among_them(untouched_loggi
     logging.getLogger("vision.somewhere").info("hidden")
     logging.getLogger("vision.somewhere").warning("once")
     assert capsys.readouterr().out.count("once") == 1
+
+
+def test_our_own_errors_speak_for_themselves():
+    assert one_line(DownloadError("cannot reach https://a.example")) == (
+        "cannot reach https://a.example"
+    )
+    assert one_line(KeyError("scores")) == "KeyError: 'scores'"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from pathlib import Path
 from typing import Callable, Mapping
 
@@ -19,17 +18,19 @@ def load_or_make(
 ) -> dict[str, np.ndarray]:
     """Return the named arrays in a file; make them and the file if it has not that key.
 
-    A file that cannot be read, for whatever reason, is made again.
+    The file holds one array after another, as `numpy.save` writes them: the key, the names, and
+    those named. One that cannot be read, for whatever reason, is made again.
     """
     try:
-        with np.load(path) as file:
-            if str(file["key"]) == key:
-                return {name: file[name] for name in file.files if name != "key"}
+        with path.open("rb") as file:
+            if str(np.load(file)) == key:
+                return {str(name): np.load(file) for name in np.load(file)}
     except FileNotFoundError:
         pass
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError) as error:
         logger.warning("%s cannot be used and is made again: %s", path, error)
     arrays = dict(make())
-    with atomic_write(path) as temporary:
-        np.savez(temporary, key=key, **arrays)
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        for array in (key, list(arrays), *arrays.values()):
+            np.save(file, array)
     return arrays

@@ -19,8 +19,8 @@ import numpy as np
 from .array_cache import load_or_make
 from .line_scanner import FIRST_OF_RUN, LineBlock, LineScanner
 
-FORMAT = 1
-MOST_WORKERS = 4  # each holds some 60 MB; more would not read a disk faster
+FORMAT = 2
+MOST_WORKERS = 4  # each holds some 20 MB; more would not read a disk faster
 LINE_ARRAYS = {"codes": np.uint16, "flags": np.uint8, "lengths": np.uint16}
 
 
@@ -36,7 +36,7 @@ class BoxIndex:
         codes: (lines,) uint16, place of the label in the list given, or that list's length.
         flags: (lines,) uint8, bits of `line_scanner.FLAGS`, and FIRST_OF_RUN.
         lengths: (lines,) uint16, bytes, with the line end.
-        pictures: (runs,) uint32, number of the picture that a run belongs to, from 0.
+        runs: (runs,) uint64, fingerprint of the picture of each run.
     """
 
     path: Path
@@ -44,7 +44,7 @@ class BoxIndex:
     codes: np.ndarray
     flags: np.ndarray
     lengths: np.ndarray
-    pictures: np.ndarray
+    runs: np.ndarray
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -57,7 +57,7 @@ def open_index(path: Path, label_ids: Sequence[str]) -> BoxIndex:
         ValueError: if the annotation file is none, as in `build_arrays`.
     """
     key = f"{FORMAT} {path.stat().st_size} {' '.join(label_ids)}"
-    kept = path.with_suffix(".index.npz")
+    kept = path.with_suffix(".index")
     return BoxIndex(path, **load_or_make(kept, key, partial(build_arrays, path, label_ids)))
 
 
@@ -70,12 +70,12 @@ def build_arrays(path: Path, label_ids: Sequence[str]) -> dict[str, np.ndarray]:
     scanner = LineScanner(path, label_ids)
     with ThreadPoolExecutor(min(MOST_WORKERS, os.cpu_count() or 1)) as pool:
         blocks = list(pool.map(scanner.scan, scanner.offsets()))
-    pictures = _number_pictures(_join_runs(blocks))
+    runs = _join_runs(blocks)
     columns = {name: [getattr(block, name) for block in blocks] for name in LINE_ARRAYS}
     blocks.clear()
     return {
         "header": np.frombuffer(scanner.header, np.uint8),
-        "pictures": pictures,
+        "runs": runs,
         # Popped, so that no more than one column is in memory twice.
         **{
             name: np.concatenate([np.empty(0, dtype), *columns.pop(name)])
@@ -96,10 +96,3 @@ def _join_runs(blocks: Sequence[LineBlock]) -> np.ndarray:
             parts.append(block.runs[int(continues) :])
             last = block.runs[-1]
     return np.concatenate(parts)
-
-
-def _number_pictures(runs: np.ndarray) -> np.ndarray:
-    ordered = np.sort(runs)
-    if (ordered[1:] != ordered[:-1]).all():
-        return np.arange(len(runs), dtype=np.uint32)
-    return np.unique(runs, return_inverse=True)[1].astype(np.uint32)

@@ -13,7 +13,7 @@ from vision.utils.files import atomic_write
 from .box_index import BoxIndex
 from .line_scanner import FIRST_OF_RUN, FLAGS, column_names
 
-STEP = 1 << 20  # lines
+STEP = 1 << 16  # lines, which together are shorter than 2**32 bytes
 DTYPES = {
     "starts": np.int64,
     "lengths": np.uint16,
@@ -31,7 +31,7 @@ class Boxes:
         starts: (N,) int64, where in the file each line begins.
         lengths: (N,) uint16, bytes of each line.
         classes: (N,) int16, place of the class among the chosen ones.
-        pictures: (N,) int32, number of the picture, in the order of the file's index.
+        pictures: (N,) int32, number of the picture: that of its first run with such a box.
         flags: (N,) uint8, bits of `line_scanner.FLAGS`.
     """
 
@@ -60,22 +60,41 @@ def select_boxes(index: BoxIndex, codes: Sequence[int], without: Sequence[str] =
     """
     place = np.full(2**16, -1, np.int16)
     place[np.asarray(codes, np.intp)] = np.arange(len(codes))
+    wanted = place >= 0
     unwanted = np.bitwise_or.reduce(np.array([_bit(flag) for flag in without], np.uint8))
     columns = {name: [np.empty(0, dtype)] for name, dtype in DTYPES.items()}
     start, run = len(index.header), -1
     for first in range(0, len(index), STEP):
         step = slice(first, first + STEP)
-        flags, lengths = index.flags[step], index.lengths[step]
-        starts = start + np.cumsum(lengths, dtype=np.int64) - lengths
-        runs = run + np.cumsum(flags >= FIRST_OF_RUN, dtype=np.int64)
-        start, run = int(starts[-1]) + int(lengths[-1]), int(runs[-1])
-        classes = place[index.codes[step]]
-        keep = np.flatnonzero((classes >= 0) & (flags & unwanted == 0))
-        found = (starts, lengths, classes, index.pictures[runs], flags)
-        for name, values in zip(columns, found):
-            columns[name].append(values[keep].astype(DTYPES[name], copy=False))
+        codes, flags, lengths = index.codes[step], index.flags[step], index.lengths[step]
+        keep = np.flatnonzero(wanted.take(codes) & (flags & unwanted == 0))
+        ends = np.cumsum(lengths, dtype=np.uint32)
+        runs = np.cumsum(flags >= FIRST_OF_RUN, dtype=np.int32)
+        columns["starts"].append(start + (ends[keep] - lengths[keep]).astype(np.int64))
+        columns["lengths"].append(lengths[keep])
+        columns["classes"].append(place[codes[keep]])
+        columns["pictures"].append(run + runs[keep])
+        columns["flags"].append(flags[keep])
+        start, run = start + int(ends[-1]), run + int(runs[-1])
     # Popped, so that no more than one column is in memory twice.
-    return Boxes(**{name: np.concatenate(columns.pop(name)) for name in DTYPES})
+    boxes = Boxes(**{name: np.concatenate(columns.pop(name)) for name in DTYPES})
+    _join_runs(boxes.pictures, index.runs)
+    return boxes
+
+
+def _join_runs(pictures: np.ndarray, fingerprints: np.ndarray) -> None:
+    """Give boxes whose runs are of one picture the number of the first of these, in place.
+
+    Args:
+        pictures: (N,) int32, number of each box's run, ascending.
+        fingerprints: (runs,) uint64, of the picture of each run.
+    """
+    begins = np.diff(pictures, prepend=np.int32(-1)) > 0
+    runs = pictures[begins]
+    ordered = np.sort(fingerprints[runs])
+    if (ordered[1:] == ordered[:-1]).any():
+        _, first, same = np.unique(fingerprints[runs], return_index=True, return_inverse=True)
+        pictures[:] = runs[first][same][np.cumsum(begins) - 1]
 
 
 def read_lines(path: Path, boxes: Boxes) -> Iterator[bytes]:

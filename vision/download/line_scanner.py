@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
 from itertools import count
 from pathlib import Path
-from typing import Sequence
+from typing import NamedTuple, Sequence
 
 import numpy as np
 
 # A bit for each, in this order, in the flags of a line.
-FLAGS = ("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside")
+FLAGS = ("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction")
 FIRST_OF_RUN = np.uint8(1 << 7)
-BLOCK = 2 << 20  # bytes
+BLOCK = 4 << 20  # bytes
 LONGEST_LINE = 1 << 15  # bytes
 
 # Nothing in these files but the comma and the line end is as small as the comma.
 COMMA, LINE_END = ord(","), ord("\n")
 WORD = 8  # bytes
+PIECE = 2 * WORD  # as fast to gather as one word, which does not lie on a border of words either
 SLOT_BITS = 18
-# Odd numbers with many bits: multiplying by one loses nothing modulo 2**64.
-MULTIPLIERS = np.array(
-    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F],
-    dtype=np.uint64,
-)
-LONGEST_NAME = WORD * len(MULTIPLIERS)  # bytes of an image or label id
-FIRST_BYTES = np.array([256**n - 1 for n in range(WORD + 1)], dtype=np.uint64)
+# An odd number with many bits: multiplying by it, or by a power of it, loses nothing modulo 2**64.
+MULTIPLIER = 0x9E3779B97F4A7C15
+# The bits of a word that belong to a name, by the distance from before the word to after the name.
+OWN_BITS = np.array([0, *(256**n - 1 for n in range(WORD + 1))], np.uint64)
 
 
 def column_names(header: bytes) -> list[str]:
@@ -33,8 +31,7 @@ def column_names(header: bytes) -> list[str]:
     return header.decode("utf-8-sig").strip().split(",")
 
 
-@dataclass(frozen=True, eq=False)
-class LineBlock:
+class LineBlock(NamedTuple):
     """The lines that begin in one block of a file.
 
     Attributes:
@@ -66,6 +63,7 @@ class LineScanner:
         if missing:
             raise ValueError(f"{path} must have the columns {', '.join(missing)}; remove the file")
         self.labels = _LabelCodes(label_ids)
+        self.memory = _BlockMemory()
 
     def offsets(self) -> range:
         """Return where the blocks of the file begin."""
@@ -75,13 +73,17 @@ class LineScanner:
         """Return the lines that begin in the BLOCK bytes from `offset`.
 
         Raises:
-            ValueError: if a line has not as many fields as the header.
+            ValueError: if a line is too long, or has not as many fields as the header.
         """
         padded = self._lines_from(offset)
-        separators = np.flatnonzero(padded[:-LONGEST_NAME] <= COMMA)
+        text = padded[:-LONGEST_LINE]
+        separators = np.flatnonzero(np.less_equal(text, COMMA, out=self.memory.marks[: len(text)]))
         width = len(self.columns)
-        if len(separators) % width != 1 or (padded[separators[::width]] != LINE_END).any():
+        if len(separators) % width != 1 or (text[separators[::width]] != LINE_END).any():
             raise ValueError(self._complaint())
+        lengths = np.diff(separators[::width])
+        if lengths.max(initial=0) > LONGEST_LINE:
+            raise self._too_long()
         fields = _Fields(padded, separators, width)
         images = fields.fingerprints(self.columns.index("ImageID"))
         first_of_run = np.ones(len(images), bool)
@@ -92,29 +94,31 @@ class LineScanner:
         return LineBlock(
             codes=self.labels.look_up(fields.fingerprints(self.columns.index("LabelName"))),
             flags=flags,
-            lengths=np.diff(separators[::width]).astype(np.uint16),
+            lengths=lengths.astype(np.uint16),
             runs=images[first_of_run],
         )
 
     def _lines_from(self, offset: int) -> np.ndarray:
         """Read the whole lines that begin in a block, uint8.
 
-        Before them is the line end that precedes them, after them LONGEST_NAME bytes of anything.
+        Before them is the line end that precedes them, after them LONGEST_LINE bytes of anything.
         """
+        data, text = self.memory.data, self.memory.text
         with self.path.open("rb") as file:
             # With the byte before: where that is a line end, a line begins at `offset` itself.
             file.seek(offset - 1)
-            data = file.read(BLOCK + LONGEST_LINE)
-        end = data.find(b"\n", BLOCK)
-        if len(data) < BLOCK + LONGEST_LINE and end < 0:
-            data = data.rstrip(b"\n") + b"\n"
-            end = len(data) - 1
-        begin = data.find(b"\n")
+            length = file.readinto(memoryview(data)[: BLOCK + LONGEST_LINE])
+        end = data.find(b"\n", BLOCK, length)
+        if length < BLOCK + LONGEST_LINE and end < 0:
+            end = len(data[:length].rstrip(b"\n"))
+            data[end] = LINE_END
+        begin = data.find(b"\n", 0, max(length, end + 1))
         if begin < 0 or end < 0:
-            raise ValueError(f"{self.path} has a line of more than {LONGEST_LINE} bytes")
-        if end + LONGEST_NAME >= len(data):
-            data += bytes(LONGEST_NAME)
-        return np.frombuffer(data, np.uint8)[begin : end + 1 + LONGEST_NAME]
+            raise self._too_long()
+        return text[begin : end + 1 + LONGEST_LINE]
+
+    def _too_long(self) -> ValueError:
+        return ValueError(f"{self.path} has a line of more than {LONGEST_LINE} bytes")
 
     def _complaint(self) -> str:
         """Say which line of the file is the first bad one; slow, and only needed for that."""
@@ -127,38 +131,54 @@ class LineScanner:
         return f"{self.path} must have fields without blanks, quotes and Windows line ends"
 
 
+class _BlockMemory(threading.local):
+    """What a thread reads every block into: to get memory anew costs more than to read.
+
+    Attributes:
+        data: bytes of the file.
+        text: the same, (bytes,) uint8.
+        marks: (bytes,) bool.
+    """
+
+    def __init__(self) -> None:
+        self.data = bytearray(BLOCK + 1 + 2 * LONGEST_LINE)
+        self.text = np.frombuffer(self.data, np.uint8)
+        self.marks = np.empty(len(self.data), bool)
+
+
 class _Fields:
     """Where the fields of some lines lie in their text.
 
     Attributes:
         before, after: (lines, columns) int64, places of the separators around each field.
         text: (bytes,) uint8; at the place before a field is the field's first byte.
-        words: the same, with eight bytes as one number, (bytes,) uint64.
+        pieces: the same, but PIECE bytes from each place on.
     """
 
     def __init__(self, padded: np.ndarray, separators: np.ndarray, width: int) -> None:
         self.before = separators[:-1].reshape(-1, width)
         self.after = separators[1:].reshape(-1, width)
         self.text = padded[1:]
-        self.words = np.ndarray((len(self.text) - WORD + 1,), "<u8", self.text, strides=(1,))
+        count = len(self.text) - PIECE + 1
+        self.pieces = np.ndarray((count,), f"V{PIECE}", self.text, strides=(1,))
 
     def is_one(self, column: int) -> np.ndarray:
         """Return whether a column's fields begin with the digit 1, (lines,) bool."""
         return self.text[self.before[:, column]] == ord("1")
 
     def fingerprints(self, column: int) -> np.ndarray:
-        """Return a number for each field of a column, (lines,) uint64; equal text, equal number.
-
-        Of a field longer than LONGEST_NAME, the bytes beyond count no more.
-        """
+        """Return a number for each field of a column, (lines,) uint64; equal text, equal number."""
         before = self.before[:, column]
-        length = self.after[:, column] - before - 1
-        if (length == length[:1]).all():
-            length = length[:1]  # as a rule, for image ids: what follows is broadcast
+        span = self.after[:, column] - before
+        longest = int(span.max(initial=1)) - 1
+        if (span == span[:1]).all():
+            span = span[:1]  # as a rule, for image ids: what follows is broadcast
         sums = np.zeros(len(before), np.uint64)
-        for place in range(0, min(int(length.max(initial=0)), LONGEST_NAME), WORD):
-            kept = FIRST_BYTES[np.clip(length - place, 0, WORD)]
-            sums += (self.words[place:][before] & kept) * MULTIPLIERS[place // WORD]
+        for place in range(0, longest, PIECE):
+            words = self.pieces[place:][before].view("<u8").reshape(-1, 2)
+            for word, start in zip(words.T, (place, place + WORD)):
+                factor = np.uint64(pow(MULTIPLIER, start // WORD + 1, 2**64))
+                sums += (word & OWN_BITS.take(span - start, mode="clip")) * factor
         return sums
 
 
@@ -166,14 +186,14 @@ class _LabelCodes:
     """A table from fingerprints of labels to their places in a list, without a search."""
 
     def __init__(self, label_ids: Sequence[str]) -> None:
-        text = ",".join(["", *label_ids, " " * LONGEST_NAME]).encode()
-        padded = np.frombuffer(text, np.uint8)
+        text = ",".join(["", *label_ids, " " * LONGEST_LINE])
+        padded = np.frombuffer(text.encode(), np.uint8)
         known = _Fields(padded, np.flatnonzero(padded == COMMA), 1).fingerprints(0)
         self.known = np.append(known, np.uint64(0))
-        # The first multiplier, (1,) uint64, that gives each label a slot of its own.
+        # The first that gives each label a slot of its own.
         self.multiplier = next(
             odd
-            for odd in (MULTIPLIERS[:1] * np.uint64(n) for n in count(1, 2))
+            for odd in map(np.uint64, count(MULTIPLIER, 2))
             if len(np.unique(_slots(known, odd))) == len(known)
         )
         self.codes = np.full(1 << SLOT_BITS, len(label_ids), np.uint16)
@@ -182,9 +202,10 @@ class _LabelCodes:
     def look_up(self, fingerprints: np.ndarray) -> np.ndarray:
         """Return the place of each label in the list, or the list's length, (lines,) uint16."""
         codes = self.codes[_slots(fingerprints, self.multiplier)]
-        codes[self.known[codes] != fingerprints] = len(self.known) - 1
+        codes[self.known.take(codes) != fingerprints] = len(self.known) - 1
         return codes
 
 
 def _slots(fingerprints: np.ndarray, multiplier: np.ndarray) -> np.ndarray:
-    return (fingerprints * multiplier) >> np.uint64(64 - SLOT_BITS)
+    # As int64, with which NumPy looks up twice as fast.
+    return ((fingerprints * multiplier) >> np.uint64(64 - SLOT_BITS)).view(np.int64)

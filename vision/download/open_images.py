@@ -112,7 +112,7 @@ def read_split(
         unwanted |= np.isin(boxes.pictures, numbers)
     if unwanted.any():
         boxes = boxes[in_clean_pictures(boxes.pictures, unwanted)]
-    return OpenImagesSplit(name, boxes, len(index.pictures), index)
+    return OpenImagesSplit(name, boxes, len(index.runs), index)
 
 
 def read_image_list(path: Path) -> frozenset[str]:

@@ -81,8 +81,12 @@ def run_main(main: Callable[[Any], int | None], args: Any) -> int:
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an error says as one line, with its kind where the text alone says little."""
+    """Return what an error says as one line, with its kind where the text alone says little.
+
+    That is so of most errors of Python and its libraries, not of ours, nor of a ValueError.
+    """
     text = " ".join(str(error).split())
-    if isinstance(error, (ValueError, FileNotFoundError, ImportError)) and text:
+    ours = type(error).__module__.startswith("vision.")
+    if text and (ours or isinstance(error, (ValueError, FileNotFoundError, ImportError))):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
