@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, Sequence
 
 from vision.utils.cli import boolean, lower, parse_options, run_main, set_up_logging
+from vision.utils.threads import share_cores
 
 if TYPE_CHECKING:
     from vision.evaluation.average_precision import AveragePrecisionResult
@@ -84,6 +85,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     """Load the detector, open the split, measure, print, and write the results."""
     set_up_logging()
+    share_cores()
     from vision.datasets.opening import open_split
     from vision.datasets.picture_checks import PictureChecks
     from vision.datasets.picture_scan import PictureScanner, default_cache_folder

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import shlex
 import sys
 import time
@@ -23,6 +22,7 @@ from pathlib import Path
 
 from vision.training.options import OPTIONS, check_values, sizes_before
 from vision.utils.cli import parse_options, run_main, set_up_logging
+from vision.utils.threads import share_cores
 
 logger = logging.getLogger("train_ssd")
 
@@ -50,8 +50,7 @@ def parse_args(argv: list[str] | None = None, saved: dict | None = None) -> argp
 def main(args: argparse.Namespace) -> int:
     """Open the data, build the net, train it, validate it, keep the best."""
     set_up_logging(args.log_level)
-    # Threads that spin while they wait take the cores from the processes that load pictures.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    share_cores()
     from vision.training import launching
     from vision.training.world import join_world
 

@@ -10,7 +10,6 @@ step; ours keeps colours together (channels_last) and reads losses only when the
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
@@ -88,7 +87,9 @@ def run(training, batch, steps: int, reads_losses: bool) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Print the rates and their ratio."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from vision.utils.threads import share_cores
+
+    share_cores()
     rows = measure(args.steps, args.batch_size, args.resolution)
     slow = rows[0][1]
     for name, rate in rows:
