@@ -90,9 +90,15 @@ def run(argv):
     return run_main(open_images_downloader.main, open_images_downloader.parse_args(argv))
 
 
+def hear_ctrl_c():
+    """Undo what a shell does to the jobs that it runs in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def start(argv):
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), *argv],
+        preexec_fn=hear_ctrl_c,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,15 +1,27 @@
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
+from types import SimpleNamespace
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
 
 from vision.evaluation.average_precision import AveragePrecisionResult, ClassResult
 from vision.training.loop import Losses
 from vision.training.tensorboard import TensorBoardLog, rates_by_part, scalars
 from vision.training.validation import Validation
+
+
+@pytest.fixture(autouse=True)
+def a_second_apart(monkeypatch):
+    """Let event files sort by their time: within one second they sort by a number as text."""
+    seconds = itertools.count(1_700_000_000)
+    clock = SimpleNamespace(time=lambda: float(next(seconds)))
+    monkeypatch.setattr(event_file_writer, "time", clock)
+
 
 RATES = {"base_net": 0.25, "extras": 0.5, "headers": 1.0}
 
