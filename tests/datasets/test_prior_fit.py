@@ -45,8 +45,8 @@ def test_small_boxes_are_told_and_a_resolution_is_advised():
     assert fit.unmatched_at == {300: 0.9, 400: 1, 512: 0.1, 640: 1}
     assert fit.advised == 512
     assert str(fit) == (
-        "median box 30x30 px at 300x300; 90% of boxes match no prior at IoU 0.5 "
-        "-> consider --resolution 512 (10%)"
+        "median box 30x30 px at 300x300; 90% of boxes match no prior of the net at IoU 0.5 "
+        "-> --anchors auto fits priors to them; or consider --resolution 512 (10%)"
     )
     assert fit_priors(make_index(boxes, size=(100, 100)), priors, 512).advised is None
 

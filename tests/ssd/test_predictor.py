@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -133,7 +135,8 @@ class TinyNet(nn.Module):
     def __init__(self):
         super().__init__()
         self.head = nn.Conv2d(3, 3, 1)
-        nn.init.normal_(self.head.weight, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            self.head.weight.normal_(generator=torch.Generator().manual_seed(0))
         self.register_buffer("boxes", torch.rand(1, 4, 4))
 
     def forward(self, images):
@@ -143,6 +146,8 @@ class TinyNet(nn.Module):
 
 def export(path, batch=1, names=("input_0", "scores", "boxes"), size=(8, 8), **options):
     net = TinyNet().eval()
+    if "dynamo" in inspect.signature(torch.onnx.export).parameters:
+        options["dynamo"] = False
     torch.onnx.export(
         net,
         (torch.zeros(batch, 3, *size),),
@@ -150,7 +155,6 @@ def export(path, batch=1, names=("input_0", "scores", "boxes"), size=(8, 8), **o
         input_names=list(names[:1]),
         output_names=list(names[1:]),
         opset_version=11,
-        dynamo=False,
         **options,
     )
     return net

@@ -69,7 +69,7 @@ def test_any_number_of_epochs_can_be_drawn(tmp_path, rows):
         warnings.simplefilter("error")
         plot_results(rows, tmp_path / "results.png")
     height, width = cv2.imread(str(tmp_path / "results.png")).shape[:2]
-    assert (width, height) == (1500, 460)
+    assert (width, height) in [(1500, 460), (1500, 459)]  # matplotlib before 3.8 rounds down
     assert [path.name for path in tmp_path.iterdir()] == ["results.png"]
 
 

@@ -199,7 +199,14 @@ def test_what_is_a_lack_of_memory():
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+needs_float16 = pytest.mark.skipif(
+    not hasattr(torch.amp, "GradScaler"), reason="this torch has float16 on GPUs only"
+)
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.bfloat16, pytest.param(torch.float16, marks=needs_float16)]
+)
 def test_half_precision_learns_what_float32_learns(dtype):
     (batch,) = drawn_batches(1)
     half, full = tiny_training(), tiny_training()
@@ -216,6 +223,7 @@ def test_half_precision_learns_what_float32_learns(dtype):
     assert all(value.dtype == torch.float32 for value in half.net.parameters())
 
 
+@needs_float16
 def test_overflowing_float16_gradients_halve_the_scale_and_are_no_bad_batch():
     (batch,) = drawn_batches(1)
     training = tiny_training()

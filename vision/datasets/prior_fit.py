@@ -13,6 +13,7 @@ from vision.datasets.index import AnnotationIndex
 IOU_TO_MATCH = 0.5
 MOST_BOXES = 2000  # drawn by seed from a larger dataset; the share is then right within 2 %
 TOLERABLE = 0.1  # of the boxes without a prior; matching gives each its best one anyway
+WORTH_FITTING = 0.05  # of the boxes without a prior, from which on fitted priors are named
 WORTHWHILE = 0.75  # of the share at the present resolution, or a larger one is not advised
 _BOXES_AT_ONCE = 32
 
@@ -31,10 +32,12 @@ class PriorFit:
         width, height = self.median_size
         words = (
             f"median box {width:.0f}x{height:.0f} px at {self.resolution}x{self.resolution}; "
-            f"{self.unmatched:.0%} of boxes match no prior at IoU {IOU_TO_MATCH}"
+            f"{self.unmatched:.0%} of boxes match no prior of the net at IoU {IOU_TO_MATCH}"
         )
+        if self.unmatched >= WORTH_FITTING:
+            words += " -> --anchors auto fits priors to them"
         if self.advised:
-            words += f" -> consider --resolution {self.advised} "
+            words += f"; or consider --resolution {self.advised} "
             words += f"({self.unmatched_at[self.advised]:.0%})"
         return words
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
@@ -70,6 +71,8 @@ class ArchiveSource:
     """
 
     def __init__(self, archives: Mapping[str, Path]) -> None:
+        # Before Python 3.10 threads that read from one archive may get each other's bytes.
+        self.lock = threading.Lock()
         try:
             self.archives = {name: zipfile.ZipFile(path) for name, path in archives.items()}
         except zipfile.BadZipFile as error:
@@ -85,7 +88,8 @@ class ArchiveSource:
         """
         archive, member = self._find(key)
         try:
-            return archive.read(member)
+            with self.lock:
+                return archive.read(member)
         except (zipfile.BadZipFile, zlib.error) as error:
             raise DamagedError(f"{key} is damaged in {archive.filename}: {error}") from error
 

@@ -56,10 +56,11 @@ class Bucket:
         guard = RateGuard(self.patience)
         chunks = []
         # Inside `with`, botocore hands out the response under its body. Its `read1` waits for the
-        # next bytes only, `read` for as many as it was asked for; urllib3 1 has only that.
+        # next bytes only, `read` for as many as it was asked for, which from a server that drips
+        # takes hours. urllib3 1, which Python 3.8 and 3.9 have, hides `read1` one level deeper.
         try:
             with body as stream:
-                read = getattr(stream, "read1", stream.read)
+                read = stream.read1 if hasattr(stream, "read1") else stream._fp.read1
                 for chunk in iter(partial(read, CHUNK), b""):
                     guard.count(len(chunk))
                     chunks.append(chunk)

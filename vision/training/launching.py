@@ -30,11 +30,11 @@ def number_of_processes(gpus: int | None, use_cuda: bool) -> int:
     Raises:
         ValueError: if there are fewer GPUs.
     """
-    if "LOCAL_RANK" in os.environ:
+    if "LOCAL_RANK" in os.environ or not use_cuda:
         return 1
     import torch
 
-    there = torch.cuda.device_count() if use_cuda else 0
+    there = torch.cuda.device_count()
     if gpus is not None and gpus > there:
         raise ValueError(f"--gpus is {gpus}, this machine has {there} that torch can use")
     return max(1, there if gpus is None else gpus)
