@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import contextlib
 import csv
-import io
 import json
 import logging
 import re
@@ -13,6 +11,7 @@ import torch
 import train_ssd
 from tests.drawing import CLASS_NAMES, write_voc
 from tests.tiny import NET, tiny_net
+from tests.training_script import as_before, run  # noqa: F401 (a fixture)
 from vision.training.checkpoints import load_detector
 from vision.training.options import DEFAULT_RATES
 from vision.training.recipe import Recipe, make_training
@@ -20,28 +19,6 @@ from vision.utils.cli import run_main
 
 TINY = f"--net {NET} --resolution 64 --batch-size 4 --workers 0 --pretrained-ssd none --warm_up 1"
 ADAMW, SGD = DEFAULT_RATES["adamw"][0], DEFAULT_RATES["sgd"][0]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def as_before(tmp_path_factory):
-    """Put back what a script may set for its whole process: logging, environment, random state."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng(devices=[]):
-        patch.setenv("OMP_WAIT_POLICY", "PASSIVE")
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-
-
-def run(line, *words):
-    """Run the script as from a shell; return what it logs."""
-    log = io.StringIO()
-    with contextlib.redirect_stdout(log):
-        train_ssd.main(train_ssd.parse_args([*line.split(), *map(str, words)]))
-    return log.getvalue()
 
 
 def fail(capsys, line, *words):

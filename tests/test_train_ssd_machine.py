@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import io
 import json
-import logging
 
 import pytest
 import torch
@@ -15,32 +12,11 @@ import train_ssd
 from tests.combo import ARGUMENTS, write_combo
 from tests.drawing import write_voc
 from tests.tiny import NET
+from tests.training_script import as_before, run  # noqa: F401 (a fixture)
 from vision.training import sizing
 from vision.training.machine import GB, Machine
 
 TINY = f"--net {NET} --resolution 64 --pretrained-ssd none --warm_up 1 --use-cuda false"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def as_before(tmp_path_factory):
-    """Put back what a script may set for its whole process: logging, environment, random state."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng(devices=[]):
-        patch.setenv("OMP_WAIT_POLICY", "PASSIVE")
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-
-
-def run(line, *words):
-    """Run the script as from a shell; return what it logs."""
-    log = io.StringIO()
-    with contextlib.redirect_stdout(log):
-        train_ssd.main(train_ssd.parse_args([*line.split(), *map(str, words)]))
-    return log.getvalue()
 
 
 @pytest.fixture(scope="module")
