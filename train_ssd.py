@@ -57,7 +57,7 @@ def main(args: argparse.Namespace) -> int:
     if launching.is_settled():
         return 0
     processes = launching.number_of_processes(args.gpus, args.use_cuda)
-    if processes > 1:
+    if processes > 1 and not args.lr_finder:
         return launching.start_processes(processes, args.typed)
     with launching.settled_failures(), join_world(args.use_cuda) as world:
         finished = train(args, world)

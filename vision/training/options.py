@@ -143,7 +143,7 @@ OPTIONS = {
     ],
     "run": [
         option("--batch-size", type=number_or_auto, default=4, metavar="PICTURES",
-               help="of a step; auto: as many as memory and data allow (default: %(default)s)"),
+               help="at a time; auto: as many as memory and data allow (default: %(default)s)"),
         option("--num-epochs", "--epochs", type=int, default=30, help="(default: %(default)s)"),
         option("--num-workers", "--workers", type=number_or_auto, default=2, metavar="PROCESSES",
                help="that load pictures, 0 for none; auto: by cores and memory "
