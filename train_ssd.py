@@ -56,6 +56,8 @@ def main(args: argparse.Namespace) -> int:
 
     if launching.is_settled():
         return 0
+    if args.resume is not None:
+        args = parse_args(args.typed, launching.devices_before(args.resume, args.checkpoint_folder))
     processes = launching.number_of_processes(args.gpus, args.use_cuda)
     if processes > 1 and not args.lr_finder:
         return launching.start_processes(processes, args.typed)
@@ -113,12 +115,12 @@ def train(args: argparse.Namespace, world) -> bool:
 def resumed(args: argparse.Namespace, world):
     """Return the arguments and the state of the run to resume; those given and None without one."""
     from vision.ssd import resolve_net
-    from vision.training.checkpoints import LAST
+    from vision.training.checkpoints import LAST, PREVIOUS
     from vision.training.combo_checkpoint import find_resumable
     from vision.training.launching import is_restart
 
     path = args.checkpoint_folder if args.resume == "" else args.resume
-    if path is None and is_restart() and (args.checkpoint_folder / LAST).is_file():
+    if is_restart() and any((args.checkpoint_folder / name).is_file() for name in (LAST, PREVIOUS)):
         path = args.checkpoint_folder
     state = None
     if path is not None:
@@ -180,10 +182,11 @@ def make_loaders(args: argparse.Namespace, datasets, device, world):
     args.batch_size, args.num_workers = world.from_main(sizes)
     options = args.batch_size * args.accumulate, args.num_workers, device, args.seed
     options = LoaderOptions(*options, world.rank, world.size)
+    validation = replace(options, batch_size=args.batch_size)  # what memory holds at a time
     train_loader = EpochLoader(datasets.train, transform, options, shuffle=True)
     if args.viz_inputs and world.is_main:
         write_inputs(train_loader, args.viz_inputs, args.checkpoint_folder)
-    val_loader = EpochLoader(datasets.validation, EvalTransform(args.resolution), options)
+    val_loader = EpochLoader(datasets.validation, EvalTransform(args.resolution), validation)
     return Loaders(train_loader, val_loader)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -85,6 +86,15 @@ def test_what_the_user_has_to_mend_is_settled(monkeypatch, tmp_path):
         raise ValueError("no such net")
     assert launching.is_settled()
     assert status.read_text() == "1"
+
+
+def test_a_resumed_run_computes_where_it_did(tmp_path):
+    assert launching.devices_before("", tmp_path) == {}
+    saved = {"gpus": 2, "use_cuda": False, "lr": 0.5}
+    (tmp_path / "training_args.json").write_text(json.dumps(saved))
+    expected = {"gpus": 2, "use_cuda": False}
+    assert launching.devices_before("", tmp_path) == expected
+    assert launching.devices_before(str(tmp_path / "last.pth"), tmp_path / "other") == expected
 
 
 def rows(folder):

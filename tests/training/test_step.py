@@ -13,7 +13,7 @@ from vision.training.bad_batches import BadBatches, DivergedError, guilty_pictur
 from vision.training.engine import Engine, is_out_of_memory, make_engine
 from vision.training.loop import Watch, train_one_epoch
 from vision.training.mixed_precision import Precision, choose_precision
-from vision.training.step import train_step
+from vision.training.step import BatchNormStatistics, train_step
 from vision.training.world import World
 
 CPU = torch.device("cpu")
@@ -179,6 +179,24 @@ def test_where_halving_ends_the_failure_is_the_users():
     assert training.engine.part_size == 2  # batch norm has to compare two
 
 
+@pytest.mark.parametrize("pictures", [3, 7, 15])
+def test_odd_batches_are_not_halved_for_ever(pictures):
+    engine = Engine(part_size=pictures, least_part=2)
+    times = 0
+    while engine.halve(pictures):
+        times += 1
+        assert times < 5
+    assert max(part.stop - part.start for part in engine.parts(pictures)) == 3
+
+
+def test_statistics_of_every_kind_of_batch_norm_are_remembered():
+    norm = torch.nn.SyncBatchNorm(2)
+    statistics = BatchNormStatistics(norm)
+    norm.running_mean.fill_(torch.nan)
+    statistics.restore()
+    assert norm.running_mean.tolist() == [0, 0]
+
+
 def test_a_retried_step_is_the_step():
     (batch,) = drawn_batches(1, size=4)
     retried, plain = tiny_training(), tiny_training()
@@ -196,6 +214,7 @@ def test_what_is_a_lack_of_memory():
     assert is_out_of_memory(RuntimeError("CUDA error: out of memory"))
     assert is_out_of_memory(RuntimeError("NVML_SUCCESS == r INTERNAL ASSERT FAILED at ..."))
     assert is_out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"))
+    assert is_out_of_memory(RuntimeError("GET was unable to find an engine to execute this"))
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 

@@ -16,8 +16,16 @@ from .world import World
 
 logger = logging.getLogger(__name__)
 
-# How torch words a lack of GPU memory; the last one is a Jetson's, whose GPU shares the memory.
-NO_MEMORY = ("out of memory", "ALLOC_FAILED", "NVML_SUCCESS == r")
+# How torch words a lack of GPU memory: its own, that of cuDNN, which then finds no way to compute a
+# convolution, and that of a Jetson, whose GPU shares the memory.
+NO_MEMORY = (
+    "out of memory",
+    "ALLOC_FAILED",
+    "ALLOCATION_FAILED",
+    "unable to find an engine",
+    "Unable to find a valid cuDNN algorithm",
+    "NVML_SUCCESS == r",
+)
 
 
 @dataclass
@@ -43,17 +51,21 @@ class Engine:
 
     def halve(self, pictures: int) -> bool:
         """Compute with half as many pictures at a time; return False where that is impossible."""
-        largest = max(part.stop - part.start for part in self.parts(pictures))
-        half = math.ceil(largest / 2)
-        if self.world.size > 1 or half < self.least_part or half == largest:
+        before, largest = self.part_size, self._largest(pictures)
+        self.part_size = math.ceil(largest / 2)
+        half = self._largest(pictures)
+        if self.world.size > 1 or half == largest:
+            self.part_size = before
             return False
-        self.part_size = half
         logger.warning(
             "The GPU is out of memory with %d pictures at a time; going on with %d, and %d of them "
             "for a step (--batch-size %d --accumulate %d)",
             *(largest, half, pictures, half, math.ceil(pictures / half)),
         )
         return True
+
+    def _largest(self, pictures: int) -> int:
+        return max(part.stop - part.start for part in self.parts(pictures))
 
 
 def make_engine(

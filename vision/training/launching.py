@@ -9,6 +9,7 @@ and end, and the program that was typed returns the status.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import FrameType
-from typing import Iterator, Sequence
+from typing import Any, Iterator, Sequence
 
 STATUS_FILE = "TRAIN_SSD_STATUS_FILE"  # environment variable
 MAX_RESTARTS = 3
@@ -38,6 +39,21 @@ def number_of_processes(gpus: int | None, use_cuda: bool) -> int:
     if gpus is not None and gpus > there:
         raise ValueError(f"--gpus is {gpus}, this machine has {there} that torch can use")
     return max(1, there if gpus is None else gpus)
+
+
+def devices_before(resume: str, folder: Path) -> dict[str, Any]:
+    """Return the options of a run to resume that say where it computed; none if it left no file.
+
+    Args:
+        resume: the file or folder that --resume names; "" for `folder`.
+        folder: the model directory.
+    """
+    path = Path(resume) if resume else folder
+    path = (path if path.is_dir() else path.parent) / "training_args.json"
+    if not path.is_file():
+        return {}
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    return {name: saved[name] for name in ("gpus", "use_cuda") if name in saved}
 
 
 def start_processes(number: int, arguments: Sequence[str]) -> int:

@@ -76,9 +76,12 @@ class Run:
         progress, settings = self.progress, self.settings
         if self.reports:
             self.reports.begin(self.loaders.train)
+        self._save_for_restart()
         logger.info("Start training from epoch %d.", progress.epoch)
         with StopSignals() as stop, ProgressBar(settings.num_epochs, self.steps_per_epoch) as bar:
             for epoch in range(progress.epoch, settings.num_epochs):
+                if self._is_out_of_patience():
+                    break
                 losses = self._train_epoch(epoch, bar, stop)
                 if progress.position < self.steps_per_epoch:
                     return False
@@ -90,8 +93,6 @@ class Run:
                 self._finish(losses, validation)
                 if self._shall_stop(stop) and epoch + 1 < settings.num_epochs:
                     return False
-                if self._is_out_of_patience():
-                    break
         if self.reports:
             self.reports.close()
         return True
@@ -121,6 +122,11 @@ class Run:
         logger.info("%s, %s", epoch_line(epoch, "Training", losses), bar.throughput)
         return losses
 
+    def _save_for_restart(self) -> None:
+        """Save where torchrun may start this run again, or kill it: it gives it 30 seconds."""
+        if self.world.size > 1 and self.world.is_main:
+            self.folder.save_state(self.training, self.description, self.progress)
+
     def _shall_stop(self, stop: StopSignals) -> bool:
         """Say whether any of the processes that train together was asked to stop."""
         return self.world.any(stop.requested, self.training.device)
@@ -131,6 +137,7 @@ class Run:
             self.folder.save_state(self.training, self.description, self.progress)
 
     def _validate(self, epoch: int, bar: ProgressBar) -> Validation:
+        self._save_for_restart()
         loader = self.loaders.validation
         validation = validate(
             self.training,

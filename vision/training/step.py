@@ -74,7 +74,8 @@ class BatchNormStatistics:
     """Remembers what a forward pass changes in a net without any optimizer."""
 
     def __init__(self, net: nn.Module) -> None:
-        norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+        # The synchronised ones of PyTorch are no BatchNorm2d, but share its base class.
+        norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         self.buffers = [buffer for norm in norms if norm.training for buffer in norm.buffers()]
         self.values = [buffer.clone() for buffer in self.buffers]
 

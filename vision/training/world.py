@@ -116,23 +116,25 @@ def join_world(use_cuda: bool) -> Iterator[World]:
     on_gpu = use_cuda and torch.cuda.is_available()
     if on_gpu:
         torch.cuda.set_device(world.local_rank)
+    backend = "nccl" if on_gpu and distributed.is_nccl_available() else "gloo"
     distributed.init_process_group(
-        "nccl" if on_gpu else "gloo", store=_meeting(), rank=rank, world_size=size, timeout=TIMEOUT
+        backend, store=_meeting(), rank=rank, world_size=size, timeout=TIMEOUT
     )
-    try:
-        yield world
-    finally:
-        distributed.destroy_process_group()
+    yield world
+    # Only after success: with NCCL it waits for the others, which may wait for one that failed.
+    distributed.destroy_process_group()
 
 
 def _meeting() -> Any:
     """Return the store in which the processes leave their addresses for each other.
 
-    After a restart the agent's store may still have the addresses of those that died.
+    After a restart on one machine the agent's store still has the addresses of those that died;
+    several machines meet at a new store, and their agents do not count restarts alike.
     """
     from torch.distributed.rendezvous import rendezvous
 
     store, _, _ = next(rendezvous("env://", timeout=TIMEOUT))
     store.set_timeout(TIMEOUT)
-    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    alone = os.environ.get("GROUP_WORLD_SIZE") == "1"
+    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if alone else "any"
     return distributed.PrefixStore(f"restart_{restarts}", store)
