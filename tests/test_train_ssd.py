@@ -206,7 +206,7 @@ def test_initial_weights(trained, tmp_path, monkeypatch, caplog):
         ("--val-split 1", "val_split must be a fraction"),
         ("--base-net none.pth", "there is no file none.pth"),
         ("--pretrained-ssd none.pth", "there is no file none.pth"),
-        ("--resume", "there is no file"),
+        ("--resume", "to go on from; leave --resume out to begin a run"),
         ("--resume none.pth", "there is no file none.pth"),
     ],
 )

@@ -24,19 +24,17 @@ class EpochSampler(Sampler):
         shuffle: bool = True,
         rank: int = 0,
         world_size: int = 1,
-        pad: bool = True,
     ):
         """Visit `length` pictures.
 
         Args:
             shuffle: in a new order every epoch, or else in their own.
-            rank: of this process among `world_size`; each visits its own share.
-            pad: begin again at the start of the order where `length` does not divide, so that all
-                processes make the same number of steps; without it nothing is visited twice.
+            rank: of this process among `world_size`; each visits its own share. Where `length` does
+                not divide, the start of the order is visited again, so that all make as many steps.
         """
         if not 0 <= rank < world_size:
             raise ValueError(f"rank must be 0 to {world_size - 1}, got {rank}")
-        self.length, self.seed, self.shuffle, self.pad = length, seed, shuffle, pad
+        self.length, self.seed, self.shuffle = length, seed, shuffle
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
         self.position = 0
@@ -62,7 +60,7 @@ class EpochSampler(Sampler):
 
     def _places(self) -> range:
         """Return the places in the order still to visit; those past its end begin again."""
-        missing = -self.length % self.world_size if self.pad else 0
+        missing = -self.length % self.world_size
         return range(self.rank, self.length + missing, self.world_size)[self.position :]
 
 

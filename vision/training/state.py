@@ -157,6 +157,11 @@ def find_state(path: Path) -> SavedState | None:
     """
     path = path / LAST if path.is_dir() else path
     previous = path.with_name(PREVIOUS)
+    if not path.is_file() and not previous.is_file():
+        raise ValueError(
+            f"there is no file {path} to go on from; leave --resume out to begin a run, or name "
+            "the model directory of one"
+        )
     try:
         return load_state(path)
     except ValueError as error:
