@@ -95,8 +95,8 @@ def main(args: argparse.Namespace) -> int:
     """Read, check, report, and write what is asked for; return the exit status."""
     set_up_logging(args.log_level)
     logging.getLogger("vision.datasets.opening").setLevel("ERROR")  # the report says it all
-    from vision.datasets.inspection import inspect, open_test_part
     from vision.datasets.opening import open_datasets
+    from vision.datasets.report.inspection import inspect, open_test_part
     from vision.ssd import resolve_net
     from vision.training.data_report import priors_by_resolution
 
@@ -117,8 +117,8 @@ def main(args: argparse.Namespace) -> int:
 
 def make_checks(args: argparse.Namespace):
     """Return what opens the pictures."""
-    from vision.datasets.picture_checks import PictureChecks
-    from vision.datasets.picture_scan import PictureScanner, default_cache_folder
+    from vision.datasets.checks.picture_scan import PictureScanner, default_cache_folder
+    from vision.datasets.checks.pictures import PictureChecks
 
     folder = None if args.no_cache else args.cache_dir or default_cache_folder()
     return PictureChecks(PictureScanner(folder, args.workers), args.exif)
@@ -126,12 +126,7 @@ def make_checks(args: argparse.Namespace):
 
 def make_selection(args: argparse.Namespace):
     """Return what is used of the data."""
-    from vision.datasets.selection import (
-        Selection,
-        parse_class_map,
-        parse_classes,
-        parse_negatives,
-    )
+    from vision.datasets.selection import Selection, parse_class_map, parse_classes, parse_negatives
 
     return Selection(
         args.val_split,
@@ -158,9 +153,9 @@ def print_report(report) -> None:
 
 def write_files(args: argparse.Namespace, report) -> None:
     """Write the report and whatever else the options ask for; say where it is."""
-    from vision.datasets.histograms import write_histograms
-    from vision.datasets.preview import write_sheets
-    from vision.datasets.voc_writing import write_lists, write_voc
+    from vision.datasets.formats.voc_writing import write_lists, write_voc
+    from vision.datasets.report.contact_sheets import write_sheets
+    from vision.datasets.report.histograms import write_histograms
 
     output = args.output or Path(f"{Path(args.data[0]).resolve().name or 'dataset'}_check")
     say("report", report.write(output))

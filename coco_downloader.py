@@ -31,9 +31,9 @@ from vision.download.addresses import (
 from vision.utils.cli import parse_options, run_main, set_up_logging
 
 if TYPE_CHECKING:
-    from vision.download.class_names import ClassTable
-    from vision.download.coco import ArchiveSource, CocoSplit, WebSource
-    from vision.download.retry import Patience
+    from vision.download.choice.class_names import ClassTable
+    from vision.download.coco.dataset import ArchiveSource, CocoSplit, WebSource
+    from vision.download.transfer.retry import Patience
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -82,11 +82,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> int:
     """Settle the classes, find their boxes, choose, count, and get the pictures."""
     set_up_logging()
-    from vision.download.class_names import COCO_CLASSES, read_class_table, split_names
-    from vision.download.coco import fetch_file, read_split
-    from vision.download.retry import Patience
-    from vision.download.splits import limit_splits, log_available, log_limits
-    from vision.download.statistics import statistics_block
+    from vision.download.choice.class_names import COCO_CLASSES, read_class_table, split_names
+    from vision.download.choice.splits import limit_splits, log_available, log_limits
+    from vision.download.choice.statistics import statistics_block
+    from vision.download.coco.dataset import fetch_file, read_split
+    from vision.download.transfer.retry import Patience
 
     table = read_class_table(COCO_CLASSES)
     if args.list_classes is not None:
@@ -118,9 +118,9 @@ def download(
     patience: Patience,
 ) -> int:
     """Get the pictures; then write the files that name those which are there."""
-    from vision.download.coco import labelled_pictures, write_split
+    from vision.download.coco.dataset import labelled_pictures, write_split
     from vision.download.gather import conclude, gather_splits
-    from vision.download.lock import locked
+    from vision.download.transfer.lock import locked
     from vision.download.voc import voc_folder, write_voc
 
     opener = open_archives if args.archives else open_web
@@ -138,14 +138,14 @@ def download(
 
 def open_web(args: argparse.Namespace, patience: Patience, count: int) -> list[WebSource]:
     """Return sources that ask for each picture by its address."""
-    from vision.download.coco import WebSource
+    from vision.download.coco.dataset import WebSource
 
     return [WebSource(args.url, patience)] * count
 
 
 def open_archives(args: argparse.Namespace, patience: Patience, count: int) -> list[ArchiveSource]:
     """Fetch the archives of pictures; return sources that read out of them."""
-    from vision.download.coco import ArchiveSource, fetch_file
+    from vision.download.coco.dataset import ArchiveSource, fetch_file
 
     archives = {
         f"{name}2017": fetch_file(address, args.cache_dir, args.url, patience)

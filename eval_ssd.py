@@ -21,9 +21,9 @@ from vision.utils.cli import boolean, lower, parse_options, run_main, set_up_log
 from vision.utils.threads import share_cores
 
 if TYPE_CHECKING:
+    from vision.checkpoints.predictors import LoadedPredictor
     from vision.evaluation.average_precision import AveragePrecisionResult
     from vision.ssd.predictor import Predictor
-    from vision.training.predictors import LoadedPredictor
 
 logger = logging.getLogger("eval_ssd")
 
@@ -86,9 +86,9 @@ def main(args: argparse.Namespace) -> None:
     """Load the detector, open the split, measure, print, and write the results."""
     set_up_logging()
     share_cores()
+    from vision.datasets.checks.picture_scan import PictureScanner, default_cache_folder
+    from vision.datasets.checks.pictures import PictureChecks
     from vision.datasets.opening import open_split
-    from vision.datasets.picture_checks import PictureChecks
-    from vision.datasets.picture_scan import PictureScanner, default_cache_folder
     from vision.datasets.selection import Selection
     from vision.evaluation.evaluate import evaluate
 
@@ -119,8 +119,8 @@ def main(args: argparse.Namespace) -> None:
 
 def load_model(args: argparse.Namespace) -> LoadedPredictor:
     """Load the file that was named, or the best of the folder."""
-    from vision.training.checkpoints import Overrides, best_checkpoint
-    from vision.training.predictors import load_predictor
+    from vision.checkpoints.detector import Overrides, best_checkpoint
+    from vision.checkpoints.predictors import load_predictor
     from vision.utils.device import select_device
     from vision.utils.nms import Suppression
 
@@ -138,7 +138,7 @@ def make_batches(args: argparse.Namespace, index, predictor: Predictor) -> Itera
     """Return batches of whole pictures, with a progress bar on a terminal."""
     from tqdm import tqdm
 
-    from vision.training.loading import LoaderOptions, make_loader
+    from vision.loading.loaders import LoaderOptions, make_loader
     from vision.transforms import EvalTransform
 
     # On a CPU the maps of a larger batch no longer fit its cache.

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Sequence
 from vision.utils.cli import parse_options, run_main, set_up_logging
 
 if TYPE_CHECKING:
+    from vision.checkpoints.detector import Detector
     from vision.deploy.export import ExportReport
-    from vision.training.checkpoints import Detector
 
 logger = logging.getLogger(__name__)
 
@@ -77,8 +77,8 @@ def main(args: argparse.Namespace) -> None:
     set_up_logging()
     resolution = square_side(args.width, args.height, args.resolution)
 
+    from vision.checkpoints.detector import Overrides, load_detector
     from vision.deploy.export import export_onnx
-    from vision.training.checkpoints import Overrides, load_detector
     from vision.utils.labels import write_labels
 
     weights = find_weights(args.input, args.model_dir)
@@ -114,7 +114,7 @@ def square_side(width: int | None, height: int | None, resolution: int | None) -
 
 def find_weights(name: Path | None, model_dir: Path | None) -> Path:
     """Return the file to load: the one that was named, else the best in the model directory."""
-    from vision.training.checkpoints import best_checkpoint
+    from vision.checkpoints.detector import best_checkpoint
 
     if name is None:
         return best_checkpoint(model_dir)

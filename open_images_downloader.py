@@ -33,9 +33,9 @@ from vision.download.addresses import (
 from vision.utils.cli import parse_options, run_main, set_up_logging
 
 if TYPE_CHECKING:
-    from vision.download.class_names import ClassTable
-    from vision.download.open_images import OpenImagesSplit
-    from vision.download.retry import Patience
+    from vision.download.choice.class_names import ClassTable
+    from vision.download.open_images.dataset import OpenImagesSplit
+    from vision.download.transfer.retry import Patience
 
 logger = logging.getLogger(__name__)
 
@@ -129,10 +129,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> int:
     """Settle the classes, find their boxes, choose, count, and get the pictures."""
     set_up_logging()
-    from vision.download.class_names import OPEN_IMAGES_CLASSES, read_class_table, split_names
-    from vision.download.retry import Patience
-    from vision.download.splits import limit_splits, log_available, log_limits
-    from vision.download.statistics import statistics_block
+    from vision.download.choice.class_names import (
+        OPEN_IMAGES_CLASSES,
+        read_class_table,
+        split_names,
+    )
+    from vision.download.choice.splits import limit_splits, log_available, log_limits
+    from vision.download.choice.statistics import statistics_block
+    from vision.download.transfer.retry import Patience
 
     table = read_class_table(OPEN_IMAGES_CLASSES)
     if args.list_classes is not None:
@@ -162,7 +166,12 @@ def read_annotations(
     patience: Patience,
 ) -> OpenImagesSplit:
     """Return the wanted boxes of a split."""
-    from vision.download.open_images import Filters, fetch_annotations, read_image_list, read_split
+    from vision.download.open_images.dataset import (
+        Filters,
+        fetch_annotations,
+        read_image_list,
+        read_split,
+    )
 
     filters = Filters(
         depictions=args.include_depiction,
@@ -185,14 +194,14 @@ def download(
 ) -> int:
     """Get the pictures; then write the files that name those which are there."""
     from vision.download.gather import conclude, gather_splits
-    from vision.download.lock import locked
-    from vision.download.open_images import (
+    from vision.download.open_images.dataset import (
         labelled_pictures,
         write_class_descriptions,
         write_readme,
         write_split,
     )
-    from vision.download.s3 import open_bucket
+    from vision.download.transfer.lock import locked
+    from vision.download.transfer.s3 import open_bucket
     from vision.download.voc import voc_folder, write_voc
 
     open_sources = partial(open_bucket, OPEN_IMAGES_BUCKET, args.endpoint_url, patience)

@@ -163,8 +163,8 @@ def _distinct(paths: Sequence[Path]) -> Iterator[Path]:
 
 def load_nms(args: argparse.Namespace) -> tuple[Find, Sequence[str]]:
     """Return a function from a picture to its detections by suppression, and the class names."""
-    from vision.training.checkpoints import Overrides, best_checkpoint
-    from vision.training.predictors import load_predictor
+    from vision.checkpoints.detector import Overrides, best_checkpoint
+    from vision.checkpoints.predictors import load_predictor
     from vision.utils.device import select_device
 
     path = args.model or args.model_dir
@@ -179,8 +179,8 @@ def load_nms(args: argparse.Namespace) -> tuple[Find, Sequence[str]]:
 
 def load_detectnet(args: argparse.Namespace) -> tuple[Find, Sequence[str]]:
     """Return a function from a picture to what detectnet reports on it, and the class names."""
-    from vision.deploy.clustering import as_detections
     from vision.deploy.detectnet import DetectNet
+    from vision.deploy.emulation.clustering import as_detections
 
     path = args.model or args.model_dir
     files = sorted(path.glob("*.onnx")) if path.is_dir() else [path]
@@ -201,8 +201,8 @@ FINDERS = {"nms": load_nms, "detectnet": load_detectnet}
 
 def annotate(picture: Path, output: Path, find: Find, class_names: Sequence[str]) -> int:
     """Draw what is found in one picture; return how many objects there are."""
-    from vision.transforms import read_picture
-    from vision.utils.drawing import draw_detections
+    from vision.pictures.drawing import draw_detections
+    from vision.pictures.reading import read_picture
 
     image = read_picture(picture)
     found = find(image)

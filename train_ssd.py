@@ -51,8 +51,8 @@ def main(args: argparse.Namespace) -> int:
     """Open the data, build the net, train it, validate it, keep the best."""
     set_up_logging(args.log_level)
     share_cores()
-    from vision.training import launching
-    from vision.training.world import join_world
+    from vision.training.compute import launching
+    from vision.training.compute.world import join_world
 
     if launching.is_settled():
         return 0
@@ -70,12 +70,12 @@ def train(args: argparse.Namespace, world) -> bool:
     """Train as one of the processes of a world; return False for a run that was interrupted."""
     import torch
 
-    from vision.training.engine import make_engine
+    from vision.training.compute.engine import make_engine
     from vision.training.learning_rate_finder import suggest_learning_rate
-    from vision.training.preflight import preflight
+    from vision.training.machine.preflight import preflight
+    from vision.training.model_folder.state import Progress, fit_epochs
     from vision.training.recipe import Recipe, make_training
     from vision.training.run import Run, Settings
-    from vision.training.state import Progress, fit_epochs
     from vision.utils.device import select_device
 
     if not world.is_main:  # it would say everything once more
@@ -114,10 +114,10 @@ def train(args: argparse.Namespace, world) -> bool:
 
 def resumed(args: argparse.Namespace, world):
     """Return the arguments and the state of the run to resume; those given and None without one."""
+    from vision.checkpoints.detector import LAST, PREVIOUS
     from vision.ssd import resolve_net
-    from vision.training.checkpoints import LAST, PREVIOUS
-    from vision.training.combo_checkpoint import find_resumable
-    from vision.training.launching import is_restart
+    from vision.training.compute.launching import is_restart
+    from vision.training.model_folder.kaboom_state import find_resumable
 
     path = args.checkpoint_folder if args.resume == "" else args.resume
     if is_restart() and any((args.checkpoint_folder / name).is_file() for name in (LAST, PREVIOUS)):
@@ -166,11 +166,11 @@ def open_checked(args: argparse.Namespace, world):
 
 def make_loaders(args: argparse.Namespace, datasets, device, world):
     """Return the loaders of the training and validation part; settle sizes that are auto."""
+    from vision.loading.loaders import EpochLoader, LoaderOptions
     from vision.ssd import NETS
-    from vision.training.input_pictures import write_inputs
-    from vision.training.loading import EpochLoader, LoaderOptions
+    from vision.training.machine.sizing import choose_sizes
+    from vision.training.reports.input_pictures import write_inputs
     from vision.training.run import Loaders
-    from vision.training.sizing import choose_sizes
     from vision.transforms import EvalTransform, TrainTransform
     from vision.transforms.albumentations_file import AlbumentationsTransform
 
@@ -192,10 +192,10 @@ def make_loaders(args: argparse.Namespace, datasets, device, world):
 
 def make_net(args: argparse.Namespace, index, state):
     """Build the net with its initial weights; return it and its description."""
+    from vision.checkpoints.description import Description
+    from vision.checkpoints.initial_weights import initialise
     from vision.ssd import NETS
-    from vision.ssd.description import Description
-    from vision.training.initial_weights import initialise
-    from vision.training.records import tool_versions
+    from vision.training.model_folder.records import tool_versions
 
     logger.info("Build network.")
     config = NETS[args.net].config(args.resolution)
@@ -217,7 +217,7 @@ def make_net(args: argparse.Namespace, index, state):
 
 def fitted(config, args: argparse.Namespace, index):
     """Return the config with priors that are fitted to the boxes of the data."""
-    from vision.ssd.anchors import fit_priors
+    from vision.ssd.prior_search import fit_priors
     from vision.training.network_boxes import network_boxes
 
     fit = fit_priors(network_boxes(index, args.resolution), config, args.seed)
@@ -227,10 +227,10 @@ def fitted(config, args: argparse.Namespace, index):
 
 def load_initial_weights(args: argparse.Namespace, net, class_names: list[str]) -> None:
     """Load what --resume (weights only), --base-net or --pretrained-ssd name, in this order."""
+    from vision.checkpoints.detector import load_strictly
+    from vision.checkpoints.initial_weights import load_base_net, load_imagenet, load_pretrained
+    from vision.checkpoints.weights_file import read_weights
     from vision.download.published import fetch_published
-    from vision.training.checkpoints import load_strictly
-    from vision.training.initial_weights import load_base_net, load_imagenet, load_pretrained
-    from vision.training.weights_file import read_weights
 
     if args.resume is not None:
         load_strictly(net, read_weights(args.resume)[0], Path(args.resume))
@@ -257,7 +257,7 @@ def load_initial_weights(args: argparse.Namespace, net, class_names: list[str]) 
 
 def open_run_folder(args: argparse.Namespace, class_names: list[str], progress, world):
     """Make the model directory and write what is known before the first step."""
-    from vision.training.run_folder import RunFolder
+    from vision.training.model_folder.model_folder import RunFolder
 
     run_folder = RunFolder(args.checkpoint_folder, plain_values(args), args.keep)
     if world.is_main:
@@ -267,7 +267,7 @@ def open_run_folder(args: argparse.Namespace, class_names: list[str], progress, 
 
 def report(args: argparse.Namespace, run, finished: bool) -> None:
     """Say how it went, and what to type next."""
-    from vision.training.advice import closing_lines
+    from vision.training.reports.closing_lines import closing_lines
 
     if not finished:
         logger.info(

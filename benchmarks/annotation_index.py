@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from vision.datasets.index import AnnotationIndex
+    from vision.datasets.index.annotation_index import AnnotationIndex
 
 PICTURES, BOXES, CLASSES = 1_743_042, 14_610_229, 601
 NAME = "sub-train-annotations-bbox.csv"
@@ -55,9 +55,9 @@ def measure(pictures: int = PICTURES, boxes: int = BOXES) -> list[Row]:
     """Write a table, read it, give it to a worker; return the rows of the result."""
     import torch  # noqa: F401, so that its size does not count as the index's
 
-    from vision.datasets.checks import check_annotations
-    from vision.datasets.open_images import read_boxes
-    from vision.datasets.problems import Problems
+    from vision.datasets.checks.boxes import check_annotations
+    from vision.datasets.checks.problems import Problems
+    from vision.datasets.formats.open_images import read_boxes
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / NAME
@@ -156,7 +156,7 @@ def _go_through(index: AnnotationIndex | None, results) -> None:
     """Touch every page of the arrays and make some annotations; send what is private then."""
     import torch  # noqa: F401, as any worker does, with an index or without
 
-    import vision.datasets.index  # noqa: F401
+    import vision.datasets.index.annotation_index  # noqa: F401
 
     if index is not None:
         for array in (index.boxes, index.labels, index.offsets, index.paths.blob):

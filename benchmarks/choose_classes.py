@@ -84,7 +84,7 @@ def draw_lines(rng) -> list[str]:
     """Return BLOCK lines with a place for the ids."""
     import numpy as np
 
-    from vision.download.class_names import OPEN_IMAGES_CLASSES, read_class_table
+    from vision.download.choice.class_names import OPEN_IMAGES_CLASSES, read_class_table
 
     ids = rng.permutation(read_class_table(OPEN_IMAGES_CLASSES).ids)
     frequency = 1 / np.arange(1, len(ids) + 1)
@@ -130,7 +130,7 @@ def read_join_group(file: Path) -> None:
     """Read the file whole with pandas, join the names and go through the groups, as upstream."""
     import pandas
 
-    from vision.download.class_names import OPEN_IMAGES_CLASSES, read_class_table
+    from vision.download.choice.class_names import OPEN_IMAGES_CLASSES, read_class_table
 
     classes = read_class_table(OPEN_IMAGES_CLASSES)
     begin = time.perf_counter()
@@ -149,8 +149,8 @@ def without_index(file: Path) -> None:
 
 def from_index(file: Path) -> None:
     """Choose from the index that is there."""
-    from vision.download.class_names import OPEN_IMAGES_CLASSES, read_class_table
-    from vision.download.open_images import Filters, read_split
+    from vision.download.choice.class_names import OPEN_IMAGES_CLASSES, read_class_table
+    from vision.download.open_images.dataset import Filters, read_split
 
     table = read_class_table(OPEN_IMAGES_CLASSES)
     begin = time.perf_counter()
@@ -160,9 +160,9 @@ def from_index(file: Path) -> None:
 
 def all_from_index(file: Path) -> None:
     """Count pictures and boxes of all 601 classes from the index."""
-    from vision.download.class_names import OPEN_IMAGES_CLASSES, read_class_table
-    from vision.download.open_images import Filters, read_split
-    from vision.download.statistics import statistics_block
+    from vision.download.choice.class_names import OPEN_IMAGES_CLASSES, read_class_table
+    from vision.download.choice.statistics import statistics_block
+    from vision.download.open_images.dataset import Filters, read_split
 
     table = read_class_table(OPEN_IMAGES_CLASSES)
     begin = time.perf_counter()
@@ -173,7 +173,7 @@ def all_from_index(file: Path) -> None:
 
 def fruit_ids() -> dict[str, str]:
     """Return the label ids of the classes that are chosen, by name."""
-    from vision.download.class_names import OPEN_IMAGES_CLASSES, read_class_table
+    from vision.download.choice.class_names import OPEN_IMAGES_CLASSES, read_class_table
 
     table = read_class_table(OPEN_IMAGES_CLASSES)
     return {name: table.id_of(name) for name in FRUIT}

@@ -157,9 +157,9 @@ def bare_seconds(port: int, keys: Sequence[str], workers: int) -> float:
 
 def our_seconds(port: int, keys: Sequence[str], workers: int) -> float:
     """Download every picture into a folder; return the seconds, without opening the clients."""
-    from vision.download.pictures import Picture, Report, download_pictures
-    from vision.download.retry import Patience
-    from vision.download.s3 import open_bucket
+    from vision.download.transfer.pictures import Picture, Report, download_pictures
+    from vision.download.transfer.retry import Patience
+    from vision.download.transfer.s3 import open_bucket
 
     patience, report = Patience(), Report(wanted=len(keys))
     buckets = open_bucket(BUCKET, f"http://127.0.0.1:{port}", patience, workers)

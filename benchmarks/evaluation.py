@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Iterable, Sequence
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from vision.datasets.index import AnnotationIndex
-    from vision.training.checkpoints import Detector
+    from vision.checkpoints.detector import Detector
+    from vision.datasets.index.annotation_index import AnnotationIndex
 
 SCORE_THRESHOLD, NMS_IOU, CANDIDATES, MATCH_IOU = 0.01, 0.45, 200, 0.5
 
@@ -60,9 +60,9 @@ def main(args: argparse.Namespace) -> None:
 
 def measure(args: argparse.Namespace, model: Path, folder: Path) -> None:
     """Evaluate the folder in both ways; print pictures a second and the ratio."""
+    from vision.checkpoints.detector import load_detector
+    from vision.checkpoints.predictors import load_predictor
     from vision.datasets.opening import open_split
-    from vision.training.checkpoints import load_detector
-    from vision.training.predictors import load_predictor
 
     detector, loaded = load_detector(model), load_predictor(model)
     index = open_split(folder, split="test", class_names=loaded.class_names)
@@ -87,7 +87,7 @@ def measure(args: argparse.Namespace, model: Path, folder: Path) -> None:
 def evaluate_batched(loaded, index: AnnotationIndex, batch_size: int, workers: int) -> float:
     """Return the mAP, measured as eval_ssd.py does."""
     from vision.evaluation.evaluate import evaluate
-    from vision.training.loading import LoaderOptions, make_loader
+    from vision.loading.loaders import LoaderOptions, make_loader
     from vision.transforms import EvalTransform
 
     predictor = loaded.predictor
@@ -170,10 +170,10 @@ def write_untrained(path: Path, classes: int) -> None:
     """Write an mb1-ssd whose scores exceed 0.01 about as often as those of a trained one."""
     import torch
 
+    from vision.checkpoints.description import Description
+    from vision.checkpoints.weights_file import save_weights
     from vision.ssd import create_net
     from vision.ssd.config import mobilenet_config
-    from vision.ssd.description import Description
-    from vision.training.weights_file import save_weights
 
     torch.manual_seed(0)
     names = class_names(classes)

@@ -47,11 +47,11 @@ def make_training(memory_format, batch_size: int, resolution: int):
     """Return a training of an untrained net and one batch with three objects on every picture."""
     import torch
 
+    from vision.checkpoints.initial_weights import initialise
     from vision.nn.multibox_loss import MultiboxLoss
     from vision.ssd import create_net
-    from vision.training.initial_weights import initialise
     from vision.training.optimization import Schedule
-    from vision.training.step import Training
+    from vision.training.steps import Training
     from vision.transforms import Batch
 
     torch.manual_seed(0)
@@ -77,7 +77,7 @@ def make_training(memory_format, batch_size: int, resolution: int):
 
 def run(training, batch, steps: int, reads_losses: bool) -> None:
     """Do some steps."""
-    from vision.training.step import train_step
+    from vision.training.steps import train_step
 
     for _ in range(steps):
         losses = train_step(training, batch)

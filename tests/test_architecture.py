@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import collections
 import functools
 import subprocess
 import sys
@@ -15,25 +16,34 @@ SCRIPTS = sorted(ROOT.glob("*.py"))
 MODULES = sorted((ROOT / "vision").rglob("*.py"))
 FILES = [*SCRIPTS, *MODULES]
 
-MOST_LINES = 300
-MOST_LINES_OF_A_FUNCTION = 45
+MOST_LINES = 400
+MOST_LINES_OF_A_FUNCTION = 60
+MAY_BE_LONG = {"parse_args", "train"}  # a list of options, and the training loop
 MOST_PARAMETERS = 7  # self among them
+MOST_FILES = 18  # in a folder
 HEAVY = ("torch", "torchvision", "cv2", "pandas", "boto3", "onnx", "onnxruntime", "matplotlib")
 TOO_NEW = {"BooleanOptionalAction", "removeprefix", "removesuffix", "Match"}  # for Python 3.8
 
-# What a part of the package may import beside itself.
+# What a room of the package may import beside itself: the same table as in docs/architecture.md.
 FLOOR = {"structures", "utils"}
-PARTS = {
+SEEING = FLOOR | {"pictures"}
+ROOMS = {
     "structures": set(),
     "utils": {"structures"},
     "nn": FLOOR,
-    "transforms": FLOOR,
-    "datasets": FLOOR | {"transforms"},
-    "ssd": FLOOR | {"nn", "transforms"},
-    "evaluation": FLOOR,
-    "deploy": FLOOR,
-    "download": FLOOR,
-    "training": FLOOR | {"nn", "transforms", "datasets", "ssd", "evaluation"},
+    "pictures": FLOOR,
+    "transforms": SEEING,
+    "video": SEEING,
+    "evaluation": SEEING,
+    "deploy": SEEING | {"evaluation"},
+    "ssd": SEEING | {"nn", "transforms"},
+    "datasets": SEEING,
+    "loading": SEEING | {"datasets", "transforms"},
+    "download": SEEING | {"datasets"},
+    "checkpoints": SEEING | {"nn", "ssd", "transforms", "deploy"},
+    "live": SEEING | {"video", "datasets", "deploy", "checkpoints", "ssd"},
+    "training": SEEING
+    | {"nn", "ssd", "datasets", "transforms", "evaluation", "loading", "checkpoints", "deploy"},
 }
 
 
@@ -46,7 +56,7 @@ def name_of(path):
     return path.relative_to(ROOT).as_posix()
 
 
-def part_of(path):
+def room_of(path):
     return path.relative_to(ROOT / "vision").with_suffix("").parts[0]
 
 
@@ -80,9 +90,9 @@ def python(code, *words):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_every_part_of_the_package_has_its_rule():
+def test_every_room_of_the_package_has_its_rule():
     assert len(SCRIPTS) >= 7
-    assert {part_of(path) for path in MODULES} - {"__init__"} == set(PARTS)
+    assert {room_of(path) for path in MODULES} - {"__init__"} <= set(ROOMS)
 
 
 def test_files_are_small_enough_to_see():
@@ -90,12 +100,17 @@ def test_files_are_small_enough_to_see():
     assert {name: count for name, count in lengths.items() if count > MOST_LINES} == {}
 
 
+def test_a_folder_holds_few_files():
+    counts = collections.Counter(path.parent for path in MODULES)
+    assert {name_of(folder): n for folder, n in counts.items() if n > MOST_FILES} == {}
+
+
 def test_functions_are_small_enough_to_see():
     lengths = {
         (name_of(path), function.name): function.end_lineno - function.lineno + 1
         for path in FILES
         for function in functions(path)
-        if function.name != "parse_args"  # a list of options
+        if function.name not in MAY_BE_LONG
     }
     assert {name: n for name, n in lengths.items() if n > MOST_LINES_OF_A_FUNCTION} == {}
 
@@ -178,8 +193,8 @@ def test_imports_point_one_way():
                 and others
                 and others[0]
                 not in (
-                    part_of(path),
-                    *PARTS.get(part_of(path), ()),
+                    room_of(path),
+                    *ROOMS.get(room_of(path), ()),
                 )
             )
             if first in scripts or upwards:

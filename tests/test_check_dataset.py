@@ -109,5 +109,5 @@ def test_a_split_is_written_down(tmp_path, run):
 def test_the_second_start_opens_no_picture(tmp_path, run, monkeypatch):
     write_voc(tmp_path / "data")
     first = run(tmp_path / "data")
-    monkeypatch.setattr("vision.datasets.picture_scan.look_at", None)
+    monkeypatch.setattr("vision.datasets.checks.picture_scan.look_at", None)
     assert run(tmp_path / "data") == first

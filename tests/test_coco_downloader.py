@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 import coco_downloader
-from tests.download.pictures import draw_jpeg
-from tests.download.servers import FaultyServer, serve_files
-from tests.download.test_coco import (
+from tests.download.coco.test_dataset import (
     APPLE,
     BANANA,
     PERSON,
@@ -20,6 +18,8 @@ from tests.download.test_coco import (
     image,
     instances,
 )
+from tests.download.pictures import draw_jpeg
+from tests.download.servers import FaultyServer, serve_files
 from vision.utils.cli import run_main
 
 TRAIN, VAL, GONE = range(30), range(100, 110), 5

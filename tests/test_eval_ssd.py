@@ -9,11 +9,11 @@ import torch
 
 import eval_ssd
 from tests.drawing import CLASS_NAMES, COLOURS, write_open_images, write_voc
+from vision.checkpoints import predictors
+from vision.checkpoints.predictors import LoadedPredictor
 from vision.evaluation.average_precision import AveragePrecisionResult, ClassResult
 from vision.ssd import create_net
 from vision.ssd.predictor import Predictor
-from vision.training import predictors
-from vision.training.predictors import LoadedPredictor
 from vision.utils.cli import run_main
 from vision.utils.labels import write_labels
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 import onnx_export
+from vision.checkpoints.description import Description
+from vision.checkpoints.weights_file import save_weights
 from vision.deploy.detectnet import DetectNet
 from vision.ssd import NETS
-from vision.ssd.description import Description
-from vision.training.weights_file import save_weights
 from vision.utils.cli import run_main
 
 NET, SIDE = "mb3-small-ssd-lite", 128

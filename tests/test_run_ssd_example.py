@@ -6,10 +6,10 @@ import torch
 
 import run_ssd_example
 from tests.drawing import CLASS_NAMES, draw_samples, write_picture
+from vision.pictures.drawing import class_colour
+from vision.pictures.reading import read_picture
 from vision.ssd import create_net
-from vision.transforms import read_picture
 from vision.utils.cli import run_main
-from vision.utils.drawing import class_colour
 from vision.utils.labels import write_labels
 
 

@@ -12,7 +12,7 @@ import train_ssd
 from tests.drawing import CLASS_NAMES, write_voc
 from tests.tiny import NET, tiny_net
 from tests.training_script import as_before, run  # noqa: F401 (a fixture)
-from vision.training.checkpoints import load_detector
+from vision.checkpoints.detector import load_detector
 from vision.training.options import DEFAULT_RATES
 from vision.training.recipe import Recipe, make_training
 from vision.utils.cli import run_main

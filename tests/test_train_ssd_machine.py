@@ -13,8 +13,8 @@ from tests.combo import ARGUMENTS, write_combo
 from tests.drawing import write_voc
 from tests.tiny import NET
 from tests.training_script import as_before, run  # noqa: F401 (a fixture)
-from vision.training import sizing
-from vision.training.machine import GB, Machine
+from vision.training.machine import sizing
+from vision.training.machine.machine import GB, Machine
 
 TINY = f"--net {NET} --resolution 64 --pretrained-ssd none --warm_up 1 --use-cuda false"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 
 from tests.drawing import CLASS_NAMES, draw_samples
+from vision.checkpoints.description import Description
+from vision.checkpoints.initial_weights import initialise
 from vision.nn.multibox_loss import MultiboxLoss
 from vision.ssd import NETS
-from vision.ssd.description import Description
 from vision.training.averaging import WeightAverage
-from vision.training.initial_weights import initialise
 from vision.training.optimization import OPTIMIZERS, LearningRates, Schedule, parameter_groups
-from vision.training.step import Training
+from vision.training.steps import Training
 from vision.transforms import collate
 
 NET, SIDE = "mb3-small-ssd-lite", 64

@@ -87,7 +87,7 @@ def objects(index):
 
 
 def sizes_of(index, row, annotation):
-    from vision.transforms import read_picture_size
+    from vision.pictures.reading import read_picture_size
 
     return index.sizes[row] if index.sizes[row].all() else read_picture_size(annotation.path)
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from vision.datasets import DATASETS
+from vision.datasets.formats import DATASETS
 
 
 def test_importing_the_readers_loads_nothing_heavy():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.drawing import write_picture
-from vision.datasets.builder import IndexBuilder
+from vision.datasets.index.builder import IndexBuilder
 from vision.datasets.likeness import find_groups, same_content
 from vision.datasets.splits import hold_out
 

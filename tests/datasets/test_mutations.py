@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from tests.formats import WRITERS
 from vision.datasets.opening import open_datasets
 from vision.nn.multibox_loss import MultiboxLoss
+from vision.pictures.reading import read_picture_size
 from vision.ssd import NETS
 from vision.ssd.matching import match_and_encode
 from vision.ssd.priors import generate_priors
-from vision.transforms.picture import read_picture_size
 
 EXAMPLES, MORE_EXAMPLES = 100, 450  # of every format
 VALUES = (

@@ -16,7 +16,7 @@ from tests.drawing import (
     write_voc_sample,
 )
 from tests.formats import WRITERS, write_coco
-from vision.datasets import DATASETS
+from vision.datasets.formats import DATASETS
 from vision.datasets.opening import open_datasets, open_split
 from vision.datasets.selection import Selection
 

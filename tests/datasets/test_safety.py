@@ -6,9 +6,9 @@ import pytest
 
 from tests.datasets.picture_bytes import png_file
 from tests.drawing import voc_xml, write_list, write_open_images, write_voc
+from vision.datasets.checks.picture_scan import PictureScanner
+from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.opening import open_datasets
-from vision.datasets.picture_checks import PictureChecks
-from vision.datasets.picture_scan import PictureScanner
 
 BOMB = (
     '<?xml version="1.0"?><!DOCTYPE annotation [<!ENTITY a "aaaaaaaaaa">'

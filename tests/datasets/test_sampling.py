@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vision.datasets.builder import IndexBuilder
+from vision.datasets.index.builder import IndexBuilder
 from vision.datasets.sampling import EpochSampler, balance, repeat_rare
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vision.datasets.arrays import StringTable
-from vision.datasets.builder import IndexBuilder
+from vision.datasets.index.arrays import StringTable
+from vision.datasets.index.builder import IndexBuilder
 from vision.datasets.splits import hold_out, rows_in, separate
 
 

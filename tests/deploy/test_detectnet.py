@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from vision.deploy.candidate import Bindings
-from vision.deploy.clustering import post_process
 from vision.deploy.detectnet import DetectNet
+from vision.deploy.emulation.clustering import post_process
+from vision.deploy.emulation.network_input import network_input
 from vision.deploy.export import export_onnx
-from vision.deploy.network_input import network_input
+from vision.deploy.readiness.candidate import Bindings
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_files_that_detectnet_cannot_use(toy_model, tmp_path):
 def test_a_trained_net_finds_the_apple(real_models, real_datasets, tmp_path):
     import cv2
 
-    from vision.training.checkpoints import load_detector
+    from vision.checkpoints.detector import load_detector
 
     (weights,) = real_models.glob("mb1-ssd-*.pth")
     shutil.copy(real_models / "labels.txt", tmp_path)

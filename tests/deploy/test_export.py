@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from vision.deploy import export
-from vision.deploy.candidate import WARNING
 from vision.deploy.detectnet import DetectNet
 from vision.deploy.export import ForDetectNet, export_onnx
 from vision.deploy.onnx_reading import open_session
+from vision.deploy.readiness.candidate import WARNING
 from vision.ssd import NETS, create_net
 
 # One export takes a second, that of vgg's 96 MB ten.

@@ -3,11 +3,11 @@
 import pytest
 
 from tests.download.pictures import draw_jpeg
-from tests.download.test_pictures import JPEG, QUICK, Shelf, wanted
+from tests.download.transfer.test_pictures import JPEG, QUICK, Shelf, wanted
 from vision.download import gather
 from vision.download.gather import check_room, conclude, gather_pictures
-from vision.download.pictures import Report
-from vision.download.retry import DownloadError, MissingError, TransientError
+from vision.download.transfer.pictures import Report
+from vision.download.transfer.retry import DownloadError, MissingError, TransientError
 
 
 def run(root, answers, count=3):

@@ -12,7 +12,7 @@ from vision.download.published import (
     is_as_published,
     require_as_published,
 )
-from vision.download.retry import DownloadError
+from vision.download.transfer.retry import DownloadError
 from vision.ssd import NETS
 
 # git hash-object of a file that holds "hello\n".

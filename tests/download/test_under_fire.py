@@ -27,7 +27,7 @@ from tests.download.servers import (
     moto_server,
     serve_files,
 )
-from vision.download.class_names import OPEN_IMAGES_CLASSES, read_class_table
+from vision.download.choice.class_names import OPEN_IMAGES_CLASSES, read_class_table
 
 logger = logging.getLogger(__name__)
 pytestmark = pytest.mark.slow

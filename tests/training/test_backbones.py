@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import nn
 
+from vision.checkpoints.backbone_conversion import IMAGENET_DEVIATION, IMAGENET_MEAN, convert
+from vision.checkpoints.backbone_tables import TORCHVISION, find_backbone
+from vision.checkpoints.initial_weights import initialise, load_base_net, load_imagenet
 from vision.nn.mobilenetv3 import Block
 from vision.ssd import create_net
-from vision.training.backbone_conversion import IMAGENET_DEVIATION, IMAGENET_MEAN, convert
-from vision.training.backbone_tables import TORCHVISION, find_backbone
-from vision.training.initial_weights import initialise, load_base_net, load_imagenet
 
 models = pytest.importorskip("torchvision.models")
 

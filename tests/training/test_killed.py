@@ -14,15 +14,20 @@ import torch
 
 from tests.drawing import write_voc
 from tests.tiny import NET
-from vision.training.checkpoints import LAST
-from vision.training.state import load_state
+from vision.checkpoints.detector import LAST
+from vision.training.model_folder.state import load_state
 
 KILLS = 20
 # Two epochs of four steps; the state is saved after each.
 WORDS = f"""--net {NET} --resolution 64 --batch-size 4 --epochs 2 --pretrained-ssd none
     --save-minutes 0.00001 --debug-steps 0 --warm-up 2"""
 HEAVY = ["train_ssd", "vision.training.run", "vision.training.recipe", "vision.training.data"]
-HEAVY += ["matplotlib.figure", "torch.utils.tensorboard", "vision.training.state", "cv2"]
+HEAVY += [
+    "matplotlib.figure",
+    "torch.utils.tensorboard",
+    "vision.training.model_folder.state",
+    "cv2",
+]
 
 
 def train(words, cache, begins):
@@ -32,7 +37,7 @@ def train(words, cache, begins):
     torch.set_num_threads(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     import train_ssd
-    from vision.training.reports import Reports
+    from vision.training.reports.reports import Reports
     from vision.training.run import Run
 
     Reports._try = no_drawing

@@ -13,13 +13,9 @@ from vision.nn.multibox_loss import MultiboxLoss
 from vision.ssd import create_net
 from vision.training import learning_rate_finder
 from vision.training.averaging import WeightAverage
-from vision.training.learning_rate_finder import (
-    exponential_rates,
-    find_learning_rate,
-    plot_curve,
-)
+from vision.training.learning_rate_finder import exponential_rates, find_learning_rate, plot_curve
 from vision.training.optimization import LearningRates, Schedule, parameter_groups
-from vision.training.step import Training
+from vision.training.steps import Training
 from vision.transforms import Batch
 
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ import torch
 
 from tests.tiny import drawn_batches, tiny_net, tiny_training
 from vision.training.loop import Losses, LossMeter, Watch, train_one_epoch
-from vision.training.step import batch_losses, encode_targets, train_step
+from vision.training.steps import batch_losses, encode_targets, train_step
 
 CPU = torch.device("cpu")
 

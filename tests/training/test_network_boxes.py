@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.transforms import squares
-from vision.datasets.builder import IndexBuilder
+from vision.datasets.index.builder import IndexBuilder
+from vision.pictures.reading import PictureError
 from vision.training.network_boxes import network_boxes
-from vision.transforms import PictureError
 
 
 def test_boxes_are_stretched_with_their_pictures(tmp_path):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tests.transforms import squares
+from vision.pictures.reading import PictureError
 from vision.structures import Annotation
-from vision.transforms import EvalTransform, PictureError, TrainTransform, load_sample, resize
+from vision.transforms import EvalTransform, TrainTransform, load_sample, resize
 from vision.transforms.augmentation import GEOMETRY
 
 SIZE = 96

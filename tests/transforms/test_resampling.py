@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.transforms import squares
+from vision.pictures.reading import EncodedPicture
 from vision.transforms.geometry import INTERPOLATIONS, GeometryPlan
-from vision.transforms.picture import EncodedPicture
 from vision.transforms.resampling import choose_reduction, draw, resample, resize
 
 WIDTH, HEIGHT, SIZE = 641, 479, 48  # neither divides by two

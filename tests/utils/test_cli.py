@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 
-from vision.download.retry import DownloadError
+from vision.download.transfer.retry import DownloadError
 from vision.utils.cli import boolean, lower, one_line, parse_options, run_main, set_up_logging
 
 

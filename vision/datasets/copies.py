@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from vision.datasets.index import AnnotationIndex
-from vision.datasets.picture_scan import PictureScanner
-from vision.datasets.problems import Problems
+from vision.datasets.checks.picture_scan import PictureScanner
+from vision.datasets.checks.problems import Problems
+from vision.datasets.index.annotation_index import AnnotationIndex
 
 
 def report_copies(index: AnnotationIndex, scanner: PictureScanner, problems: Problems) -> None:

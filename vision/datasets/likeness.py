@@ -11,7 +11,7 @@ from typing import Callable, Iterable
 
 import numpy as np
 
-from vision.datasets.index import AnnotationIndex
+from vision.datasets.index.annotation_index import AnnotationIndex
 
 _SIDE = 8  # of a thumbnail, in cells
 _CELL_DIFFERS = 24  # of 255, beyond noise and compression
@@ -100,7 +100,7 @@ def _thumbnail(path: str) -> np.ndarray:
     """Return a picture as (8, 8, 3) int16, all -1 where it cannot be read."""
     import cv2
 
-    from vision.transforms import EncodedPicture, PictureError
+    from vision.pictures.reading import EncodedPicture, PictureError
 
     try:
         picture = EncodedPicture.read(path)

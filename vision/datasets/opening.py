@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence, Union
 
-from vision.datasets.index import AnnotationIndex, concatenate
-from vision.datasets.picture_checks import PictureChecks
-from vision.datasets.problems import Problems
+from vision.datasets.checks.pictures import PictureChecks
+from vision.datasets.checks.problems import Problems
+from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.selection import EVERYTHING, Selection, limit_negatives, require_known
 from vision.datasets.source import AUTO, Source
 from vision.datasets.splits import without_copies_of

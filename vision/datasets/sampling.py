@@ -7,7 +7,7 @@ from typing import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
-from vision.datasets.index import AnnotationIndex
+from vision.datasets.index.annotation_index import AnnotationIndex
 
 
 class EpochSampler(Sampler):

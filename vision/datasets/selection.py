@@ -8,7 +8,7 @@ from typing import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from vision.datasets.index import AnnotationIndex
+from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.utils.labels import BACKGROUND, with_background
 
 

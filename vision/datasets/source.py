@@ -7,16 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Sequence
 
-from vision.datasets import DATASETS
-from vision.datasets.checks import (
+from vision.datasets.checks.boxes import (
     check_annotations,
     report_class_names,
     report_unknown_classes,
 )
-from vision.datasets.folder import DatasetFolder
-from vision.datasets.index import AnnotationIndex, concatenate
-from vision.datasets.picture_checks import PictureChecks
-from vision.datasets.problems import Problems
+from vision.datasets.checks.pictures import PictureChecks
+from vision.datasets.checks.problems import Problems
+from vision.datasets.formats import DATASETS
+from vision.datasets.formats.folder import DatasetFolder
+from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.selection import EVERYTHING, Selection, rename_classes
 from vision.datasets.splits import hold_out, rows_in, separate, without_copies_of
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vision.datasets.arrays import StringTable
-from vision.datasets.index import AnnotationIndex, concatenate
+from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
+from vision.datasets.index.arrays import StringTable
 from vision.datasets.likeness import find_groups, same_content
 
 _LEAST_LEFT = 0.25  # of the training pictures, for the stated split to be worth keeping

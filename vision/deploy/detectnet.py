@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .candidate import Bindings
-from .clustering import DetectNetDetection, PostProcessing, post_process
-from .detectnet_labels import read_detectnet_labels
-from .network_input import network_input
-from .onnx_reading import graph_inputs, open_session, shape_of
-from .readiness import find_problems, open_candidate, require_ready
+from vision.deploy.emulation.clustering import DetectNetDetection, PostProcessing, post_process
+from vision.deploy.emulation.labels import read_detectnet_labels
+from vision.deploy.emulation.network_input import network_input
+from vision.deploy.onnx_reading import graph_inputs, open_session, shape_of
+from vision.deploy.readiness.candidate import Bindings
+from vision.deploy.readiness.readiness import find_problems, open_candidate, require_ready
 
 logger = logging.getLogger(__name__)
 

@@ -15,17 +15,16 @@ import torch
 from onnx import ModelProto
 from torch import Tensor, nn
 
+from vision.deploy.emulation.network_input import INPUT_NORMALISATION, PIXEL_MEAN, PIXEL_STD
+from vision.deploy.graph.clean_up import clean_up
+from vision.deploy.graph.opset_downgrade import WRITTEN_OPSET, downgrade
+from vision.deploy.onnx_reading import read_model
+from vision.deploy.readiness.candidate import DEFAULT_BINDINGS, Candidate, Finding, Outputs
+from vision.deploy.readiness.interface_checks import engine_pattern
+from vision.deploy.readiness.number_checks import NORMALISATION_KEY, probe_inputs
+from vision.deploy.readiness.readiness import find_problems, require_ready
+from vision.deploy.targets import EXPORTABLE_OPSETS, Target, oldest_target
 from vision.utils.files import atomic_write
-
-from .candidate import DEFAULT_BINDINGS, Candidate, Finding, Outputs
-from .interface_checks import engine_pattern
-from .network_input import INPUT_NORMALISATION, PIXEL_MEAN, PIXEL_STD
-from .number_checks import NORMALISATION_KEY, probe_inputs
-from .onnx_graph import clean_up
-from .onnx_reading import read_model
-from .opset_downgrade import WRITTEN_OPSET, downgrade
-from .readiness import find_problems, require_ready
-from .targets import EXPORTABLE_OPSETS, Target, oldest_target
 
 logger = logging.getLogger(__name__)
 

@@ -7,12 +7,18 @@ import shutil
 from pathlib import Path
 from typing import Callable, Sequence
 
+from vision.download.choice.splits import SplitT
+from vision.download.transfer.pictures import (
+    Picture,
+    Report,
+    Source,
+    download_pictures,
+    mean_size,
+    split_by_presence,
+)
+from vision.download.transfer.progress import PictureBar
+from vision.download.transfer.retry import DownloadError, Patience
 from vision.utils.files import atomic_write
-
-from .pictures import Picture, Report, Source, download_pictures, mean_size, split_by_presence
-from .progress import PictureBar
-from .retry import DownloadError, Patience
-from .splits import SplitT
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
-from .http import download_file
+from vision.download.transfer.http import download_file
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,8 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
+from vision.download.transfer.http import part_path
 from vision.utils.files import atomic_write
-
-from .http import part_path
 
 logger = logging.getLogger(__name__)
 

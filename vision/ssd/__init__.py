@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from typing import Callable, NamedTuple
 
-from .config import ConfigFunction, SSDConfig, mobilenet_config, squeezenet_config, vgg_config
-from .mobilenet_v2_ssd_lite import create_mobilenetv2_ssd_lite
-from .mobilenetv1_ssd import create_mobilenetv1_ssd
-from .mobilenetv1_ssd_lite import create_mobilenetv1_ssd_lite
-from .mobilenetv3_ssd_lite import (
+from vision.ssd.config import (
+    ConfigFunction,
+    SSDConfig,
+    mobilenet_config,
+    squeezenet_config,
+    vgg_config,
+)
+from vision.ssd.mobilenet_v2_ssd_lite import create_mobilenetv2_ssd_lite
+from vision.ssd.mobilenetv1_ssd import create_mobilenetv1_ssd
+from vision.ssd.mobilenetv1_ssd_lite import create_mobilenetv1_ssd_lite
+from vision.ssd.mobilenetv3_ssd_lite import (
     create_mobilenetv3_large_ssd_lite,
     create_mobilenetv3_small_ssd_lite,
 )
-from .squeezenet_ssd_lite import create_squeezenet_ssd_lite
-from .ssd import SSD
-from .vgg_ssd import create_vgg_ssd
+from vision.ssd.squeezenet_ssd_lite import create_squeezenet_ssd_lite
+from vision.ssd.ssd import SSD
+from vision.ssd.vgg_ssd import create_vgg_ssd
 
 
 class Net(NamedTuple):

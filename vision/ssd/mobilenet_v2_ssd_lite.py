@@ -5,10 +5,9 @@ from __future__ import annotations
 from torch import nn
 
 from vision.nn.mobilenet_v2 import InvertedResidual, mobilenet_v2_layers
-
-from .config import SSDConfig
-from .heads import lite_bn_head
-from .ssd import SSD, Stages
+from vision.ssd.config import SSDConfig
+from vision.ssd.heads import lite_bn_head
+from vision.ssd.ssd import SSD, Stages
 
 
 def create_mobilenetv2_ssd_lite(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from torch import nn
 
 from vision.nn.mobilenet import mobilenet_v1_layers
-
-from .config import SSDConfig
-from .heads import conv_head, extra_layer
-from .ssd import SSD, Stages
+from vision.ssd.config import SSDConfig
+from vision.ssd.heads import conv_head, extra_layer
+from vision.ssd.ssd import SSD, Stages
 
 CHANNELS = (512, 1024, 512, 256, 256, 256)
 

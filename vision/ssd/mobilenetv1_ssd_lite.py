@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from vision.nn.mobilenet import mobilenet_v1_layers
-
-from .config import SSDConfig
-from .heads import lite_extra_layer, lite_head
-from .mobilenetv1_ssd import CHANNELS, mobilenet_v1_stages
-from .ssd import SSD
+from vision.ssd.config import SSDConfig
+from vision.ssd.heads import lite_extra_layer, lite_head
+from vision.ssd.mobilenetv1_ssd import CHANNELS, mobilenet_v1_stages
+from vision.ssd.ssd import SSD
 
 
 def create_mobilenetv1_ssd_lite(num_classes: int, config: SSDConfig) -> SSD:

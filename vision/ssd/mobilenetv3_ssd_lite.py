@@ -7,10 +7,9 @@ from functools import partial
 from torch import nn
 
 from vision.nn.mobilenetv3 import Block, mobilenet_v3_large_layers, mobilenet_v3_small_layers
-
-from .config import SSDConfig
-from .heads import lite_bn_head
-from .ssd import SSD, Stages
+from vision.ssd.config import SSDConfig
+from vision.ssd.heads import lite_bn_head
+from vision.ssd.ssd import SSD, Stages
 
 
 def create_mobilenetv3_large_ssd_lite(

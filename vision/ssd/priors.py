@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .config import PriorSpec
+from vision.ssd.config import PriorSpec
 
 
 def generate_priors(specs: Sequence[PriorSpec], image_size: int) -> Tensor:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from torch import nn
 
 from vision.nn.squeezenet import squeezenet_layers
-
-from .config import SSDConfig
-from .heads import lite_extra_layer, lite_head
-from .ssd import SSD, Stages
+from vision.ssd.config import SSDConfig
+from vision.ssd.heads import lite_extra_layer, lite_head
+from vision.ssd.ssd import SSD, Stages
 
 CHANNELS = (512, 512, 512, 256, 256, 256)
 

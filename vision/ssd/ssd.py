@@ -7,10 +7,9 @@ from typing import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from vision.ssd.config import SSDConfig
+from vision.ssd.priors import generate_priors
 from vision.utils.box_utils import decode_boxes
-
-from .config import SSDConfig
-from .priors import generate_priors
 
 Stages = Sequence[Iterable[nn.Module]]
 HeadFunction = Callable[[int, int, bool], nn.Module]

@@ -9,9 +9,9 @@ from typing import Any, Sequence
 
 import torch
 
-from .checkpoints import LAST
-from .optimization import train_mode
-from .step import Training, batch_losses
+from vision.checkpoints.detector import LAST
+from vision.training.optimization import train_mode
+from vision.training.steps import Training, batch_losses
 
 logger = logging.getLogger(__name__)
 

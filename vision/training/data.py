@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Sequence
 
+from vision.datasets.checks.picture_scan import PictureScanner, default_cache_folder
+from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.opening import Datasets, open_datasets
-from vision.datasets.picture_checks import PictureChecks
-from vision.datasets.picture_scan import PictureScanner, default_cache_folder
 from vision.datasets.sampling import balance, repeat_rare
 from vision.datasets.selection import parse_selection
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vision.datasets.inspection import inspect
+from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.opening import Datasets
-from vision.datasets.picture_checks import PictureChecks
+from vision.datasets.report.inspection import inspect
 from vision.ssd import NETS
 from vision.ssd.priors import generate_priors
 

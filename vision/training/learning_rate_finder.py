@@ -14,11 +14,10 @@ import torch
 from torch.optim import Optimizer
 
 from vision.ssd.ssd import SSD
+from vision.training.loop import batches_on
+from vision.training.optimization import train_mode
+from vision.training.steps import Training, train_step
 from vision.utils.files import atomic_write
-
-from .loop import batches_on
-from .optimization import train_mode
-from .step import Training, train_step
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import Any, Callable, Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from .optimization import train_mode
-from .step import Training, train_step
+from vision.training.optimization import train_mode
+from vision.training.steps import Training, train_step
 
 
 @dataclass(frozen=True)

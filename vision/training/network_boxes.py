@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vision.datasets.index import AnnotationIndex
-from vision.transforms import read_picture_size
+from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.pictures.reading import read_picture_size
 
 
 def network_boxes(index: AnnotationIndex, size: int) -> np.ndarray:

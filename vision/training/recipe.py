@@ -8,12 +8,11 @@ from typing import Sequence
 
 from vision.nn.multibox_loss import MultiboxLoss
 from vision.ssd.ssd import SSD
-
-from . import optimization
-from .averaging import WeightAverage
-from .engine import Engine
-from .options import choose_optimizer, peak_rates
-from .step import Training
+from vision.training import optimization
+from vision.training.averaging import WeightAverage
+from vision.training.compute.engine import Engine
+from vision.training.options import choose_optimizer, peak_rates
+from vision.training.steps import Training
 
 logger = logging.getLogger(__name__)
 

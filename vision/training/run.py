@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from vision.ssd.description import Description
-
-from .bad_batches import BadBatches
-from .loading import EpochLoader
-from .log_lines import epoch_line, precision_lines, step_line
-from .loop import Losses, LossMeter, Watch, train_one_epoch
-from .progress_bar import ProgressBar
-from .reports import Reports
-from .run_folder import RunFolder
-from .state import Progress
-from .step import Training
-from .stopping import Autosave, StopSignals
-from .validation import Validation, validate
+from vision.checkpoints.description import Description
+from vision.loading.loaders import EpochLoader
+from vision.training.bad_batches import BadBatches
+from vision.training.loop import Losses, LossMeter, Watch, train_one_epoch
+from vision.training.model_folder.model_folder import RunFolder
+from vision.training.model_folder.state import Progress
+from vision.training.reports.log_lines import epoch_line, precision_lines, step_line
+from vision.training.reports.progress_bar import ProgressBar
+from vision.training.reports.reports import Reports
+from vision.training.steps import Training
+from vision.training.stopping import Autosave, StopSignals
+from vision.training.validation import Validation, validate
 
 logger = logging.getLogger(__name__)
 

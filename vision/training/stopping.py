@@ -8,7 +8,7 @@ import time
 from types import FrameType
 from typing import Any, Callable
 
-from .loop import LossMeter
+from vision.training.loop import LossMeter
 
 logger = logging.getLogger(__name__)
 

@@ -17,11 +17,10 @@ from vision.evaluation.average_precision import (
 )
 from vision.evaluation.evaluate import truths_of
 from vision.structures import Detections
+from vision.training.loop import Losses, LossMeter, batches_on
+from vision.training.reports.closing_lines import detection_columns
+from vision.training.steps import Training, encode_targets, match_totals
 from vision.utils.nms import nms_per_picture
-
-from .advice import detection_columns
-from .loop import Losses, LossMeter, batches_on
-from .step import Training, encode_targets, match_totals
 
 EXAMPLES = 16
 

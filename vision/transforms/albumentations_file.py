@@ -11,9 +11,9 @@ from typing import Any, Iterator
 
 import numpy as np
 
+from vision.pictures.reading import read_picture
 from vision.structures import Annotation, Sample
 from vision.transforms import resampling
-from vision.transforms.picture import read_picture
 
 HOW_TO_SAVE = (
     "save it with albumentations.save(albumentations.Compose([...], "

@@ -7,11 +7,11 @@ from typing import Callable
 
 import numpy as np
 
+from vision.pictures.reading import EncodedPicture, read_picture
 from vision.structures import Annotation, Sample
 from vision.transforms import resampling
 from vision.transforms.colour import ColourJitter, ShuffleChannels
 from vision.transforms.geometry import DrawInterpolation, GeometryPlan, IoUCrop, Mirror, ZoomOut
-from vision.transforms.picture import EncodedPicture, read_picture
 
 # The SSD paper zooms out half of the pictures and cuts nearly all. Less of both trains better where
 # pictures are few and epochs too (docs/training.md).

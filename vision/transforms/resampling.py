@@ -7,8 +7,8 @@ import math
 import cv2
 import numpy as np
 
+from vision.pictures.reading import EncodedPicture
 from vision.transforms.geometry import GeometryPlan
-from vision.transforms.picture import EncodedPicture
 
 _LONGEST_SIDE = 32766  # of a source of OpenCV's warps, which count in 16 bits
 

@@ -10,7 +10,7 @@ import logging
 from pathlib import Path
 from typing import Sequence
 
-from .files import atomic_write
+from vision.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.drawing import CLASS_NAMES
+from tests.tiny import NET, tiny_description, tiny_net
+from vision.checkpoints.initial_weights import (
+    HEAD_DEVIATION,
+    VOC_CLASS_NAMES,
+    Transferred,
+    initialise,
+    load_base_net,
+    load_pretrained,
+)
+from vision.checkpoints.weights_file import save_weights
+from vision.ssd import NETS, create_net
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "given.pth"
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(one[name].equal(other[name]) for name in one)
+
+
+def test_training_from_scratch_starts_undecided():
+    net = tiny_net().eval()
+    with torch.no_grad():
+        scores, boxes = net.detect(torch.randn(1, 3, 64, 64))
+    assert scores.min() > 0.15
+    assert scores.max() < 0.4  # four classes
+    centres, sizes = net.priors[:, :2], net.priors[:, 2:]
+    priors = torch.cat([centres - sizes / 2, centres + sizes / 2], dim=1)
+    assert (boxes[0] - priors).abs().max() < 0.1
+
+
+def test_what_an_initial_layer_is():
+    net = create_net("mb1-ssd", 3, 64)
+    initialise(net)
+    layer = net.base_net[13][3]  # 1024 inputs, in front of a ReLU
+    assert layer.weight.std().item() == pytest.approx((2 / 1024) ** 0.5, rel=0.01)
+    for headers in (net.classification_headers, net.regression_headers):
+        assert headers[0].weight.std().item() == pytest.approx(HEAD_DEVIATION, rel=0.05)
+        assert headers[0].bias.eq(0).all()
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "model.", "features.", "module.", "module.model.", "base_net."]
+)
+def test_backbones_under_the_names_of_this_family(path, prefix):
+    given, net = tiny_net(seed=1), tiny_net()
+    weights = {f"{prefix}{name}": t for name, t in given.base_net.state_dict().items()}
+    weights.update({"classifier.0.weight": torch.zeros(10, 3), "fc.bias": torch.zeros(10)})
+    torch.save(weights, path)
+    heads = {name: tensor.clone() for name, tensor in net.regression_headers.state_dict().items()}
+    load_base_net(net, path)
+    assert same(net.base_net.state_dict(), given.base_net.state_dict())
+    assert same(net.regression_headers.state_dict(), heads)
+
+
+def test_a_whole_detector_gives_its_backbone(path):
+    given, net = tiny_net(seed=1, class_names=["BACKGROUND", "other"]), tiny_net()
+    torch.save(given.state_dict(), path)
+    load_base_net(net, path)
+    assert same(net.base_net.state_dict(), given.base_net.state_dict())
+
+
+def test_other_names_in_the_same_order(path):
+    given, net = tiny_net(seed=1), tiny_net()
+    state = given.base_net.state_dict()
+    weights = {f"layer {number}": tensor for number, tensor in enumerate(state.values())}
+    torch.save({**weights, "linear4.weight": torch.zeros(10, 3)}, path)
+    load_base_net(net, path)
+    assert same(net.base_net.state_dict(), state)
+
+
+@pytest.mark.parametrize("other", [name for name in NETS if name not in (NET, "vgg16-ssd")])
+def test_backbones_of_other_nets_are_refused_and_change_nothing(path, other):
+    net = tiny_net()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    torch.save(create_net(other, 3, 64).base_net.state_dict(), path)
+    with pytest.raises(
+        ValueError, match=r"given\.pth (does not hold|is a backbone of another net)"
+    ):
+        load_base_net(net, path)
+    assert same(net.state_dict(), before)
+
+
+def test_a_backbone_of_another_width_is_refused(path):
+    torch.save(create_net("mb2-ssd-lite", 3, width_mult=0.5).base_net.state_dict(), path)
+    with pytest.raises(ValueError, match=r"given\.pth .*\(16, 3, 3, 3\), .* \(32, 3, 3, 3\)"):
+        load_base_net(create_net("mb2-ssd-lite", 3), path)
+
+
+def test_the_real_backbone_of_mobilenet_v1(real_models):
+    path = real_models / "mobilenet_v1_imagenet.pth"
+    net = create_net("mb1-ssd", 3)
+    load_base_net(net, path)
+    state = torch.load(path, weights_only=True)
+    assert net.base_net[0][0].weight.equal(state["model.0.0.weight"])
+    assert net.base_net[13][3].weight.equal(state["model.13.3.weight"])
+
+
+def rows(net, head, class_names):
+    """Return the rows of a class head by class: {name: (priors a cell, ...)}."""
+    layer = net.classification_headers[head]
+    weight = (layer if head == 5 else layer[-1]).weight
+    by_class = weight.unflatten(0, (-1, len(class_names)))
+    return {name: by_class[:, label] for label, name in enumerate(class_names)}
+
+
+def test_head_rows_go_by_class_name(path):
+    names = ["BACKGROUND", "blue", "yellow", "red"]
+    given, net = tiny_net(seed=1, class_names=names), tiny_net()
+    save_weights(path, given.state_dict(), tiny_description(class_names=names))
+    fresh = {head: rows(tiny_net(), head, CLASS_NAMES) for head in (0, 5)}
+    taken = load_pretrained(net, path, CLASS_NAMES)
+    for head in (0, 5):
+        ours, theirs = rows(net, head, CLASS_NAMES), rows(given, head, names)
+        for name in ("BACKGROUND", "red", "blue"):
+            assert ours[name].equal(theirs[name])
+        assert ours["green"].equal(fresh[head]["green"])
+    for part in ("base_net", "extras", "regression_headers"):
+        assert same(getattr(net, part).state_dict(), getattr(given, part).state_dict())
+    count = len(net.state_dict())
+    assert taken == Transferred(count, count, ("red", "blue"))
+    assert str(taken) == f"{count} of {count} tensors; heads of red, blue"
+
+
+def test_a_bare_file_of_21_classes_is_of_pascal_voc(path):
+    given = tiny_net(seed=1, class_names=VOC_CLASS_NAMES)
+    torch.save(given.state_dict(), path)
+    names = ["BACKGROUND", "person", "helmet"]
+    net = tiny_net(class_names=names)
+    assert load_pretrained(net, path, names).classes == ("person",)
+    assert rows(net, 0, names)["person"].equal(rows(given, 0, VOC_CLASS_NAMES)["person"])
+
+
+def test_a_bare_file_of_another_number_of_classes_gives_no_class(path):
+    given = tiny_net(seed=1)
+    torch.save(given.state_dict(), path)
+    net = tiny_net()
+    taken = load_pretrained(net, path, CLASS_NAMES)
+    assert taken.classes == ()
+    assert str(taken).endswith("heads are new")
+    background = rows(net, 0, CLASS_NAMES)["BACKGROUND"]
+    assert background.equal(rows(given, 0, CLASS_NAMES)["BACKGROUND"])
+    assert not rows(net, 0, CLASS_NAMES)["red"].equal(rows(given, 0, CLASS_NAMES)["red"])
+    assert same(net.extras.state_dict(), given.extras.state_dict())
+
+
+@pytest.mark.parametrize("other", ["mb3-large-ssd-lite", "mb1-ssd"])
+def test_detectors_with_another_backbone_are_refused_and_change_nothing(path, other):
+    net = tiny_net()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    state = create_net(other, 4, 64).state_dict()
+    save_weights(path, state, replace(tiny_description(), net=other))
+    with pytest.raises(
+        ValueError, match=r"given\.pth has not the backbone .* SSD of the same --net"
+    ):
+        load_pretrained(net, path, CLASS_NAMES)
+    assert same(net.state_dict(), before)
+
+
+def test_a_backbone_alone_is_for_another_option(path):
+    torch.save({f"model.{n}": t for n, t in tiny_net().base_net.state_dict().items()}, path)
+    with pytest.raises(ValueError, match="--base-net a backbone alone"):
+        load_pretrained(tiny_net(), path, CLASS_NAMES)
+
+
+def test_the_real_detector_in_a_net_for_other_classes(real_models):
+    path = next(real_models.glob("mb1-ssd-*.pth"))
+    net = create_net("mb1-ssd", 3)
+    taken = load_pretrained(net, path, ["BACKGROUND", "bolt", "nut"])
+    assert taken.tensors == taken.of_tensors
+    state = torch.load(path, weights_only=True)
+    assert net.regression_headers[0].weight.equal(state["regression_headers.0.weight"])

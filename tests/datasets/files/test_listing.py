@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+
+from vision.datasets.files.listing import (
+    PICTURE_SUFFIXES,
+    FileListing,
+    base_name,
+    find_child,
+    read_lines,
+    strip_suffix,
+)
+
+
+@pytest.fixture
+def listing(tmp_path):
+    def make(*names):
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        return FileListing(tmp_path, PICTURE_SUFFIXES)
+
+    return make
+
+
+@pytest.mark.parametrize("suffix", PICTURE_SUFFIXES)
+def test_every_suffix_is_found_in_any_case(listing, suffix):
+    files = listing(f"one{suffix}", f"two{suffix.upper()}")
+    assert files.find("one") == files.find("ONE") == f"one{suffix}"
+    assert files.find("two") == f"two{suffix.upper()}"
+    assert files.find(f"two{suffix}") == f"two{suffix.upper()}"
+
+
+def test_dots_and_blanks_belong_to_the_name(listing):
+    files = listing("screenshot 2020-12-16 16.42.21.png", "a.jpg.png", "b")
+    assert files.find("screenshot 2020-12-16 16.42.21") == "screenshot 2020-12-16 16.42.21.png"
+    assert files.find("a.jpg") == "a.jpg.png"
+    assert files.find("b") is None
+
+
+def test_an_exact_name_wins_and_then_the_first_suffix(listing):
+    files = listing("A.png", "a.png", "c.tif", "c.JPG")
+    assert files.find("A") == "A.png"
+    assert files.find("a") == "a.png"
+    assert files.find("c") == "c.JPG"
+
+
+def test_two_spellings_of_an_accent_are_one(listing):
+    files = listing(unicodedata.normalize("NFD", "Äpfel") + ".jpg")
+    assert files.find(unicodedata.normalize("NFC", "äpfel")) is not None
+
+
+def test_folders_below_hidden_files_and_what_is_outside(listing):
+    files = listing("sub/x.jpg", "._y.jpg", ".z.jpg", "notes.txt")
+    assert files.stems == ["sub/x"]
+    assert files.find("sub/x") == "sub/x.jpg"
+    assert files.find("../x") is None
+    assert files.find("/etc/passwd") is None
+    assert files.find("") is None
+
+
+def test_strip_suffix_takes_picture_suffixes_only():
+    assert strip_suffix("a.JPG") == "a"
+    assert strip_suffix("16.42.21") == "16.42.21"
+    assert strip_suffix("plain") == "plain"
+
+
+def test_find_child_in_any_case(tmp_path):
+    (tmp_path / "jpegimages").mkdir()
+    (tmp_path / "images").touch()
+    assert find_child(tmp_path, ("JPEGImages", "images")).name == "jpegimages"
+    assert find_child(tmp_path, ("images",)) is None
+    assert find_child(tmp_path / "nowhere", ("images",)) is None
+
+
+def test_read_lines(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_bytes(b"\xef\xbb\xbfone two\r\n\r\n  three\n")
+    assert read_lines(path) == ["one two", "three"]
+    path.write_bytes(b"one\ntwo\n\xff\n")
+    with pytest.raises(ValueError, match=r"list\.txt:3: must be UTF-8"):
+        read_lines(path)
+
+
+def test_base_name_of_any_system():
+    assert base_name("C:\\pictures\\a.jpg") == base_name("/home/me/a.jpg") == "a.jpg"
+    assert base_name("") == ""

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vision.datasets.files import tables
+from vision.datasets.files.tables import read_blocks, read_header
+from vision.datasets.files.values import to_number
+
+HEADER = "id,name,x,y\n"
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_text(text, encoding="utf-8"):
+        path = tmp_path / "table.csv"
+        path.write_bytes(text.encode(encoding))
+        blocks = list(read_blocks(path, ("name", "id"), ("y", "x")))
+        if not blocks:
+            return [], [], []
+        names = [name for block in blocks for name in block.texts[0]]
+        numbers = np.concatenate([block.numbers for block in blocks])
+        return names, numbers.tolist(), np.concatenate([block.lines for block in blocks]).tolist()
+
+    return read_text
+
+
+def test_columns_come_in_the_order_asked_for(read):
+    assert read(HEADER + "a,cat,1,2\nb,dog,3,4.5\n") == (
+        ["cat", "dog"],
+        [[2, 1], [4.5, 3]],
+        [2, 3],
+    )
+
+
+def test_an_empty_table(read):
+    assert read(HEADER) == ([], [], [])
+    assert read("note," + HEADER) == ([], [], [])
+
+
+def test_names_that_look_like_nothing_are_names(read):
+    names, numbers, _ = read(HEADER + "a,NA,1,2\nb,None,3,4\nc,,5,6\n")
+    assert names == ["NA", "None", ""]
+    assert numbers == [[2, 1], [4, 3], [6, 5]]
+
+
+def test_decimal_commas(read):
+    assert read(HEADER + 'a,cat,"0,25","0,5"\n')[1] == [[0.5, 0.25]]
+
+
+def test_byte_order_mark_and_blanks_in_the_header(read):
+    assert read("id , name,x, y\na,cat,1,2\n", encoding="utf-8-sig")[0] == ["cat"]
+
+
+def test_a_cell_that_is_no_number_costs_that_cell(read, monkeypatch):
+    monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 2)
+    rows = "a,cat,1,2\nb,dog,3,4\nc,cow,5,6\nd,pig,x,8\n\ne,hen,,10\nf,ape\ng,bat,11,12,13\n"
+    names, numbers, lines = read(HEADER + rows)
+    assert names == ["cat", "dog", "cow", "pig", "hen", "ape", "bat"]
+    assert numbers[:3] == [[2, 1], [4, 3], [6, 5]]
+    assert np.isnan(numbers[3:6]).tolist() == [[False, True], [False, True], [True, True]]
+    assert numbers[6] == [12, 11]
+    assert lines == [2, 3, 4, 5, 7, 8, 9]
+
+
+def test_what_is_no_utf8_does_not_stop_the_rest(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes(HEADER.encode() + b"a,c\xfft,1,2\nb,dog,3,4\n")
+    (block,) = read_blocks(path, ("name",), ("x",))
+    assert block.texts[0][1] == "dog"
+
+
+def test_a_missing_column_is_named(read):
+    with pytest.raises(ValueError, match=r"table\.csv must have .*; x not found among id, name, y"):
+        read("id,name,y\na,cat,1\n")
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    (tmp_path / "table.csv").touch()
+    with pytest.raises(ValueError, match="must begin with a line of column names"):
+        read_header(tmp_path / "table.csv")
+
+
+def test_to_number():
+    assert (to_number("1.5"), to_number("1,5"), to_number(" 2 ")) == (1.5, 1.5, 2)
+    assert np.isnan([to_number(""), to_number("one"), to_number("1,2,3")]).all()

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.drawing import draw_samples, write_picture
+from tests.formats import write_labelme
+from vision.datasets.checks.problems import Problems
+from vision.datasets.formats.labelme import LabelMeFolder
+
+
+def read(root, data):
+    write_picture(root / "a.png", draw_samples(1)[0].image)
+    text = data if isinstance(data, str) else json.dumps(data)
+    (root / "a.json").write_text(text)
+    problems = Problems()
+    return LabelMeFolder(root).read("all", problems), problems
+
+
+@pytest.mark.parametrize(
+    ("kind", "points", "box"),
+    [
+        ("rectangle", [[30, 40], [10, 20]], [10, 20, 30, 40]),
+        ("polygon", [[5, 9], [7, 1], [6, 6]], [5, 1, 7, 9]),
+        ("circle", [[50, 60], [53, 64]], [45, 55, 55, 65]),
+    ],
+)
+def test_shapes(tmp_path, kind, points, box):
+    shape = {"label": "cat", "points": points, "shape_type": kind}
+    index, problems = read(tmp_path, {"shapes": [shape], "imageWidth": 160, "imageHeight": 120})
+    assert index.boxes.tolist() == [box]
+    assert index.sizes.tolist() == [[160, 120]]
+    assert not problems
+
+
+@pytest.mark.parametrize(
+    "shape", [None, {}, {"label": "cat"}, {"label": "cat", "points": [[1], 2]}, {"points": "x"}]
+)
+def test_a_broken_shape_keeps_its_number(tmp_path, shape):
+    sound = {"label": "cat", "points": [[1, 2], [3, 4]]}
+    index, _ = read(tmp_path, {"shapes": [shape, sound]})
+    assert index.boxes[1].tolist() == [1, 2, 3, 4]
+    assert index.origins.tolist() == [1, 2]
+    assert (index.boxes[0] != index.boxes[0]).all()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"shapes": 1}', '{"shapes": [], "x": 1e}'])
+def test_what_is_no_annotation_is_a_problem(tmp_path, text):
+    index, problems = read(tmp_path, text)
+    assert len(index) == 0
+    assert problems.counts == {"annotation broken": 1}
+
+
+def test_parts_and_pictures_without_annotation(tmp_path):
+    write_labelme(tmp_path)
+    write_picture(tmp_path / "train" / "new.png", draw_samples(1)[0].image)
+    folder, problems = LabelMeFolder(tmp_path), Problems()
+    assert folder.parts == {"train": "the folder train", "val": "the folder val"}
+    assert len(folder.read("train", problems)) == 8
+    assert [problem.file for problem in problems] == ["train/new.png"]

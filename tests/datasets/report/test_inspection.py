@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+
+from tests.drawing import write_list, write_voc
+from vision.datasets.checks.picture_scan import PictureScanner
+from vision.datasets.checks.pictures import PictureChecks
+from vision.datasets.opening import open_datasets
+from vision.datasets.report.inspection import inspect, open_test_part
+from vision.datasets.report.report import size_histogram
+
+PRIORS = {
+    300: np.float32([[0.5, 0.5, 1, 1]]),
+    512: np.float32(
+        [[x, y, 0.2, 0.25] for x in np.linspace(0, 1, 21) for y in np.linspace(0, 1, 21)]
+    ),
+}
+
+
+def open_and_inspect(folder):
+    pictures = PictureChecks(PictureScanner(progress=False))
+    datasets = open_datasets(folder, pictures=pictures)
+    return datasets, inspect(datasets, pictures, PRIORS, 300)
+
+
+def test_a_sound_folder_has_a_short_summary(tmp_path):
+    write_voc(tmp_path, {"train": 8, "val": 4}, negatives=1)
+    datasets, report = open_and_inspect(tmp_path)
+    assert (len(datasets.train), len(datasets.validation)) == (8, 4)
+    assert (report.worst(), report.unusable(), report.details()) == ("", "", [])
+    lines = report.summary()
+    assert [line.split()[0] for line in lines] == [
+        "data", "parts", "classes", "pictures", "boxes", "balance", "size",
+    ]  # fmt: skip
+    assert "train 8   val 4" in lines[1]
+    assert lines[2].endswith("3 + background: red, green, blue")
+    assert lines[3].endswith("12 usable, none lost")
+    assert lines[4].endswith("pictures without 2")
+    assert "consider --resolution 512" in lines[6]
+
+
+def test_copies_of_a_picture_are_reported(tmp_path):
+    names = [one.image_id for one in write_voc(tmp_path, {"train": 8, "val": 4})["train"]]
+    for path in ("JPEGImages/{}.png", "Annotations/{}.xml"):
+        shutil.copy(tmp_path / path.format("drawn_0001"), tmp_path / path.format("twin"))
+    write_list(tmp_path, "train", [*names, "twin"])
+    datasets, report = open_and_inspect(tmp_path)
+    assert len(datasets.train) == 9
+    assert report.counts == {"picture stored twice": 1}
+    assert "twin.png: is the same file as" in "\n".join(report.details())
+    assert report.worst() == "warning"
+
+
+def test_the_report_file_has_every_problem_with_its_file(tmp_path):
+    names = [one.image_id for one in write_voc(tmp_path, {"train": 8, "val": 4})["train"]]
+    write_list(tmp_path, "train", [*names, "missing"])
+    (tmp_path / "JPEGImages" / "drawn_0002.png").write_bytes(b"")
+    _, report = open_and_inspect(tmp_path)
+    path = report.write(tmp_path / "new" / "out")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert path.name == "dataset_report.json"
+    assert found["worst"] == "error"
+    assert found["parts"]["train"]["pictures"] == 7
+    (problems,) = found["problems"]
+    assert problems["counts"] == {"annotation missing": 1, "picture unreadable": 1}
+    assert [(one["file"], one["severity"]) for one in problems["listed"]] == [
+        ("Annotations/missing.xml", "error"),
+        ("JPEGImages/drawn_0002.png", "error"),
+    ]
+    assert "2 left out (1 annotation missing, 1 picture unreadable)" in "\n".join(report.summary())
+
+
+def test_the_test_part_is_reported_only_where_it_is_one_by_itself(tmp_path):
+    write_voc(tmp_path / "three", {"train": 6, "val": 3, "test": 2})
+    write_voc(tmp_path / "two", {"train": 6, "test": 2})
+    pictures = PictureChecks(PictureScanner(progress=False))
+    for name, expected in (("three", 2), ("two", None)):
+        datasets = open_datasets(tmp_path / name, pictures=pictures)
+        test = open_test_part(tmp_path / name, "auto", datasets, pictures=pictures)
+        assert (test and len(test.index)) == expected
+    report = inspect(datasets, pictures, PRIORS, 300, None)
+    assert list(report.parts) == ["train", "val"]
+
+
+def test_sizes_are_counted_in_network_pixels(tmp_path):
+    write_voc(tmp_path, {"train": 8})
+    train = open_datasets(tmp_path).train
+    counts = size_histogram(train, 300)
+    assert sum(counts.values()) == train.num_boxes
+    assert counts["32 to 64"] + counts["64 to 128"] == train.num_boxes
+    assert list(size_histogram(train.select([]), 300).values()) == [0] * 7

@@ -1,0 +1,24 @@
+"""One run at a time in a folder."""
+
+import threading
+import time
+
+from vision.download.transfer.lock import locked
+
+
+def test_the_second_waits_for_the_first(tmp_path, caplog):
+    order = []
+
+    def second():
+        with locked(tmp_path / "new"):
+            order.append("second")
+
+    with locked(tmp_path / "new"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        while "Waiting for another run" not in caplog.text:
+            time.sleep(0.01)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
+    assert list((tmp_path / "new").iterdir()) == []

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vision.pictures import drawing
+from vision.pictures.drawing import class_colour, draw_detections
+from vision.structures import Detections
+
+NAMES = ["BACKGROUND", "apple", "pineapple with a long name", "größe", "蘋果"]
+
+
+def detections(*boxes, labels=None):
+    count = len(boxes)
+    return Detections(
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.array(labels or [1] * count, np.int64),
+        np.linspace(0.9, 0.5, count).astype(np.float32),
+    )
+
+
+def of_colour(image, label):
+    """Return rows and columns of the pixels in the colour of a class."""
+    return np.nonzero((image == class_colour(label)).all(axis=2))
+
+
+def test_the_box_is_where_the_detection_is():
+    image = np.zeros((300, 400, 3), np.uint8)
+    drawn = draw_detections(image, detections([100, 120, 200, 220]), NAMES)
+    rows, columns = of_colour(drawn[120:], 1)
+    assert (columns.min(), columns.max()) == pytest.approx((100, 199), abs=2)
+    assert rows.max() + 120 == pytest.approx(219, abs=2)
+    assert not image.any(), "the picture given stays as it was"
+    assert not drawn[140:200, 120:180].any(), "the inside stays visible"
+
+
+@pytest.mark.parametrize("size", [(100, 80), (4000, 3000), (60, 400), (400, 30), (640, 480)])
+@pytest.mark.parametrize("corner", [(0, 0), (0.8, 0), (0, 0.8), (0.8, 0.8)])
+def test_a_label_is_inside_and_its_letters_are_large_enough(size, corner):
+    width, height = size
+    x1, y1 = corner[0] * width, corner[1] * height
+    image = np.full((height, width, 3), 128, np.uint8)
+    drawn = draw_detections(image, detections([x1, y1, x1 + 0.2 * width, y1 + 0.2 * height]), NAMES)
+    rows, columns = np.nonzero(drawn.min(axis=2) > 180)  # white letters on dark green
+    # The p reaches below the line, the digits and the l above it.
+    assert rows.max() - rows.min() >= max(7, (width * height) ** 0.5 / 50)
+    assert columns.max() < width - 1
+    assert rows.max() < height - 1
+
+
+def test_a_long_name_is_made_to_fit():
+    tag = drawing._fit("pineapple", ": 0.90", 70, 70)
+    assert tag.width <= 70
+    assert tag.text in ("pineapple: 0.90", "pineapple")
+    assert drawing._fit("pear", ": 0.90", 640, 480).text == "pear: 0.90"
+
+
+def test_labels_keep_clear_of_each_other():
+    tag = drawing._fit("apple", ": 0.90", 400, 300)
+    for box in ([100, 100, 200, 200], [0, 0, 400, 300], [380, 280, 400, 300]):
+        places = []
+        for _ in range(4):
+            places.append(drawing._place(tag, np.float32(box), places, (400, 300)))
+        x1, y1, x2, y2 = np.array(places).T
+        assert (x2 - x1 == tag.width).all()
+        assert (y2 - y1 == tag.height).all()
+        assert min(x1.min(), y1.min()) >= 0
+        assert x2.max() <= 400
+        assert y2.max() <= 300
+        clear = [not drawing._touch(places[0], other) for other in places[1:]]
+        assert clear[0], "there is room for two labels at every box"
+
+
+def test_names_beyond_ascii_are_drawn_as_far_as_the_font_goes(monkeypatch):
+    monkeypatch.setattr(drawing.cv2, "__version__", "4.5.5")
+    assert [drawing._drawable(name, label) for label, name in enumerate(NAMES)][3:] == [
+        "groe",
+        "class 4",
+    ]
+    monkeypatch.setattr(drawing.cv2, "__version__", "5.0.0")
+    assert drawing._drawable(NAMES[3], 3) == "größe"
+
+
+def test_colours_differ_between_classes_and_never_between_pictures():
+    colours = [class_colour(label) for label in range(1, 41)]
+    assert len(set(colours)) == 40
+    neighbours = np.abs(np.diff(np.array(colours), axis=0)).sum(axis=1)
+    assert neighbours.min() > 100
+    assert class_colour(7) == colours[6]
+
+
+def test_nothing_found_leaves_the_picture_as_it_is():
+    image = np.full((20, 30, 3), 77, np.uint8)
+    assert np.array_equal(draw_detections(image, detections(), NAMES), image)
+
+
+def test_a_mirrored_view_can_be_drawn_on():
+    image = np.zeros((100, 100, 3), np.uint8)[:, ::-1]
+    assert draw_detections(image, detections([10, 20, 50, 60]), NAMES).any()

@@ -1,0 +1,125 @@
+"""Two processes that train together, over gloo on the CPU, against one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import distributed, multiprocessing
+
+from tests.drawing import CLASS_NAMES
+from tests.tiny import drawn_batches, tiny_net, tiny_training
+from vision.training.compute.engine import Engine
+from vision.training.compute.world import World, join_world
+from vision.training.steps import train_step
+from vision.training.validation import validate
+
+pytestmark = pytest.mark.skipif(not distributed.is_available(), reason="torch is built without it")
+
+CPU = torch.device("cpu")
+STEPS, PICTURES = 4, 15
+
+
+def share(batch, rank, size):
+    """Return every `size`-th picture of a batch, as the sampler gives it out."""
+    return type(batch)(*(values[rank::size] for values in batch))
+
+
+def train(world, learns_statistics=True, part_size=None):
+    """Take some steps and validate; return the losses, the weights and the validation."""
+    torch.set_num_threads(1)
+    training = tiny_training(optimizer="sgd")
+    training.engine = Engine(world, part_size=part_size)
+    training.engine.model = world.wrap(training.net, sync_batch_norm=learns_statistics)
+    training.net.train(learns_statistics)
+    losses = [
+        train_step(training, share(batch, world.rank, world.size)).tolist()
+        for batch in drawn_batches(STEPS, size=8, negatives=5)
+    ]
+    shares = [share(batch, world.rank, world.size) for batch in drawn_batches(2, size=8, seed=9)]
+    validation = validate(training, shares, CLASS_NAMES, PICTURES)
+    return torch.tensor(losses), dict(training.net.state_dict()), validation
+
+
+def exchange(world):
+    """Return what every kind of exchange gives this process."""
+    return {
+        "sum": world.sum(torch.tensor([world.rank + 1])).item(),
+        "any": [world.any(flag, CPU) for flag in (False, world.rank == 1)],
+        "gather": world.gather("ab"[world.rank]),
+        "interleave": world.interleave([world.rank, world.rank + 10], 3),
+        "from_main": world.from_main(f"from {world.rank}"),
+    }
+
+
+def in_process(rank, path, results):
+    distributed.init_process_group("gloo", init_method=f"file://{path}", rank=rank, world_size=2)
+    try:
+        world = World(rank, 2, rank)
+        results[rank] = exchange(world), train(world), train(world, False, part_size=2)
+    finally:
+        distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """What each of two processes has exchanged and learnt."""
+    with multiprocessing.Manager() as manager:
+        results = manager.dict()
+        multiprocessing.spawn(
+            in_process, (tmp_path_factory.mktemp("world") / "meeting", results), nprocs=2
+        )
+        return [results[0], results[1]]
+
+
+def assert_same(result, expected):
+    losses, weights, validation = result
+    torch.testing.assert_close(losses, expected[0], rtol=1e-4, atol=1e-5)
+    for name, value in expected[1].items():
+        torch.testing.assert_close(weights[name], value, rtol=1e-3, atol=1e-4, msg=name)
+    assert validation.losses.total == pytest.approx(expected[2].losses.total, rel=1e-4)
+    assert validation.precision.mean == pytest.approx(expected[2].precision.mean, abs=1e-6)
+    for one, other in zip(validation.precision.classes, expected[2].precision.classes):
+        assert one.ground_truths == other.ground_truths
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_with_the_doubled_batch(two):
+    """Losses, weights, statistics of batch norm, and mAP, of 15 pictures of 16 that are shared."""
+    alone = train(World())
+    for process in two:
+        assert_same(process[1], alone)
+    assert two[0][1][2].precision == two[1][1][2].precision
+
+
+@pytest.mark.slow
+def test_so_they_are_with_batches_in_parts(two):
+    alone = train(World(), learns_statistics=False)
+    for process in two:
+        assert_same(process[2], alone)
+
+
+@pytest.mark.slow
+def test_what_processes_exchange(two):
+    for process in two:
+        assert process[0] == {
+            "sum": 3,
+            "any": [False, True],
+            "gather": ["a", "b"],
+            "interleave": [0, 1, 10],
+            "from_main": "from 0",
+        }
+
+
+def test_a_process_alone_gives_itself_what_it_has(monkeypatch):
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    with join_world(use_cuda=False) as world, world.main_first():
+        assert world == World() and world.is_main
+        assert exchange(world) == {
+            "sum": 1,
+            "any": [False, False],
+            "gather": ["a"],
+            "interleave": [0, 10],
+            "from_main": "from 0",
+        }
+        net = tiny_net()
+        assert world.wrap(net, sync_batch_norm=True) is net

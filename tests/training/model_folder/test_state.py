@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.tiny import OPTIONS, RATES, drawn_batches, tiny_description, tiny_net, tiny_training
+from vision.training.loop import train_one_epoch
+from vision.training.model_folder.state import Progress, load_state, save_state
+from vision.training.optimization import OPTIMIZERS, freeze, parameter_groups
+
+SCHEDULE = {"kind": "cosine", "warmup_steps": 2, "t_max": 8}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "last.pth"
+
+
+def save(path, training, progress=None, arguments=None):
+    save_state(path, training, progress or Progress(), tiny_description(), arguments or {})
+
+
+def everything(training):
+    """Return all numbers of a training by name."""
+    values = {f"net.{name}": t for name, t in training.net.state_dict().items()}
+    if training.average:
+        values.update({f"average.{n}": t for n, t in training.average.net.state_dict().items()})
+    for number, state in training.optimizer.state_dict()["state"].items():
+        values.update({f"optimizer.{number}.{name}": value for name, value in state.items()})
+    return values
+
+
+@pytest.mark.parametrize(("optimizer", "decay"), [("adamw", 0.9), ("sgd", 0.0)])
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(path, optimizer, decay):
+    batches = drawn_batches(2)
+    whole = tiny_training(None, optimizer, decay, **SCHEDULE)
+    for _ in range(3):
+        train_one_epoch(whole, batches)
+
+    first = tiny_training(None, optimizer, decay, **SCHEDULE)
+    train_one_epoch(first, batches)
+    save(path, first)
+    second = tiny_training(tiny_net(seed=5), optimizer, decay, **SCHEDULE)
+    load_state(path).restore(second)
+    for _ in range(2):
+        train_one_epoch(second, batches)
+
+    assert second.step == whole.step == 6
+    expected, resumed = everything(whole), everything(second)
+    assert expected.keys() == resumed.keys()
+    for name, value in expected.items():
+        assert torch.equal(torch.as_tensor(value), torch.as_tensor(resumed[name])), name
+    if decay:
+        assert second.average.steps == 6
+
+
+def test_what_is_said_of_a_run_comes_back(path):
+    progress = Progress(epoch=4, position=0, best_score=0.5, best_epoch=2)
+    arguments = {"net": "mb1-ssd", "datasets": ["/data/a"], "lr": None, "betas": [0.9, 0.999]}
+    save(path, tiny_training(), progress, arguments)
+    state = load_state(path)
+    assert state.progress == progress
+    assert state.arguments == arguments
+    assert state.description == tiny_description()
+    assert "tensors" not in repr(state)
+    torch.load(path, weights_only=True)
+
+
+def test_options_of_the_resumed_run_are_its_own(path):
+    save(path, tiny_training(optimizer="sgd"))
+    training = tiny_training(optimizer="sgd")
+    for group in training.optimizer.param_groups:
+        group.update(initial_lr=0.5, weight_decay=0.25, momentum=0.125)
+    load_state(path).restore(training)
+    for group in training.optimizer.param_groups:
+        assert (group["initial_lr"], group["weight_decay"], group["momentum"]) == (0.5, 0.25, 0.125)
+
+
+def test_an_average_may_begin_or_end_with_the_resumed_run(path):
+    save(path, tiny_training(average_decay=0))
+    with_average = tiny_training(average_decay=0.9)
+    load_state(path).restore(with_average)
+    assert with_average.average.steps == 0
+    save(path, tiny_training(average_decay=0.9))
+    load_state(path).restore(tiny_training(average_decay=0))
+
+
+def test_another_optimizer_is_refused(path):
+    save(path, tiny_training(optimizer="sgd"))
+    with pytest.raises(
+        ValueError, match="had another optimizer or other frozen parts; resume with"
+    ):
+        load_state(path).restore(tiny_training(optimizer="adamw"))
+    save(path, tiny_training(optimizer="adam"))
+    load_state(path).restore(tiny_training(optimizer="adamw"))  # which gather the same
+
+
+def test_other_frozen_parts_are_refused(path):
+    save(path, tiny_training())
+    training = tiny_training()
+    freeze(training.net, ["base_net"])
+    groups = parameter_groups(training.net, RATES, 1e-4)
+    training.optimizer = OPTIMIZERS["adamw"](groups, OPTIONS)
+    with pytest.raises(ValueError, match="other frozen parts"):
+        load_state(path).restore(training)
+
+
+def test_weights_alone_are_no_state(path):
+    torch.save(tiny_net().state_dict(), path)
+    assert load_state(path) is None
+
+
+def test_what_a_later_version_wrote_is_refused(path, monkeypatch):
+    monkeypatch.setattr("vision.training.model_folder.state.STATE_FORMAT", 2)
+    save(path, tiny_training())
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"last\.pth has state format 2, this program reads 1"):
+        load_state(path)
+    monkeypatch.setattr("vision.checkpoints.description.FORMAT_VERSION", 3)
+    save(path, tiny_training())
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"last\.pth cannot be used: .* format 3"):
+        load_state(path)
+
+
+def test_a_missing_or_damaged_state_is_said(path):
+    with pytest.raises(ValueError, match=r"there is no file .*last\.pth"):
+        load_state(path)
+    save(path, tiny_training())
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(ValueError, match=r"last\.pth .* is damaged"):
+        load_state(path)

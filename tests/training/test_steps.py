@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+
+from tests.drawing import CLASS_NAMES
+from tests.tiny import SIDE, drawn_batches, tiny_net, tiny_training
+from vision.ssd import create_net
+from vision.training.bad_batches import BadBatches, DivergedError, guilty_pictures
+from vision.training.compute.engine import Engine, is_out_of_memory, make_engine
+from vision.training.compute.mixed_precision import Precision, choose_precision
+from vision.training.compute.world import World
+from vision.training.loop import Watch, train_one_epoch
+from vision.training.steps import BatchNormStatistics, train_step
+
+CPU = torch.device("cpu")
+
+
+def sizes(pictures, part_size, least=1):
+    parts = Engine(part_size=part_size, least_part=least).parts(pictures)
+    assert [part.stop for part in parts[:-1]] == [part.start for part in parts[1:]]
+    assert (parts[0].start, parts[-1].stop) == (0, pictures)
+    return [part.stop - part.start for part in parts]
+
+
+def test_a_batch_is_cut_into_parts_of_nearly_one_size():
+    assert sizes(8, None) == [8]
+    assert sizes(8, 8) == sizes(8, 99) == [8]
+    assert sizes(8, 4) == [4, 4]
+    assert sizes(8, 3) == [2, 3, 3]
+    assert sizes(3, 1) == [1, 1, 1]
+    assert sizes(5, 2, least=2) == [2, 3]  # rather one too many than one alone
+    assert sizes(1, 2, least=2) == [1]
+
+
+def frozen_statistics(net):
+    """Batch norm with the statistics that it has, so that a picture does not see the others."""
+    return net.eval()
+
+
+@pytest.mark.parametrize("part_size", [1, 2, 3])
+def test_parts_add_up_to_the_gradients_of_the_whole(part_size):
+    (batch,) = drawn_batches(1, negatives=1)
+    whole, parted = tiny_training(optimizer="sgd"), tiny_training(optimizer="sgd")
+    parted.engine = Engine(part_size=part_size)
+    for training in (whole, parted):
+        frozen_statistics(training.net)
+    torch.testing.assert_close(train_step(whole, batch), train_step(parted, batch))
+    for one, other in zip(whole.net.parameters(), parted.net.parameters()):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6)
+
+
+class Overflowing(torch.nn.Module):
+    """Answers nan to pictures that are all black, and to any if `always`."""
+
+    def __init__(self, net, always=False):
+        super().__init__()
+        self.net, self.always = net, always
+
+    def forward(self, images):
+        logits, locations = self.net.__class__.forward(self.net, images)
+        black = (images.amax(dim=(1, 2, 3)) < -0.99) | self.always
+        return torch.where(black[:, None, None], torch.nan, logits), locations
+
+
+def with_overflow(training, always=False):
+    training.net.forward = Overflowing(training.net, always).forward
+    return training
+
+
+def state_of(training):
+    values = dict(training.net.state_dict())
+    values.update({f"average {name}": t for name, t in training.average.net.state_dict().items()})
+    return {name: tensor.clone() for name, tensor in values.items()}
+
+
+def test_a_step_without_a_finite_loss_changes_nothing():
+    good, bad = drawn_batches(2)
+    training = with_overflow(tiny_training())
+    train_step(training, good)
+    before = state_of(training)
+    moments = [state["exp_avg"].clone() for state in training.optimizer.state.values()]
+    bad.images[2] = 0
+    training.net.train()
+    assert train_step(training, bad) is None
+    assert training.step == 2 and training.average.steps == 1
+    assert all(torch.equal(before[name], tensor) for name, tensor in state_of(training).items())
+    after = [state["exp_avg"] for state in training.optimizer.state.values()]
+    assert all(map(torch.equal, moments, after))
+    assert guilty_pictures(training, bad) == [2]
+    assert training.net.training
+
+
+def test_gradients_that_are_not_finite_skip_the_step_too():
+    (batch,) = drawn_batches(1)
+    training = tiny_training()
+    before = state_of(training)
+    training.net.extras[0].register_full_backward_hook(
+        lambda module, inputs, outputs: tuple(value * math.inf for value in inputs)
+    )
+    training.net.train()
+    assert train_step(training, batch) is None
+    assert all(torch.equal(before[name], tensor) for name, tensor in state_of(training).items())
+
+
+def test_bad_batches_are_named_written_down_and_end_the_run(tmp_path, caplog):
+    batches = drawn_batches(3)
+    batches[1].images[3] = 0
+    training = with_overflow(tiny_training())
+    bad = BadBatches(tmp_path / "bad.jsonl", CLASS_NAMES, limit=2)
+
+    def report(batch, step):
+        bad.report(training, batch, 5, step)
+
+    losses = train_one_epoch(training, batches, Watch(on_bad_batch=report))
+    assert math.isfinite(losses.total) and losses.total > 0
+    guilty = batches[1].image_ids[3]
+    assert (
+        f"Epoch: 5, Step: 2: the loss is not finite, so the step is skipped; because of {guilty}"
+        in (caplog.text)
+    )
+    (line,) = (tmp_path / "bad.jsonl").read_text().splitlines()
+    line = json.loads(line)
+    assert [picture["guilty"] for picture in line["pictures"]] == [False, False, False, True]
+    count = int((batches[1].labels[3] > 0).sum())
+    assert line["pictures"][3]["boxes"] == batches[1].boxes[3][:count].tolist()
+    assert set(line["pictures"][3]["classes"]) <= set(CLASS_NAMES[1:])
+    with pytest.raises(DivergedError, match=r"2 batches .*Start again with a lower --lr"):
+        train_one_epoch(with_overflow(training, always=True), batches, Watch(on_bad_batch=report))
+    assert "the learning rate may be too high" in caplog.text
+    (tmp_path / "last.pth").touch()
+    with pytest.raises(DivergedError, match=r"last.pth with --resume"):
+        report(batches[1], 3)
+
+
+def test_bad_batches_do_not_weigh_on_the_average_of_the_losses():
+    batches = drawn_batches(3)
+    batches[1].images[3] = 0
+    rate = {"kind": "multi-step", "milestones": [0], "gamma": 0.0}  # learns nothing
+    with_bad = with_overflow(tiny_training(**rate))
+    without = tiny_training(**rate)
+    losses = train_one_epoch(with_bad, batches)
+    assert losses.total == pytest.approx(train_one_epoch(without, batches[::2]).total, rel=1e-4)
+
+
+def limited(net, most):
+    """Let a net run out of memory above so many pictures."""
+
+    def forward(images):
+        if len(images) > most:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return type(net).forward(net, images)
+
+    net.forward = forward
+
+
+def test_without_memory_the_batch_is_halved_until_it_fits(caplog):
+    (batch,) = drawn_batches(1, size=8)
+    training = tiny_training()
+    training.engine = make_engine(training.net, World(), CPU, 8, mixed=True)
+    limited(training.net, 3)
+    assert train_step(training, batch) is not None
+    assert training.engine.part_size == 2
+    assert "with 8 pictures at a time; going on with 4" in caplog.text
+    assert "--batch-size 2 --accumulate 4" in caplog.text
+    assert training.step == 1
+
+
+def test_where_halving_ends_the_failure_is_the_users():
+    (batch,) = drawn_batches(1)
+    training = tiny_training()
+    training.engine = make_engine(training.net, World(), CPU, 4, mixed=True)
+    limited(training.net, 0)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        train_step(training, batch)
+    assert training.engine.part_size == 2  # batch norm has to compare two
+
+
+@pytest.mark.parametrize("pictures", [3, 7, 15])
+def test_odd_batches_are_not_halved_for_ever(pictures):
+    engine = Engine(part_size=pictures, least_part=2)
+    times = 0
+    while engine.halve(pictures):
+        times += 1
+        assert times < 5
+    assert max(part.stop - part.start for part in engine.parts(pictures)) == 3
+
+
+def test_statistics_of_every_kind_of_batch_norm_are_remembered():
+    norm = torch.nn.SyncBatchNorm(2)
+    statistics = BatchNormStatistics(norm)
+    norm.running_mean.fill_(torch.nan)
+    statistics.restore()
+    assert norm.running_mean.tolist() == [0, 0]
+
+
+def test_a_retried_step_is_the_step():
+    (batch,) = drawn_batches(1, size=4)
+    retried, plain = tiny_training(), tiny_training()
+    for training in (retried, plain):
+        training.net.train()
+    retried.engine, plain.engine = Engine(part_size=4), Engine(part_size=2)
+    limited(retried.net, 2)
+    train_step(retried, batch)
+    train_step(plain, batch)
+    for name, value in plain.net.state_dict().items():
+        assert torch.equal(value, retried.net.state_dict()[name]), name
+
+
+def test_what_is_a_lack_of_memory():
+    assert is_out_of_memory(RuntimeError("CUDA error: out of memory"))
+    assert is_out_of_memory(RuntimeError("NVML_SUCCESS == r INTERNAL ASSERT FAILED at ..."))
+    assert is_out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"))
+    assert is_out_of_memory(RuntimeError("GET was unable to find an engine to execute this"))
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
+needs_float16 = pytest.mark.skipif(
+    not hasattr(torch.amp, "GradScaler"), reason="this torch has float16 on GPUs only"
+)
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.bfloat16, pytest.param(torch.float16, marks=needs_float16)]
+)
+def test_half_precision_learns_what_float32_learns(dtype):
+    (batch,) = drawn_batches(1)
+    half, full = tiny_training(), tiny_training()
+    half.engine = Engine(precision=Precision(dtype, "cpu"))
+    if dtype == torch.float16:  # a scale whose gradients do not overflow
+        half.engine.precision.scaler.load_state_dict(
+            {**half.engine.precision.state_dict(), "scale": 64.0}
+        )
+    for training in (half, full):
+        training.net.train()
+        losses = [train_step(training, batch) for _ in range(3)]
+        training.last = losses[-1].sum().item()
+    assert half.last == pytest.approx(full.last, rel=0.05)
+    assert all(value.dtype == torch.float32 for value in half.net.parameters())
+
+
+@needs_float16
+def test_overflowing_float16_gradients_halve_the_scale_and_are_no_bad_batch():
+    (batch,) = drawn_batches(1)
+    training = tiny_training()
+    precision = Precision(torch.float16, "cpu")
+    precision.scaler.load_state_dict({**precision.state_dict(), "scale": 2.0**60})
+    training.engine = Engine(precision=precision)
+    training.net.train()
+    before = [value.clone() for value in training.net.parameters()]
+    assert train_step(training, batch) is not None
+    assert all(map(torch.equal, before, training.net.parameters()))
+    assert precision.state_dict()["scale"] == 2.0**59
+
+    resumed = Precision(torch.float16, "cpu")
+    resumed.load_state_dict(precision.state_dict())
+    assert resumed.state_dict()["scale"] == 2.0**59
+    Precision().load_state_dict(precision.state_dict())  # of float32, which has no scale
+
+
+def test_a_cpu_computes_in_float32():
+    assert choose_precision(CPU).dtype is None
+    assert str(Precision()) == "float32" and str(Precision(torch.bfloat16)) == "bfloat16"
+
+
+def test_batches_of_one_picture_are_refused_where_batch_norm_needs_more():
+    with pytest.raises(ValueError, match="--batch-size 2 or more"):
+        make_engine(tiny_net(), World(), CPU, 1, mixed=False)
+    assert make_engine(tiny_net(), World(), CPU, 2, mixed=False).least_part == 2
+    assert make_engine(create_net("mb1-ssd", 2, SIDE), World(), CPU, 1, mixed=False).least_part == 1

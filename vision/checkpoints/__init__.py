@@ -1,0 +1,1 @@
+"""Files of weights, and the way from a file to a detector."""

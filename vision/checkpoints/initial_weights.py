@@ -1,0 +1,237 @@
+"""Where a net's weights come from before training: nowhere, a backbone, or another detector."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from vision.checkpoints.backbone_conversion import convert, require_shapes
+from vision.checkpoints.backbone_tables import TORCHVISION, Backbone, find_backbone
+from vision.checkpoints.weights_file import read_weights
+from vision.ssd.ssd import SSD
+
+logger = logging.getLogger(__name__)
+
+# The classes of weights published for PASCAL VOC, which carry no names.
+VOC_CLASS_NAMES = (
+    "BACKGROUND", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
+    "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
+    "train", "tvmonitor",
+)  # fmt: skip
+BACKBONE_PREFIXES = ("module.", "base_net.", "model.", "features.")
+# Larger, and the untrained heads of wide maps answer so firmly that the first steps only undo it.
+HEAD_DEVIATION = 0.001
+
+
+def initialise(net: SSD) -> None:
+    """Give every layer the weights that training from scratch starts from.
+
+    Convolutions are drawn so that signals keep their size (He et al. 2015), heads small, so that
+    all classes are equally likely at first and no box is far from its prior.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for headers in (net.classification_headers, net.regression_headers):
+        for head in headers:
+            last = head if isinstance(head, nn.Conv2d) else head[-1]
+            nn.init.normal_(last.weight, std=HEAD_DEVIATION)
+
+
+def load_base_net(net: SSD, path: str | Path) -> None:
+    """Load the backbone from a classifier trained on ImageNet.
+
+    Takes state dicts of torchvision (see `load_imagenet`), those of this family (names with or
+    without `model.`, `features.`, or others in the same order), tensor by tensor, and whole
+    detectors of the same backbone. What comes behind the backbone is ignored, but that VGG's is
+    made of it.
+
+    Raises:
+        ValueError: if its layers are not those of the net's backbone.
+    """
+    weights, _ = read_weights(path)
+    backbone = find_backbone(net.base_net, weights)
+    if backbone:
+        _load_torchvision(net, weights, backbone, path)
+        return
+    weights = {_without_prefix(name): tensor for name, tensor in weights.items()}
+    own = net.base_net.state_dict()
+    if not set(own) <= set(weights):
+        weights = _by_order(weights, own, path)
+    weights = {name: weights[name] for name in own}
+    require_shapes(weights, own, path)
+    net.base_net.load_state_dict(weights)
+
+
+def load_imagenet(net: SSD, name: str) -> None:
+    """Load the backbone that torchvision has trained on ImageNet, which it fetches if need be.
+
+    mb2-ssd-lite, sq-ssd-lite and vgg16-ssd compute torchvision's features, but for the border of
+    the picture and SqueezeNet's poolings, which end elsewhere. mb3-small-ssd-lite and the first
+    half of mb3-large-ssd-lite do so where squeeze-and-excite weighs as it does on average.
+
+    Args:
+        name: a key of NETS, the net's.
+
+    Raises:
+        ValueError: if torchvision has no such backbone or cannot fetch it, saying how to go on.
+    """
+    if name not in TORCHVISION:
+        raise ValueError(
+            f"torchvision has no backbone of {name}, only of {', '.join(TORCHVISION)}; name a file "
+            "with --base-net FILE, or leave it out to start from a published detector"
+        )
+    backbone = TORCHVISION[name]
+    weights = _fetch(backbone.model)
+    _load_torchvision(net, weights, backbone, f"torchvision's {backbone.model}")
+
+
+def _fetch(model: str) -> Mapping[str, Tensor]:
+    """Have torchvision fetch weights, or take them from where it has put them before."""
+    try:
+        from torchvision.models import get_model_weights
+
+        weights = get_model_weights(model).IMAGENET1K_V1
+    except (ImportError, RuntimeError) as error:
+        raise ValueError(
+            f"--base-net imagenet needs a torchvision that fits torch {torch.__version__}: {error}"
+        ) from None
+    try:
+        return weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError, HTTPException) as error:
+        raise ValueError(
+            f"torchvision cannot fetch {weights.url} ({error}); get it by other means and name it "
+            "with --base-net FILE, or leave --base-net out"
+        ) from None
+
+
+def _load_torchvision(
+    net: SSD, weights: Mapping[str, Tensor], backbone: Backbone, source: str | Path
+) -> None:
+    given = convert(weights, backbone, net, source)
+    own = net.base_net.state_dict()
+    net.base_net.load_state_dict({**own, **given})
+    logger.info("Took %d of the backbone's %d tensors from %s.", len(given), len(own), source)
+
+
+def _without_prefix(name: str) -> str:
+    for prefix in BACKBONE_PREFIXES:
+        if name.startswith(prefix):
+            name = name[len(prefix) :]
+    return name
+
+
+def _by_order(
+    weights: Mapping[str, Tensor], own: Mapping[str, Tensor], path: str | Path
+) -> dict[str, Tensor]:
+    """Pair layers of other names but the same order and shapes; the classifier comes last."""
+    given = list(weights.values())[: len(own)]
+    if [tensor.shape for tensor in given] != [tensor.shape for tensor in own.values()]:
+        raise ValueError(
+            f"{path} does not hold this net's backbone: it has {len(weights)} tensors, the "
+            f"backbone has {len(own)}, or their shapes differ"
+        )
+    return dict(zip(own, given))
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """What was taken from a pretrained detector."""
+
+    tensors: int
+    of_tensors: int
+    classes: tuple[str, ...]  # whose head rows were taken
+
+    def __str__(self) -> str:
+        heads = f"heads of {', '.join(self.classes)}" if self.classes else "heads are new"
+        return f"{self.tensors} of {self.of_tensors} tensors; {heads}"
+
+
+@torch.no_grad()
+def load_pretrained(net: SSD, path: str | Path, class_names: Sequence[str]) -> Transferred:
+    """Copy everything that fits from another detector; head rows go by class name.
+
+    A bare file of 21 classes is taken for one trained on PASCAL VOC; any other bare file gives its
+    box heads and the row of BACKGROUND, but no other class.
+
+    Raises:
+        ValueError: if the file cannot be read or is of a net with another backbone.
+    """
+    weights, description = read_weights(path)
+    own = net.state_dict()
+    _require_backbone(weights, own, path)
+    source = _class_names_of(weights, description, net)
+    shared = [name for name in class_names if name in source]
+    taken = 0
+    for name, tensor in own.items():
+        given = weights.get(name)
+        if given is None:
+            continue
+        if given.shape == tensor.shape and not _is_class_row(name, net):
+            tensor.copy_(given)
+            taken += 1
+        elif _is_class_row(name, net) and given.shape[1:] == tensor.shape[1:] and source:
+            _copy_rows(tensor, given, class_names, source)
+            taken += 1
+    return Transferred(taken, len(own), tuple(name for name in shared if name != "BACKGROUND"))
+
+
+def _require_backbone(
+    weights: Mapping[str, Tensor], own: Mapping[str, Tensor], path: str | Path
+) -> None:
+    """Refuse another net, of which some extra layer or head may well have a shape that fits."""
+    for name, tensor in own.items():
+        if name.startswith("base_net.") and (
+            name not in weights or weights[name].shape != tensor.shape
+        ):
+            raise ValueError(
+                f"{path} has not the backbone of this net ({name} is missing or of another shape); "
+                "--pretrained-ssd takes an SSD of the same --net, --base-net a backbone alone"
+            )
+
+
+def _class_names_of(weights: Mapping[str, Tensor], description, net: SSD) -> tuple[str, ...]:
+    if description is not None:
+        return description.class_names
+    rows = weights.get("classification_headers.5.weight")
+    if rows is None:
+        return ()
+    num_classes = len(rows) // net.config.prior_specs[-1].priors_per_cell
+    if num_classes == len(VOC_CLASS_NAMES):
+        return VOC_CLASS_NAMES
+    return ("BACKGROUND", *[f"unnamed class {i}" for i in range(1, num_classes)])
+
+
+def _is_class_row(name: str, net: SSD) -> bool:
+    """Say whether a tensor's first dimension counts classes: the last layer of a class head."""
+    if not name.startswith("classification_headers."):
+        return False
+    index = int(name.split(".")[1])
+    head = net.classification_headers[index]
+    depth = f"{len(head) - 1}." if isinstance(head, nn.Sequential) else ""
+    return name.startswith(f"classification_headers.{index}.{depth}") and name.count(".") == (
+        3 if depth else 2
+    )
+
+
+def _copy_rows(
+    tensor: Tensor, given: Tensor, class_names: Sequence[str], source: Sequence[str]
+) -> None:
+    """Copy rows of (priors_per_cell * C, ...) for the classes that both have."""
+    if given.shape[0] % len(source) or given.shape[0] // len(source) != tensor.shape[0] // len(
+        class_names
+    ):
+        return
+    rows = tensor.unflatten(0, (-1, len(class_names)))
+    given_rows = given.unflatten(0, (-1, len(source)))
+    for i, name in enumerate(class_names):
+        if name in source:
+            rows[:, i] = given_rows[:, list(source).index(name)]

@@ -1,0 +1,229 @@
+"""What the annotations of every format go through: boxes are repaired, classes looked up."""
+
+from __future__ import annotations
+
+import difflib
+from functools import partial
+from typing import Callable, Iterator, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from vision.datasets.checks.problems import KINDS, Problems
+from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.datasets.index.arrays import blocks
+from vision.utils.labels import BACKGROUND
+
+# (image id, origin) -> the file of that object, its line if known, and how to call it, or ""
+Place = Callable[[str, int], Tuple[str, Optional[int], str]]
+
+_BEYOND_FRACTIONS = 4  # a box that is a little beyond its picture is still a fraction of it
+
+
+class _Fault(NamedTuple):
+    kind: str  # of KINDS
+    found: np.ndarray  # (K,) bool, the boxes that have it
+    message: str  # with {0:g} and so on for their values
+    values: np.ndarray  # (K, any number)
+
+
+def check_annotations(
+    index: AnnotationIndex,
+    place: Place,
+    problems: Problems,
+    pictures: Callable[[AnnotationIndex, Problems], AnnotationIndex] | None = None,
+) -> AnnotationIndex:
+    """Return what is usable of an index as it was read; works in place on its boxes and sizes.
+
+    Args:
+        pictures: opens every picture and sees to it that sizes and boxes are those of the stored
+            one, as `PictureChecks` does; without it only sizes that nothing states are looked up.
+    """
+    index = settle_units(index, place, problems)
+    index = (pictures or fill_sizes)(index, problems)
+    return repair_boxes(index, place, problems)
+
+
+def settle_units(index: AnnotationIndex, place: Place, problems: Problems) -> AnnotationIndex:
+    """Find pictures whose boxes are fractions but should be pixels, or the reverse; report them.
+
+    Works in place on `index.relative`. The boxes of a picture are judged together: fractions are
+    all within 0 and 1 and not all whole, and pixels are for the most part beyond any fraction.
+    """
+    wrong = np.zeros(len(index), dtype=bool)
+    for start, stop in blocks(len(index)):
+        first, last = index.offsets[start], index.offsets[stop]
+        rows = np.repeat(np.arange(stop - start), np.diff(index.offsets[start : stop + 1]))
+        boxes = index.boxes[first:last]
+        with np.errstate(invalid="ignore"):
+            large = (boxes > _BEYOND_FRACTIONS).any(axis=1)
+            small = ((boxes >= 0) & (boxes <= 1)).all(axis=1)
+            split = (boxes % 1 != 0).any(axis=1)
+        counts, num_large, num_small, num_split = (
+            np.bincount(rows[chosen], minlength=stop - start)
+            for chosen in (slice(None), large, small, small & split)
+        )
+        as_pixels = index.relative[start:stop] & (2 * num_large > counts)
+        as_fractions = ~index.relative[start:stop] & (num_small == counts) & (num_split > 0)
+        wrong[start:stop] = as_pixels | as_fractions
+    for relative, kind in (
+        (True, "boxes in pixels, not fractions"),
+        (False, "boxes in fractions, not pixels"),
+    ):
+        rows = np.flatnonzero(wrong & (index.relative == relative))
+        problems.add_each(kind, rows, partial(_describe_first, index, place))
+    index.relative[wrong] ^= True
+    return index
+
+
+def _describe_first(index: AnnotationIndex, place: Place, row: int) -> tuple[str, str, int | None]:
+    box = int(index.offsets[row])
+    file, line, _ = place(index.image_ids[row], int(index.origins[box]))
+    numbers = ", ".join(f"{value:g}" for value in index.boxes[box])
+    return f"'{index.image_ids[row]}' has boxes such as {numbers}", file, line
+
+
+def fill_sizes(index: AnnotationIndex, problems: Problems) -> AnnotationIndex:
+    """Look up the size of each picture whose boxes are in pixels and whose annotation states none.
+
+    Works in place on `index.sizes`; pictures that cannot be read are reported and left out.
+    """
+    from vision.pictures.reading import PictureError, read_picture_size
+
+    readable = np.ones(len(index), dtype=bool)
+    unknown = np.flatnonzero((index.sizes <= 0).any(axis=1) & ~index.relative)
+    for row in unknown:
+        try:
+            index.sizes[row] = read_picture_size(index.paths[row])
+        except PictureError as error:
+            readable[row] = False
+            problems.add("picture unreadable", str(error))
+    return index if readable.all() else index.select(readable)
+
+
+def repair_boxes(index: AnnotationIndex, place: Place, problems: Problems) -> AnnotationIndex:
+    """Swap reversed corners, clip to the picture, leave out what has no size; report each case.
+
+    Works in place on `index.boxes`, which at full size are too large to be held twice.
+    """
+    kept = np.ones(index.num_boxes, dtype=bool)
+    limits = np.where(index.relative[:, None], np.float32(1), index.sizes.astype(np.float32))
+    limits[limits == 0] = np.inf
+    for start, stop in blocks(len(index)):
+        first, last = index.offsets[start], index.offsets[stop]
+        pictures = np.repeat(np.arange(start, stop), np.diff(index.offsets[start : stop + 1]))
+        relative = index.relative[pictures]
+        for fault in _repair(index.boxes[first:last], limits[pictures], relative):
+            positions = np.flatnonzero(fault.found)
+            problems.add_each(fault.kind, positions, partial(_describe, index, place, fault, first))
+            if KINDS[fault.kind].loses == "box":
+                kept[first + positions] = False
+        repeated = first + _repeated(index, first, last, pictures, kept)
+        problems.add_each("box marked twice", repeated, partial(_describe_box, index, place))
+        kept[repeated] = False
+    return index.keep_boxes(kept)
+
+
+def _repair(boxes: np.ndarray, limits: np.ndarray, relative: np.ndarray) -> Iterator[_Fault]:
+    """Repair boxes (K, 4) in place, within limits (K, 2), which are 1 for relative (K,) ones."""
+    numbers = np.isfinite(boxes).all(axis=1)
+    boxes[~numbers] = 0
+    corners_1, corners_2 = boxes[:, :2].copy(), boxes[:, 2:].copy()
+    boxes[:, :2] = np.minimum(corners_1, corners_2)
+    boxes[:, 2:] = np.maximum(corners_1, corners_2)
+    with np.errstate(over="ignore"):
+        sizes = boxes[:, 2:] - boxes[:, :2]
+        clipped = np.clip(boxes, 0, np.hstack([limits, limits]))
+        overhang = np.abs(clipped - boxes).max(axis=1, initial=0)
+    boxes[:] = clipped
+
+    smallest = np.where(relative, np.finfo(np.float32).tiny, np.float32(1))[:, None]
+    flat = numbers & (sizes < smallest).any(axis=1)
+    outside = numbers & ~flat & (boxes[:, 2:] - boxes[:, :2] < smallest).any(axis=1)
+    beyond = numbers & ~flat & ~outside & (overhang > np.where(relative, 1e-3, 1))
+    turned = (corners_2 < corners_1).any(axis=1)
+    yield _Fault("box without numbers", ~numbers, "has no coordinates, or not numbers", sizes)
+    yield _Fault("box reversed", turned, "has its corners the wrong way round", sizes)
+    yield _Fault("box without size", flat, "is {0:g} x {1:g}", sizes)
+    yield _Fault("box outside the picture", outside, "lies outside of {0:g} x {1:g}", limits)
+    yield _Fault("box beyond the edge", beyond, "reaches {0:g} too far", overhang[:, None])
+
+
+def _repeated(
+    index: AnnotationIndex, first: int, last: int, pictures: np.ndarray, kept: np.ndarray
+) -> np.ndarray:
+    """Return which of the boxes first to last repeat the class and corners of one before them."""
+    rows = np.flatnonzero(kept[first:last])
+    if not len(rows):
+        return rows
+    keys = np.empty((len(rows), 6), dtype=np.int32)
+    keys[:, 0], keys[:, 1] = pictures[rows], index.labels[first:last][rows]
+    keys[:, 2:] = index.boxes[first:last][rows].view(np.int32)
+    # One number for each row of six, as sorting rows takes ten times as long.
+    odd = np.uint64(0x9E3779B97F4A7C15)
+    mixed = np.zeros(len(rows), dtype=np.uint64)
+    for column in keys.T:
+        mixed = (mixed ^ column.astype(np.uint64)) * odd
+        mixed ^= mixed >> np.uint64(29)
+    order = np.argsort(mixed, kind="stable")
+    same = np.append(False, mixed[order][1:] == mixed[order][:-1])
+    return np.sort(rows[order][same])
+
+
+def _describe(
+    index: AnnotationIndex, place: Place, fault: _Fault, first: int, position: int
+) -> tuple[str, str, int | None]:
+    words = fault.message.format(*fault.values[position])
+    return _describe_box(index, place, first + position, words)
+
+
+def _describe_box(
+    index: AnnotationIndex, place: Place, box: int, words: str = "is marked more than once"
+) -> tuple[str, str, int | None]:
+    row = int(index.rows_of(box))
+    file, line, prefix = place(index.image_ids[row], int(index.origins[box]))
+    return f"{prefix}'{index.class_names[index.labels[box]]}' {words}", file, line
+
+
+def report_unknown_classes(
+    index: AnnotationIndex, class_names: Sequence[str], place: Place, problems: Problems
+) -> None:
+    """Report every class of the index that is not in the list, once, with its number of boxes."""
+    counts = np.bincount(index.labels, minlength=len(index.class_names))
+    for label, name in enumerate(index.class_names[1:], start=1):
+        known = name in class_names[1:]
+        if known or not counts[label]:
+            continue
+        box = int(np.argmax(index.labels == label))
+        file, line, _ = place(index.image_ids[int(index.rows_of(box))], int(index.origins[box]))
+        kind, message = _judge_name(name, class_names[1:])
+        message += f" ({counts[label]:,} objects, the first one here)"
+        problems.add(kind, message, file, line, count=int(counts[label]))
+
+
+def report_class_names(class_names: Sequence[str], problems: Problems) -> None:
+    """Report classes whose names differ by case or blanks alone, or that detectnet leaves out."""
+    spellings: dict[str, list[str]] = {}
+    for name in class_names[1:]:
+        spellings.setdefault("".join(filter(str.isalnum, name.casefold())), []).append(name)
+    for key, names in spellings.items():
+        if key and len(names) > 1:
+            listed = " and ".join(f"'{name}'" for name in names)
+            hint = f"--class-map '{names[1]}={names[0]}' makes them one"
+            problems.add("class names alike", f"{listed} are different classes; {hint}")
+    if "void" in class_names:
+        problems.add("class called void", "'void' is what detectnet never shows; rename the class")
+
+
+def _judge_name(name: str, class_names: Sequence[str]) -> tuple[str, str]:
+    """Return the kind of problem that a class name is, and the words for it."""
+    if not name or not name.isprintable():
+        return "object without name", f"'{name}' is no class name"
+    if name.upper() == BACKGROUND:
+        return (
+            "class called BACKGROUND",
+            f"'{name}' is what is no object; a picture needs no box for it",
+        )
+    lowered = {known.lower(): known for known in class_names}
+    nearest = difflib.get_close_matches(name.lower(), lowered, n=1)
+    hint = f"; did you mean '{lowered[nearest[0]]}'?" if nearest else ""
+    return "unknown class", f"'{name}' is not in the class list{hint}"

@@ -1,0 +1,216 @@
+"""Every picture opened once, in parallel; what was found is kept until the file changes."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import stat
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Sequence
+
+import numpy as np
+
+from vision.datasets.index.arrays import StringTable, blocks
+from vision.pictures.headers import FORMATS, KINDS_OF_PIXELS, read_header
+from vision.utils.files import atomic_write
+
+logger = logging.getLogger(__name__)
+
+LARGEST_AREA = 1 << 28  # pixels; 16,384 x 16,384 takes 800 MB decoded
+LARGEST_FILE = 1 << 30  # bytes
+RECORD = np.dtype(
+    [
+        ("key", "<u8"),  # of path, file size and time
+        ("width", "<i4"),  # as stored; 0 where the picture cannot be used
+        ("height", "<i4"),
+        ("content", "<u8"),  # equal for equal files
+        ("orientation", "u1"),  # EXIF
+        ("format", "u1"),  # position in FORMATS
+        ("pixels", "u1"),  # position in KINDS_OF_PIXELS
+    ]
+)
+_VERSION = 1  # of the file; another one is not read
+_AT_ONCE = 2048
+
+
+@dataclass(frozen=True, eq=False)
+class PictureFacts:
+    """What is known of N pictures."""
+
+    records: np.ndarray  # (N,) RECORD
+    faults: dict[int, str]  # why a picture of records cannot be used, by its position
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Return width and height (N, 2) int32 as stored, 0 where the picture cannot be used."""
+        return np.stack([self.records["width"], self.records["height"]], axis=1)
+
+
+@dataclass
+class PictureScanner:
+    """Opens pictures, and remembers what they were in a file for every dataset folder."""
+
+    cache_folder: Path | None = None  # None: nothing is remembered
+    workers: int = 0  # threads; 0: one for each core
+    progress: bool = True  # draw a bar, if on a terminal
+    opened: int = field(default=0, init=False)  # pictures that no cache knew
+    _records: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=RECORD), init=False)
+
+    def scan(self, root: str | Path, paths: Sequence[str]) -> PictureFacts:
+        """Return the facts of the pictures at `paths`, which belong to the dataset folder `root`.
+
+        A picture whose size and time are those of an earlier scan is not opened again.
+        """
+        path = self._cache_path(root)
+        known, faults = _load(path)
+        keys = np.fromiter((_key(one) for one in paths), dtype=np.uint64, count=len(paths))
+        unknown = np.flatnonzero(~np.isin(keys, known["key"]))
+        if len(unknown):
+            found, new_faults = self._open([paths[row] for row in unknown], keys[unknown])
+            self.opened += len(unknown)
+            known = _join(known, found)
+            faults.update(new_faults)
+            if path is not None:
+                _save(path, known, faults)
+        records = known[np.searchsorted(known["key"], keys)] if len(keys) else known[:0]
+        self._records = _join(self._records, records)
+        unusable = np.flatnonzero(records["width"] == 0)
+        return PictureFacts(records, {int(row): faults[int(keys[row])] for row in unusable})
+
+    def contents(self, paths: Sequence[str]) -> np.ndarray:
+        """Return a number (N,) uint64 for each of the pictures scanned: equal for equal files."""
+        keys = np.fromiter((_key(one) for one in paths), dtype=np.uint64, count=len(paths))
+        places = np.searchsorted(self._records["key"], keys)
+        found = np.append(self._records["key"], 0)[places] == keys
+        # A picture that was never scanned, or has changed since, is like no other.
+        contents = keys.copy()
+        contents[found] = self._records["content"][places[found]]
+        return contents
+
+    def _open(self, paths: list[str], keys: np.ndarray) -> tuple[np.ndarray, dict[int, str]]:
+        from tqdm import tqdm
+
+        records, faults = np.zeros(len(paths), dtype=RECORD), {}
+        records["key"] = keys
+        bar = tqdm(
+            desc="Checking pictures",
+            total=len(paths),
+            unit=" images",
+            disable=None if self.progress else True,
+        )
+        with bar, ThreadPoolExecutor(self.workers or os.cpu_count() or 1) as pool:
+            for start, stop in blocks(len(paths), _AT_ONCE):
+                results = pool.map(look_at, paths[start:stop])
+                for row, (record, fault) in enumerate(results, start):
+                    records[row] = (keys[row], *record)
+                    if fault:
+                        faults[int(keys[row])] = fault
+                    bar.update()
+        return records, faults
+
+    def _cache_path(self, root: str | Path) -> Path | None:
+        if self.cache_folder is None:
+            return None
+        resolved = os.fsencode(os.path.realpath(root))
+        name = hashlib.blake2b(resolved, digest_size=6).hexdigest()
+        return Path(self.cache_folder) / f"pictures-{name}.npz"
+
+
+def default_cache_folder() -> Path:
+    """Return where the pictures of any dataset are remembered, beside the downloads."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "pytorch-ssd" / "pictures"
+
+
+def _join(records: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return all records, sorted by key, each once."""
+    joined = np.concatenate([records, others])
+    return joined[np.unique(joined["key"], return_index=True)[1]]
+
+
+def look_at(path: str) -> tuple[tuple, str]:
+    """Return the fields of a RECORD after the key, and why the picture cannot be used, or ""."""
+    from vision.pictures.reading import EncodedPicture, PictureError
+
+    nothing = (0, 0, 0, 1, 0, 0)
+    try:
+        data = _read(path)
+        header = read_header(data)
+        _require_bearable(header.width, header.height)
+        picture = EncodedPicture.read(path)
+        _require_bearable(picture.width, picture.height)
+        picture.decode(max(picture.reductions))
+    except PictureError as error:
+        return nothing, str(error).replace(f"the picture {path}", "the picture").replace(path, "it")
+    except OSError as error:
+        return nothing, f"the picture cannot be read: {error.strerror}"
+    except ValueError as error:
+        return nothing, str(error)
+    content = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+    places = FORMATS.index(header.format), KINDS_OF_PIXELS.index(header.pixels)
+    return (picture.width, picture.height, content, header.orientation, *places), ""
+
+
+def _read(path: str) -> bytes:
+    """Return the bytes of a file; a pipe would never end, and a device not either."""
+    status = Path(path).stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("the picture is no regular file")
+    if status.st_size > LARGEST_FILE:
+        raise ValueError(f"the picture has {status.st_size:,} bytes, at most {LARGEST_FILE:,} do")
+    return Path(path).read_bytes()
+
+
+def _require_bearable(width: int, height: int) -> None:
+    if width * height > LARGEST_AREA:
+        raise ValueError(
+            f"the picture is {width:,} x {height:,} pixels, and at most {LARGEST_AREA:,} in all "
+            "are decoded; make it smaller"
+        )
+
+
+def _key(path: str) -> int:
+    """Return a number that changes with the file: never the same for two files in practice."""
+    try:
+        status = Path(path).stat()
+        state = f"{status.st_size} {status.st_mtime_ns}"
+    except (OSError, ValueError):  # a null byte in a path is a ValueError
+        state = "missing"
+    data = path.encode("utf-8", "surrogatepass") + b"\0" + state.encode()
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+
+
+def _load(path: Path | None) -> tuple[np.ndarray, dict[int, str]]:
+    """Return the records of an earlier scan, sorted by key, and the faults by key."""
+    nothing = np.zeros(0, dtype=RECORD), {}
+    if path is None or not path.is_file():
+        return nothing
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if int(arrays["version"]) != _VERSION or arrays["records"].dtype != RECORD:
+                return nothing
+            messages = StringTable(arrays["blob"], arrays["offsets"])
+            return arrays["records"], dict(zip(arrays["fault_keys"].tolist(), messages))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        logger.info("%s is not readable (%s); the pictures are opened again", path, error)
+        return nothing
+
+
+def _save(path: Path, records: np.ndarray, faults: dict[int, str]) -> None:
+    messages = StringTable.from_strings(faults.values())
+    try:
+        with atomic_write(path) as temporary:
+            np.savez(
+                temporary,
+                version=np.int64(_VERSION),
+                records=records,
+                fault_keys=np.array(list(faults), dtype=np.uint64),
+                blob=messages.blob,
+                offsets=messages.offsets,
+            )
+    except OSError as error:
+        logger.warning("cannot remember the pictures in %s: %s", path, error.strerror)

@@ -1,0 +1,54 @@
+"""Finding the picture that an annotation means, though it was made on another computer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vision.datasets.files.folders import part_of_path
+from vision.datasets.files.listing import PICTURE_SUFFIXES, FileListing, base_name, strip_suffix
+
+
+class PictureFinder:
+    """The pictures in a folder and below it, to be found by what is left of a path to them.
+
+    Only what was listed can be found, so that no name leads out of the folder.
+    """
+
+    def __init__(self, folder: Path):
+        """List the pictures."""
+        self.folder = folder
+        self.listing = FileListing(folder, PICTURE_SUFFIXES)
+        self._by_name: dict[str, list[str]] | None = None
+
+    def find(self, name: str, beside: str = "", part: str | None = None) -> str | None:
+        """Return the file, relative to the folder, that `name` means, or None.
+
+        The longest ending of the path counts, first as seen from the folder `beside`, then from
+        the top; else the only picture of that name, or the only one that lies in a folder of the
+        part ("train", "val", "test").
+        """
+        steps = [step for step in name.replace("\\", "/").split("/") if step not in ("", ".", "..")]
+        for start in range(len(steps)):
+            ending = "/".join(steps[start:])
+            for prefix in dict.fromkeys((f"{beside}/" if beside else "", "")):
+                found = self.listing.find(prefix + ending)
+                if found:
+                    return found
+        return self._find_by_name(steps[-1], part) if steps else None
+
+    def _find_by_name(self, name: str, part: str | None) -> str | None:
+        if self._by_name is None:
+            self._by_name = {}
+            for file in self.listing.files:
+                self._by_name.setdefault(_key(file), []).append(file)
+        candidates = self._by_name.get(_key(name), [])
+        if part in ("train", "val", "test"):
+            parts = {file: part_of_path(file) for file in candidates}
+            candidates = [file for file in candidates if parts[file] == part] or [
+                file for file in candidates if parts[file] is None
+            ]
+        return candidates[0] if len(candidates) == 1 else None
+
+
+def _key(file: str) -> str:
+    return strip_suffix(base_name(file)).casefold()

@@ -1,0 +1,123 @@
+"""What lies in a folder, found in one pass, however the file names are spelled."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from pathlib import Path, PurePosixPath
+from typing import Iterator, Sequence
+
+from vision.datasets.files.values import decode
+
+# In the order of preference for an id that has several; any of them in any case.
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+
+
+class FileListing:
+    """The files of some suffixes in a folder and below it, to be found by name without suffix."""
+
+    def __init__(self, folder: Path, suffixes: Sequence[str]):
+        """Walk the folder once; hidden files, and the `._` twins that macOS makes, do not count."""
+        self.folder = folder
+        self.suffixes = tuple(suffixes)
+        self._files: dict[str, str] = {}
+        self._folded: dict[str, str] = {}
+        self._others: set[str] = set()  # files beside one of the same name and a better suffix
+        for below, names in _walk(folder):
+            prefix = "" if below == "." else f"{below}/"
+            for name in sorted(names, key=self._preference):
+                stem, suffix = split_suffix(name)
+                if suffix.lower() in self.suffixes and not name.startswith("."):
+                    if self._files.setdefault(prefix + stem, prefix + name) != prefix + name:
+                        self._others.add(prefix + name)
+                    self._folded.setdefault(_fold(prefix + stem), prefix + name)
+
+    @property
+    def stems(self) -> list[str]:
+        """Return the names without suffix, sorted; those in folders below as `folder/name`."""
+        return sorted(self._files)
+
+    @property
+    def files(self) -> list[str]:
+        """Return the files that `stems` stand for, sorted."""
+        return sorted(self._files.values())
+
+    def find(self, name: str) -> str | None:
+        """Return the file, relative to the folder, that `name` means with or without its suffix.
+
+        An exact match wins; then upper and lower case, and the two spellings of an accent, are one.
+        Only what was listed can be found, so that no name leads out of the folder.
+        """
+        if name in self._others:
+            return name
+        bare = strip_suffix(name, self.suffixes)
+        for files, key in (
+            (self._files, name),
+            (self._files, bare),
+            (self._folded, _fold(name)),
+            (self._folded, _fold(bare)),
+        ):
+            if key in files:
+                return files[key]
+        return None
+
+    def _preference(self, name: str) -> tuple[int, str]:
+        suffix = split_suffix(name)[1].lower()
+        known = suffix in self.suffixes
+        return (self.suffixes.index(suffix) if known else len(self.suffixes), name)
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield (path below `folder`, names of files) of it and all below; each folder once.
+
+    Links to folders are followed, as data often lies on another disk, but not round in circles.
+    """
+    seen = set()
+    for top, folders, names in os.walk(folder, followlinks=True):
+        found = Path(top).stat()
+        if (found.st_dev, found.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((found.st_dev, found.st_ino))
+        folders.sort()
+        yield Path(top).relative_to(folder).as_posix(), names
+
+
+def split_suffix(name: str) -> tuple[str, str]:
+    """Return a file name as (name without suffix, suffix with its dot)."""
+    stem, dot, end = name.rpartition(".")
+    return (stem, dot + end) if dot else (name, "")
+
+
+def strip_suffix(name: str, suffixes: Sequence[str] = PICTURE_SUFFIXES) -> str:
+    """Return a name without its suffix, if that is one of `suffixes` in any case."""
+    stem, suffix = split_suffix(name)
+    return stem if suffix.lower() in suffixes else name
+
+
+def find_child(folder: Path, names: Sequence[str]) -> Path | None:
+    """Return the first of `names` that is a folder in `folder`, in any case, or None."""
+    if not folder.is_dir():
+        return None
+    children = {child.name.lower(): child for child in sorted(folder.iterdir())}
+    found = (children.get(name.lower()) for name in names)
+    return next((child for child in found if child is not None and child.is_dir()), None)
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a text file that are not blank, without blanks around them.
+
+    Raises:
+        ValueError: if it is not UTF-8.
+    """
+    lines = decode(path.read_bytes(), path).splitlines()
+    return [line.strip() for line in lines if line.strip()]
+
+
+def base_name(path: str) -> str:
+    """Return the last part of a path as a tool on any system wrote it."""
+    return PurePosixPath(path.replace("\\", "/")).name
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

@@ -1,0 +1,151 @@
+"""CSV tables, in blocks of columns: quickly while they are sound, then row by row."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import logging
+from pathlib import Path
+from typing import Iterator, NamedTuple, Sequence
+
+import numpy as np
+
+from vision.datasets.checks.problems import one_line
+from vision.datasets.files.values import to_number
+
+logger = logging.getLogger(__name__)
+
+_ROWS_AT_ONCE = 250_000
+_ROWS_TO_SNIFF = 100
+
+
+class Block(NamedTuple):
+    """K rows of a table."""
+
+    texts: list[np.ndarray]  # of every text column (K,) str
+    numbers: np.ndarray  # (K, number columns) float32; nan where there is no number
+    lines: np.ndarray  # (K,) int32 lines of the file
+
+
+def read_header(path: Path) -> list[str]:
+    """Return the column names of a CSV file.
+
+    Raises:
+        ValueError: if the file is empty.
+    """
+    with _open(path) as file:
+        try:
+            header = [name.strip() for name in next(csv.reader(file), [])]
+        except csv.Error as error:
+            raise ValueError(f"{path}:1: not CSV: {error}") from None
+    if not any(header):
+        raise ValueError(f"{path} must begin with a line of column names, it is empty")
+    return header
+
+
+def read_blocks(path: Path, texts: Sequence[str], numbers: Sequence[str]) -> Iterator[Block]:
+    """Yield the named columns of a CSV file, with decimal points or (quoted) decimal commas.
+
+    Raises:
+        ValueError: if a column is missing, or the rest of the file cannot be told apart into rows.
+    """
+    header = read_header(path)
+    missing = [name for name in (*texts, *numbers) if name not in header]
+    if missing:
+        raise ValueError(
+            f"{path} must have the columns {', '.join((*texts, *numbers))}; "
+            f"{', '.join(missing)} not found among {one_line(', '.join(header))}"
+        )
+    text_columns = [header.index(name) for name in texts]
+    number_columns = [header.index(name) for name in numbers]
+    done = 0
+    try:
+        for block in _read_quickly(path, text_columns, number_columns, len(header)):
+            done += len(block.lines)
+            yield block
+    except ValueError as error:
+        logger.info("%s: reading on row by row, as %s", path, error)
+        yield from _read_slowly(path, text_columns, number_columns, done)
+
+
+def _read_quickly(
+    path: Path, texts: list[int], numbers: list[int], columns: int
+) -> Iterator[Block]:
+    """Yield blocks by pandas, which raises a ValueError at the first cell that is no number."""
+    import pandas
+
+    # Columns go by their place, as text: a name may occur twice, and integers confuse pandas.
+    text_names, number_names = (
+        [str(column) for column in texts],
+        [str(column) for column in numbers],
+    )
+    reader = pandas.read_csv(
+        path,
+        header=0,
+        names=[str(column) for column in range(columns)],
+        index_col=False,
+        usecols=[*text_names, *number_names],
+        dtype={**dict.fromkeys(text_names, str), **dict.fromkeys(number_names, np.float64)},
+        keep_default_na=False,  # NA and None may be names of classes
+        na_values={name: [""] for name in number_names},
+        decimal="," if _has_decimal_commas(path, numbers) else ".",
+        encoding_errors="replace",
+        chunksize=_ROWS_AT_ONCE,
+    )
+    done = 0
+    with reader:
+        for frame in reader:
+            yield Block(
+                [frame[name].to_numpy(dtype=object) for name in text_names],
+                _to_float32(frame[number_names].to_numpy()),
+                np.arange(done + 2, done + 2 + len(frame), dtype=np.int32),  # line 1 is the header
+            )
+            done += len(frame)
+
+
+def _read_slowly(path: Path, texts: list[int], numbers: list[int], skip: int) -> Iterator[Block]:
+    """Yield blocks from row `skip` on; a short row, or a cell that is no number, gives nan."""
+    with _open(path) as file:
+        reader = csv.reader(file)
+        numbered = ((row, reader.line_num) for row in reader if row)
+        rows = itertools.islice(numbered, skip + 1, None)
+        while True:
+            try:
+                block = list(itertools.islice(rows, _ROWS_AT_ONCE))
+            except csv.Error as error:
+                raise ValueError(f"{path}:{reader.line_num}: not CSV: {error}") from None
+            if not block:
+                return
+            yield _to_block(block, texts, numbers)
+
+
+def _to_block(rows: list, texts: list[int], numbers: list[int]) -> Block:
+    def cell(row: list[str], column: int) -> str:
+        return row[column] if column < len(row) else ""
+
+    values = [[to_number(cell(row, column)) for column in numbers] for row, _ in rows]
+    return Block(
+        [np.array([cell(row, column) for row, _ in rows], dtype=object) for column in texts],
+        _to_float32(np.array(values, dtype=np.float64)),
+        np.array([line for _, line in rows], dtype=np.int32),
+    )
+
+
+def _to_float32(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what is too large becomes inf, which is no coordinate
+        return values.astype(np.float32)
+
+
+def _has_decimal_commas(path: Path, numbers: list[int]) -> bool:
+    with _open(path) as file:
+        rows = itertools.islice(csv.reader(file), 1, _ROWS_TO_SNIFF)
+        try:
+            return any(
+                "," in row[column] for row in rows for column in numbers if column < len(row)
+            )
+        except csv.Error:  # said where the rows are read
+            return False
+
+
+def _open(path: Path):
+    return path.open(encoding="utf-8-sig", errors="replace", newline="")

@@ -1,0 +1,73 @@
+"""Values of annotation files, which may be anything."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Callable
+
+from vision.datasets.checks.problems import one_line
+
+NAN = float("nan")
+NO_BOX = (NAN,) * 4
+_LARGEST_SIDE = 1_000_000  # of a picture, in pixels; what is beyond is no size
+
+
+def to_number(value: Any) -> float:
+    """Return the number that a value or its text is, with a decimal point or comma, or nan."""
+    try:
+        return float(value.replace(",", ".") if isinstance(value, str) else value)
+    except (ValueError, TypeError, OverflowError):
+        return NAN
+
+
+def to_side(value: Any) -> int:
+    """Return the width or height that a value is, or 0 where it cannot be one."""
+    number = to_number(value)
+    return int(number) if 0 < number < _LARGEST_SIDE else 0
+
+
+def to_text(value: Any) -> str:
+    """Return a name or number as text without blanks around it, or "" for all else."""
+    return str(value).strip() if isinstance(value, (str, int, float)) else ""
+
+
+def around(xs: list[float], ys: list[float]) -> tuple[float, ...]:
+    """Return the box xyxy around points, nan where there is none or one is no number."""
+    if not xs or not ys or any(value != value for value in (*xs, *ys)):
+        return NO_BOX
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def around_points(values: list) -> tuple[float, ...]:
+    """Return the box xyxy around the points x1, y1, x2, y2, ..."""
+    numbers = [to_number(value) for value in values]
+    return around(numbers[::2], numbers[1::2])
+
+
+def decode(data: bytes, path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        ValueError: if it is not UTF-8.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}:{line}: must be UTF-8 text; save it as UTF-8") from None
+
+
+def read_json(path: Path, hook: Callable[[dict], Any] | None = None) -> Any:
+    """Return what a JSON file holds, every object in it replaced by `hook(object)`.
+
+    Raises:
+        ValueError: if it is not JSON, with the line.
+    """
+    text = decode(path.read_bytes(), path)
+    try:
+        return json.loads(text, object_hook=hook)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: cannot be read as JSON: {one_line(str(error))}") from None

@@ -1,0 +1,25 @@
+"""Datasets: readers of several formats, all of which fill one annotation index."""
+
+from __future__ import annotations
+
+from vision.datasets.formats.ccpd import CCPDFolder
+from vision.datasets.formats.coco import COCOFolder
+from vision.datasets.formats.csv_table import CSVFolder
+from vision.datasets.formats.cvat import CVATFolder
+from vision.datasets.formats.folder import DatasetFolder
+from vision.datasets.formats.labelme import LabelMeFolder
+from vision.datasets.formats.open_images import OpenImagesFolder
+from vision.datasets.formats.voc import VOCFolder
+from vision.datasets.formats.yolo import YOLOFolder
+
+# A format is found out in this order.
+DATASETS: dict[str, type[DatasetFolder]] = {
+    "voc": VOCFolder,
+    "open_images": OpenImagesFolder,
+    "coco": COCOFolder,
+    "yolo": YOLOFolder,
+    "cvat": CVATFolder,
+    "labelme": LabelMeFolder,
+    "csv": CSVFolder,
+    "ccpd": CCPDFolder,
+}

@@ -1,0 +1,159 @@
+"""COCO's instances as JSON, as COCO, CVAT, Roboflow and others write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Iterator, NamedTuple
+
+from vision.datasets.checks.problems import Problems
+from vision.datasets.files.folders import part_of_name, read_head
+from vision.datasets.files.values import (
+    NAN,
+    NO_BOX,
+    around_points,
+    read_json,
+    to_number,
+    to_side,
+    to_text,
+)
+from vision.datasets.formats.per_part import PerPartFolder
+from vision.datasets.index.builder import Record
+
+_KEYS = (b'"images"', b'"annotations"', b'"categories"')
+_OTHER_TASKS = ("captions", "keypoints", "stuff", "panoptic", "image_info")
+_HEAD = 1 << 16  # bytes, in which one of the keys has to come
+
+
+class _Mark(NamedTuple):
+    """What is kept of an annotation, while its file is read: polygons take most of the memory."""
+
+    image_id: str
+    category_id: str
+    box: tuple[float, ...]  # xyxy
+    crowd: bool
+
+
+class COCOFolder(PerPartFolder):
+    """A JSON file with images, annotations and categories for every part.
+
+    Categories are known by name, whatever their ids are. A picture without annotations is a
+    negative. A crowd, which is many objects under one box, is not trained on; where it is measured,
+    it is difficult: finding it counts neither way.
+    """
+
+    suffix = ".json"
+    layout = "annotations/instances_*.json, or _annotations.coco.json beside the pictures"
+
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        """Return whether a JSON file begins with an object that has one of COCO's lists."""
+        head = read_head(path, _HEAD).lstrip(b"\xef\xbb\xbf \t\r\n")
+        return head.startswith(b"{") and any(key in head for key in _KEYS)
+
+    @classmethod
+    def choose(cls, files: list[Path]) -> list[Path]:
+        """Leave out the files of COCO's other tasks."""
+        return [path for path in files if not any(word in path.name for word in _OTHER_TASKS)]
+
+    def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
+        """Yield the pictures of a file, with the annotations that name them by id."""
+        data = read_json(path, _shrink)
+        images, marks, categories = (
+            _list_of(data, key, path) for key in ("images", "annotations", "categories")
+        )
+        classes = _read_classes(categories)
+        marks_of: dict[str, list[_Mark]] = {}
+        for mark in marks:
+            if isinstance(mark, _Mark):
+                marks_of.setdefault(mark.image_id, []).append(mark)
+            else:
+                problems.add("annotation broken", "has no box and picture", path.name)
+        names += _without_placeholder(categories, classes, marks_of)
+        trained = part_of_name(path.stem) in ("train", None) and path.parent.name not in (
+            "test",
+            "valid",
+            "val",
+        )
+        for image in images:
+            image = image if isinstance(image, dict) else {}
+            found = marks_of.pop(_key(image.get("id")), [])
+            yield _to_record(image, found, classes, keep_crowds=not trained)
+        for image_id, left in marks_of.items():
+            message = f"{len(left)} annotations of picture {image_id}, which is not listed"
+            problems.add("picture missing", message, path.name)
+
+
+def _shrink(entry: dict[str, Any]) -> Any:
+    """Replace an annotation by what is needed of it."""
+    if "image_id" not in entry or not ("bbox" in entry or "segmentation" in entry):
+        return entry
+    key, crowd = _key(entry["image_id"]), bool(to_number(entry.get("iscrowd", 0)) == 1)
+    return _Mark(key, _key(entry.get("category_id")), _box(entry), crowd)
+
+
+def _box(entry: dict[str, Any]) -> tuple[float, ...]:
+    """Return xyxy of the bbox, which is xywh, or of what is around the polygons without one."""
+    box = entry.get("bbox")
+    if isinstance(box, list) and len(box) == 4:
+        x, y, width, height = map(to_number, box)
+        return x, y, x + width, y + height
+    polygons = entry.get("segmentation")
+    if box or not isinstance(polygons, list):
+        return NO_BOX
+    return around_points(
+        [value for polygon in polygons if isinstance(polygon, list) for value in polygon]
+    )
+
+
+def _to_record(
+    image: dict[str, Any], marks: list[_Mark], classes: dict[str, str], keep_crowds: bool
+) -> Record:
+    kept = [number for number, mark in enumerate(marks) if keep_crowds or not mark.crowd]
+    return Record(
+        to_text(image.get("file_name")),
+        (to_side(image.get("width")), to_side(image.get("height"))),
+        [marks[number].box for number in kept],
+        [classes.get(marks[number].category_id, _unnamed(marks[number])) for number in kept],
+        [marks[number].crowd for number in kept],
+        [number + 1 for number in kept],
+    )
+
+
+def _unnamed(mark: _Mark) -> str:
+    return f"category {mark.category_id}"
+
+
+def _read_classes(categories: list) -> dict[str, str]:
+    """Return the class names by category id."""
+    named = [entry for entry in categories if isinstance(entry, dict)]
+    return {_key(entry.get("id")): to_text(entry.get("name")) for entry in named}
+
+
+def _without_placeholder(
+    categories: list, classes: dict[str, str], marks_of: dict[str, list[_Mark]]
+) -> list[str]:
+    """Return the class names, without the name of the project that Roboflow puts before them.
+
+    It is a category without objects that all others have for their supercategory.
+    """
+    groups = {
+        to_text(entry.get("supercategory")) for entry in categories if isinstance(entry, dict)
+    }
+    used = {mark.category_id for marks in marks_of.values() for mark in marks}
+    first, *others = classes or {"": ""}
+    if others and first not in used and groups == {classes[first], "none"}:
+        return [classes[key] for key in others]
+    return list(classes.values())
+
+
+def _list_of(data: Any, key: str, path: Path) -> list:
+    entries = data.get(key) if isinstance(data, dict) else None
+    if not isinstance(entries, list):
+        raise ValueError(f"{path} must have a list of {key}, as COCO's instances have")
+    return entries
+
+
+def _key(value: Any) -> str:
+    """Return an id as text: 7, 7.0 and "7" are one."""
+    number = to_number(value) if isinstance(value, (int, float)) else NAN
+    return str(int(number)) if number % 1 == 0 else to_text(value)

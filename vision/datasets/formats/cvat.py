@@ -1,0 +1,121 @@
+"""CVAT's own XML for images, version 1.1."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Iterator
+from xml.etree.ElementTree import Element, ParseError
+
+from vision.datasets.checks.problems import Problems
+from vision.datasets.files.folders import read_head
+from vision.datasets.files.values import around_points, to_number, to_side
+from vision.datasets.formats.per_part import PerPartFolder
+from vision.datasets.index.builder import Record
+
+_CORNERS = ("xtl", "ytl", "xbr", "ybr")
+
+
+class CVATFolder(PerPartFolder):
+    """annotations.xml, or one for each part, with its pictures in images/ or beside it."""
+
+    suffix = ".xml"
+    layout = "CVAT's annotations.xml with images/ beside it"
+
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        """Return whether an XML file begins with CVAT's element."""
+        return b"<annotations" in read_head(path)
+
+    def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
+        """Yield the pictures of a file; every shape counts with the box around it.
+
+        Points, tags and skeletons mark no area and do not count.
+        """
+        for element in _elements(path):
+            if element.tag == "track":
+                raise ValueError(
+                    f"{path} must be exported as 'CVAT for images 1.1', it is the form for videos"
+                )
+            if element.tag == "label":
+                names.append((element.findtext("name") or "").strip())
+            elif element.tag == "image":
+                yield _to_record(element)
+                element.clear()
+
+
+def _elements(path: Path) -> Iterator[Element]:
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import iterparse
+
+    try:
+        for _, element in iterparse(str(path)):
+            yield element
+    except ParseError as error:
+        raise ValueError(f"{path}:{error.position[0]}: not XML: {error}") from None
+    except DefusedXmlException as error:
+        raise ValueError(f"{path} declares entities, which is not safe to read: {error}") from None
+    except LookupError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+
+
+def _to_record(image: Element) -> Record:
+    shapes = [shape for shape in image if shape.tag in _BOXES]
+    return Record(
+        (image.get("name") or "").strip(),
+        (to_side(image.get("width")), to_side(image.get("height"))),
+        [_BOXES[shape.tag](shape) for shape in shapes],
+        [(shape.get("label") or "").strip() for shape in shapes],
+    )
+
+
+def _box_of_box(shape: Element) -> tuple[float, ...]:
+    """Return xyxy around the box, which may be turned about its centre by degrees."""
+    x1, y1, x2, y2 = _numbers(shape, _CORNERS)
+    centre, half = ((x1 + x2) / 2, (y1 + y2) / 2), ((x2 - x1) / 2, (y2 - y1) / 2)
+    angle = _angle(shape)
+    if angle == 0:
+        return x1, y1, x2, y2
+    cosine, sine = abs(math.cos(angle)), abs(math.sin(angle))
+    reach = half[0] * cosine + half[1] * sine, half[0] * sine + half[1] * cosine
+    return _around_centre(centre, reach)
+
+
+def _box_of_points(shape: Element) -> tuple[float, ...]:
+    return around_points([value for value in re.split("[,;]", shape.get("points") or "") if value])
+
+
+def _box_of_mask(shape: Element) -> tuple[float, ...]:
+    left, top, width, height = _numbers(shape, ("left", "top", "width", "height"))
+    return left, top, left + width, top + height
+
+
+def _box_of_ellipse(shape: Element) -> tuple[float, ...]:
+    x, y, rx, ry = _numbers(shape, ("cx", "cy", "rx", "ry"))
+    cosine, sine = math.cos(_angle(shape)), math.sin(_angle(shape))
+    reach = math.hypot(rx * cosine, ry * sine), math.hypot(rx * sine, ry * cosine)
+    return _around_centre((x, y), reach)
+
+
+_BOXES = {
+    "box": _box_of_box,
+    "polygon": _box_of_points,
+    "polyline": _box_of_points,
+    "mask": _box_of_mask,
+    "ellipse": _box_of_ellipse,
+}
+
+
+def _around_centre(centre: tuple[float, float], reach: tuple[float, float]) -> tuple[float, ...]:
+    return centre[0] - reach[0], centre[1] - reach[1], centre[0] + reach[0], centre[1] + reach[1]
+
+
+def _numbers(shape: Element, names: tuple[str, ...]) -> tuple[float, ...]:
+    return tuple(to_number(shape.get(name, "")) for name in names)
+
+
+def _angle(shape: Element) -> float:
+    """Return by how much a shape is turned, in radians; nan is no angle."""
+    angle = math.radians(to_number(shape.get("rotation", "0")))
+    return angle if math.isfinite(angle) else 0.0

@@ -1,0 +1,62 @@
+"""LabelMe folders: a JSON file for each picture, with its shapes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from vision.datasets.files.folders import read_head, some_files
+from vision.datasets.files.listing import FileListing
+from vision.datasets.files.values import NO_BOX, around, read_json, to_number, to_side, to_text
+from vision.datasets.formats.per_picture import AnnotationError, PerPictureFolder
+from vision.datasets.index.builder import Record
+
+
+class LabelMeFolder(PerPictureFolder):
+    """ID.json, beside ID.jpg or elsewhere, in one folder or in train, valid and test."""
+
+    layout = "LabelMe's *.json beside the pictures"
+
+    def __init__(self, root: str | Path):
+        """Find the JSON files."""
+        root = Path(root).resolve()
+        super().__init__(root, FileListing(root, (".json",)), root)
+        self.divide_by_folders()
+
+    @classmethod
+    def detect(cls, root: Path) -> bool:
+        """Return whether a JSON file begins as LabelMe's do."""
+        heads = map(read_head, some_files(root, ".json"))
+        return any(b'"shapes"' in head or b'"imagePath"' in head for head in heads)
+
+    def read_record(self, path: Path) -> Record:
+        """Read one JSON file; every shape counts with the box around it."""
+        try:
+            data = read_json(path)
+        except (OSError, ValueError) as error:
+            raise AnnotationError(str(error)) from None
+        shapes = data.get("shapes") if isinstance(data, dict) else None
+        if not isinstance(shapes, list):
+            raise AnnotationError("must be an object with a list of shapes")
+        shapes = [shape if isinstance(shape, dict) else {} for shape in shapes]
+        return Record(
+            to_text(data.get("imagePath")),
+            (to_side(data.get("imageWidth")), to_side(data.get("imageHeight"))),
+            [_box(shape) for shape in shapes],
+            [to_text(shape.get("label")) for shape in shapes],
+        )
+
+
+def _box(shape: dict[str, Any]) -> tuple[float, ...]:
+    """Return the box xyxy around a shape; a circle is given by its centre and a point on it."""
+    points = shape.get("points")
+    if not isinstance(points, list) or not all(
+        isinstance(point, list) and len(point) == 2 for point in points
+    ):
+        return NO_BOX
+    xs, ys = ([to_number(point[axis]) for point in points] for axis in (0, 1))
+    if shape.get("shape_type") == "circle" and len(points) == 2:
+        radius = math.hypot(xs[1] - xs[0], ys[1] - ys[0])
+        xs, ys = [xs[0] - radius, xs[0] + radius], [ys[0] - radius, ys[0] + radius]
+    return around(xs, ys)

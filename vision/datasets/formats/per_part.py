@@ -1,0 +1,127 @@
+"""Folders with one annotation file for many pictures: a whole part of the dataset, or all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Iterator
+
+from vision.datasets.checks.problems import Problems
+from vision.datasets.files.finder import PictureFinder
+from vision.datasets.files.folders import all_files, part_of_name, part_of_path, some_files
+from vision.datasets.files.listing import strip_suffix
+from vision.datasets.formats.folder import DatasetFolder, usable_names
+from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.datasets.index.builder import IndexBuilder, Record
+
+
+class PerPartFolder(DatasetFolder):
+    """Annotation files anywhere usual; a subclass says which they are and how one is read.
+
+    Which part a file annotates is told by its name (instances_train2017.json, test_labels.csv) or
+    by its folder (valid/_annotations.coco.json); several files of one part are taken together.
+    """
+
+    suffix = ""  # of the annotation files
+    numbered_by = "picture"
+
+    def __init__(self, root: str | Path):
+        """Find the annotation files."""
+        super().__init__(root)
+        self._files: dict[str, list[Path]] = {}
+        self._names: dict[str, list[str]] = {}  # of the classes in every part read
+        self._finder = PictureFinder(self.root)
+        files = [path for path in all_files(self.root, self.suffix) if self.accepts(path)]
+        for path in self.choose(files):
+            below = path.relative_to(self.root).as_posix()
+            part = part_of_name(path.stem) or part_of_path(below) or "all"
+            self._files.setdefault(part, []).append(path)
+        self._settle_parts()
+
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        """Return whether a file looks like an annotation of this format, by its beginning."""
+        raise NotImplementedError
+
+    @classmethod
+    def choose(cls, files: list[Path]) -> list[Path]:
+        """Return those of the accepted files that are to be read."""
+        return files
+
+    def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
+        """Yield what a file says of each picture; add the classes that it states to `names`.
+
+        Raises:
+            ValueError: the file as a whole cannot be read.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def detect(cls, root: Path) -> bool:
+        """Return whether there is an annotation file."""
+        return any(map(cls.accepts, some_files(root, cls.suffix)))
+
+    def class_names(self) -> list[str]:
+        """Return the classes as the training part states them, then others that have objects."""
+        first = next(part for part in ("train", "all", *self.parts) if part in self.parts)
+        if first not in self._names:
+            self.read(first, Problems())  # nobody asked for this part, only its names are used
+        self.classes_from = f"of {self.parts[first]}"
+        return usable_names(self._names[first])
+
+    def read(self, part: str, problems: Problems) -> AnnotationIndex:
+        """Return the pictures of a part, in the order of its files."""
+        names: list[str] = []
+        pictures: dict[str, Record] = {}
+        for path in self._files[part]:
+            where = path.relative_to(self.root)
+            beside = "" if where.parent == Path() else where.parent.as_posix()
+            for record in self.read_file(path, names, problems):
+                file = self._finder.find(record.filename, beside, part)
+                if file is None:
+                    message = f"there is no picture '{record.filename}'"
+                    problems.add("picture missing", message, str(where))
+                elif file in pictures:
+                    problems.add("picture listed twice", f"'{record.filename}'", str(where))
+                    pictures[file] = _join(pictures[file], record)
+                else:
+                    pictures[file] = record
+        if part == "all":
+            left = [file for file in self._finder.listing.files if file not in pictures]
+            problems.add_each(
+                "picture not annotated", left, lambda file: ("is nowhere listed", file, None)
+            )
+        index = _build(pictures, self.root)
+        self._names[part] = list(dict.fromkeys([*names, *index.class_names[1:]]))
+        return index
+
+    def _settle_parts(self) -> None:
+        """Say what is which part; files of none are for training where none is but others are."""
+        if "all" in self._files and len(self._files) > 1:
+            left = self._files.pop("all")
+            if "train" in self._files:
+                listed = ", ".join(path.relative_to(self.root).as_posix() for path in left)
+                self.notes.append(f"{listed} is not used, as other files are called by their part")
+            else:
+                self._files["train"] = left
+        for part in ("train", "val", "test", "all"):
+            files = [path.relative_to(self.root).as_posix() for path in self._files.get(part, ())]
+            if files:
+                more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+                self.parts[part] = ", ".join(files[:3]) + more
+
+
+def _build(pictures: dict[str, Record], root: Path) -> AnnotationIndex:
+    builder = IndexBuilder()
+    for file, record in pictures.items():
+        builder.add_record(strip_suffix(file), str(root / file), record)
+    return builder.build()
+
+
+def _join(one: Record, other: Record) -> Record:
+    """Return the objects of both records of one picture."""
+    flags = [record.difficult or [False] * len(record.names) for record in (one, other)]
+    origins = None
+    if one.origins is not None and other.origins is not None:
+        origins = [*one.origins, *other.origins]
+    boxes, names = [*one.boxes, *other.boxes], [*one.names, *other.names]
+    return Record(one.filename, one.size, boxes, names, [*flags[0], *flags[1]], origins)

@@ -1,0 +1,127 @@
+"""Folders with one annotation file for each picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vision.datasets.checks.problems import Problems
+from vision.datasets.files.finder import PictureFinder
+from vision.datasets.files.folders import part_of_path
+from vision.datasets.files.listing import PICTURE_SUFFIXES, FileListing, base_name, strip_suffix
+from vision.datasets.formats.folder import DatasetFolder, usable_names
+from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.datasets.index.builder import IndexBuilder, Record
+
+
+class AnnotationError(ValueError):
+    """A file that cannot be read as an annotation, with the line at which that shows."""
+
+    def __init__(self, message: str, line: int | None = None):
+        super().__init__(message)
+        self.line = line
+
+
+class PerPictureFolder(DatasetFolder):
+    """Annotations and pictures that go together by name; a subclass says how one file is read."""
+
+    def __init__(self, root: str | Path, annotations: FileListing, pictures: Path):
+        """Take annotations and pictures of the two folders, and no list of them."""
+        super().__init__(root)
+        self._annotations = annotations
+        self._finder = PictureFinder(pictures)
+        self._ids: dict[str, list[str]] = {}  # of every part, as they are listed
+        self._names: dict[str, list[str]] = {}  # of the classes in every part read
+
+    def read_record(self, path: Path) -> Record:
+        """Read one annotation file.
+
+        Raises:
+            AnnotationError: it is none.
+        """
+        raise NotImplementedError
+
+    def class_names(self) -> list[str]:
+        """Return all names that the annotations of the listed parts have, sorted."""
+        self.classes_from = f"collected from the {self._annotations.suffixes[0][1:]} files"
+        for part in self.parts:
+            if part not in self._names:
+                self.read(part, Problems())  # nobody asked for this part, only its names are used
+        return sorted(usable_names(name for names in self._names.values() for name in names))
+
+    def read(self, part: str, problems: Problems) -> AnnotationIndex:
+        """Return the pictures of a part, in the order of its list."""
+        builder = IndexBuilder()
+        seen, used = set(), set()
+        for listed in self._ids[part]:
+            image_id = strip_suffix(listed)
+            if image_id in seen:
+                problems.add("picture listed twice", f"'{image_id}'", self.parts[part])
+                continue
+            seen.add(image_id)
+            used.add(self._add(image_id, part, builder, problems))
+        self._report_not_annotated(part, used, problems)
+        index = builder.build()
+        self._names[part] = index.class_names
+        return index
+
+    def annotation_file(self, part: str, image_id: str) -> str:
+        """Return the annotation of a picture, relative to the folder."""
+        file = self._annotations.find(image_id) or image_id + self._annotations.suffixes[0]
+        folder = self._annotations.folder
+        return file if folder == self.root else f"{folder.name}/{file}"
+
+    def divide_by_folders(self) -> None:
+        """Take the folders train, valid and test for parts, or all for one part without them."""
+        for stem in self._annotations.stems:
+            part = part_of_path(stem)
+            if part:
+                self.parts.setdefault(part, f"the folder {stem.rpartition('/')[0]}")
+                self._ids.setdefault(part, []).append(stem)
+        if "train" not in self.parts:
+            self.parts = {"all": f"every {self._annotations.suffixes[0][1:]} file"}
+            self._ids = {"all": self._annotations.stems}
+
+    def _add(
+        self, image_id: str, part: str, builder: IndexBuilder, problems: Problems
+    ) -> str | None:
+        """Add a picture or report why not; return its file in the picture folder, if any."""
+        picture = self._finder.listing.find(image_id)
+        file = self._annotations.find(image_id)
+        if file is None:
+            message = (
+                f"'{image_id}' of {self.parts[part]} has no {self._annotations.suffixes[0]} file"
+            )
+            problems.add("annotation missing", message, self.annotation_file(part, image_id))
+            return picture
+        try:
+            record = self.read_record(self._annotations.folder / file)
+        except AnnotationError as error:
+            file = self.annotation_file(part, image_id)
+            problems.add("annotation broken", str(error), file, error.line)
+            return picture
+        picture = picture or self._find_otherwise(image_id, record.filename, part)
+        if picture is None:
+            suffixes = " ".join(PICTURE_SUFFIXES)
+            message = f"there is no picture '{image_id}' with a suffix of {suffixes}"
+            problems.add("picture missing", message, self._finder.folder.name)
+            return None
+        builder.add_record(image_id, str(self._finder.folder / picture), record)
+        return picture
+
+    def _find_otherwise(self, image_id: str, filename: str, part: str) -> str | None:
+        """Find a picture whose name is not the annotation's: by what it says, or by name alone."""
+        beside = image_id.rpartition("/")[0]
+        found = self._finder.find(base_name(filename), beside, part) if filename else None
+        return found or self._finder.find(base_name(image_id), beside, part)
+
+    def _report_not_annotated(self, part: str, used: set, problems: Problems) -> None:
+        left = [
+            file
+            for file in self._finder.listing.files
+            if file not in used and part in ("all", part_of_path(file))
+        ]
+        folder = self._finder.folder
+        prefix = "" if folder == self.root else f"{folder.name}/"
+        problems.add_each(
+            "picture not annotated", left, lambda file: ("has no annotation", prefix + file, None)
+        )

@@ -1,0 +1,98 @@
+"""Pascal VOC folders, as labelImg, CVAT, Roboflow and camera-capture write them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from vision.datasets.files.folders import read_head, some_files
+from vision.datasets.files.listing import FileListing, find_child, read_lines
+from vision.datasets.formats.per_picture import PerPictureFolder
+from vision.datasets.formats.voc_xml import read_annotation
+from vision.datasets.index.builder import Record
+from vision.utils.labels import read_labels
+
+LISTS = ("trainval", "train", "val", "test", "default")
+PICTURE_FOLDERS = ("JPEGImages", "images", "JPG", "JPEG", "PNGImages")
+_ROOT_ELEMENT = re.compile(rb"<annotation[\s>]")
+
+
+class VOCFolder(PerPictureFolder):
+    """Annotations/ID.xml, JPEGImages/ID.jpg, lists of ids in ImageSets/Main, and labels.txt.
+
+    Or the XML files lie beside the pictures, in one folder or in train, valid and test.
+    """
+
+    layout = "Annotations/*.xml with JPEGImages/ beside it, or *.xml beside the pictures"
+
+    def __init__(self, root: str | Path):
+        """Find the lists; where there is none, all XML files are one undivided part."""
+        root = Path(root).resolve()
+        annotations = FileListing(find_child(root, ("Annotations",)) or root, (".xml",))
+        if not annotations.stems:
+            annotations = FileListing(root, (".xml",))
+        super().__init__(root, annotations, self._find_pictures(root, annotations))
+        self._find_parts()
+
+    @classmethod
+    def detect(cls, root: Path) -> bool:
+        """Return whether there is an XML file in Annotations, or an annotation elsewhere."""
+        folder = find_child(root, ("Annotations",))
+        if folder is not None:
+            found = next(folder.rglob("*.[xX][mM][lL]"), None)
+            if found is not None and b"<annotations" not in read_head(found):
+                return True
+        return any(_ROOT_ELEMENT.search(read_head(path)) for path in some_files(root, ".xml"))
+
+    def read_record(self, path: Path) -> Record:
+        """Read one XML file."""
+        return read_annotation(path)
+
+    def class_names(self) -> list[str]:
+        """Return the names of labels.txt, or else all that the listed XML files have, sorted."""
+        path = self.root / "labels.txt"
+        if path.is_file():
+            self.classes_from = path.name
+            return read_labels(path)[1:]
+        names = super().class_names()
+        self.classes_from = "collected from the XML files, as there is no labels.txt"
+        return names
+
+    @staticmethod
+    def _find_pictures(root: Path, annotations: FileListing) -> Path:
+        if annotations.folder == root:
+            return root
+        return find_child(root, PICTURE_FOLDERS) or root
+
+    def _find_parts(self) -> None:
+        folder = find_child(self.root / "ImageSets", ("Main",)) or self.root / "ImageSets"
+        files = {name: folder / f"{name}.txt" for name in LISTS}
+        lists = {name: read_lines(path) for name, path in files.items() if path.is_file()}
+        lists = {name: ids for name, ids in lists.items() if ids}
+        chosen = self._choose(lists)
+        for part, name in chosen.items():
+            self.parts[part] = files[name].relative_to(self.root).as_posix()
+            self._ids[part] = lists[name]
+        if not chosen:
+            self.divide_by_folders()
+        if "all" in self.parts and not chosen:
+            self.parts["all"] = "every XML file, as ImageSets/Main lists none"
+
+    def _choose(self, lists: dict[str, list[str]]) -> dict[str, str]:
+        """Return which list serves as which part.
+
+        VOC means trainval.txt to be trained on and test.txt to be measured on. But val.txt is there
+        to validate on, and its pictures, which trainval.txt usually holds too, are not trained on.
+        """
+        chosen = {part: part for part in ("val", "test") if part in lists}
+        train = next((name for name in ("trainval", "train") if name in lists), None)
+        shares = set(lists.get("trainval", ())) & set(lists.get("val", ()))
+        if shares and "train" in lists:
+            train = "train"
+            self.notes.append("train.txt is used, as trainval.txt holds pictures of val.txt")
+        if not train:
+            return chosen or ({"all": "default"} if "default" in lists else {})
+        tested = set(lists[train]) & set(lists.get("test", ()))
+        if tested and "val" in lists:
+            self.notes.append(f"test.txt holds {len(tested):,} pictures of {train}.txt")
+        return {"train": train, **chosen}

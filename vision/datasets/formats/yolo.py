@@ -1,0 +1,161 @@
+"""YOLO folders: a text file for each picture, as Darknet, Ultralytics, CVAT and Roboflow do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Iterator
+
+from vision.datasets.checks.problems import Problems
+from vision.datasets.files.finder import PictureFinder
+from vision.datasets.files.folders import part_of_path, read_head, some_files
+from vision.datasets.files.listing import FileListing, read_lines, split_suffix, strip_suffix
+from vision.datasets.formats.folder import DatasetFolder, usable_names
+from vision.datasets.formats.yolo_files import read_label, read_settings
+from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.datasets.index.builder import IndexBuilder
+
+_NOT_LABELS = ("classes", "train", "val", "valid", "test", "obj", "labels", "readme", "notes")
+_LABEL_LINE = re.compile(rb"\s*\d+(?:\.0+)?(?:\s+[-+.\deE]+){4,}\s*(?:\r?\n|$)")
+_PICTURE_FOLDER = re.compile(r"(^|.*/)(images|JPEGImages|JPG)(/.*)$", re.IGNORECASE)
+_LABEL_FOLDER = re.compile(r"(^|/)(labels|obj_\w*data)/", re.IGNORECASE)
+
+
+class YOLOFolder(DatasetFolder):
+    """Labels beside the pictures, or in labels/ where the pictures are in images/.
+
+    Class names are those of data.yaml, obj.names or classes.txt. Parts are what data.yaml or
+    obj.data states, or else the folders train, valid and test. A picture without a label file is a
+    negative, as all readers of this format have it.
+    """
+
+    layout = "YOLO's *.txt in labels/ or beside the pictures, and data.yaml"
+    numbered_by = "line"
+
+    def __init__(self, root: str | Path):
+        """Find pictures, labels and class names."""
+        super().__init__(root)
+        self._finder = PictureFinder(self.root)
+        self._labels = FileListing(self.root, (".txt",))
+        self._settings = read_settings(self.root)
+        self._met: dict[int, str] = {}  # classes in what was read
+        self._pictures: dict[str, list[str]] = {}  # of every part
+        self._find_parts()
+
+    @classmethod
+    def detect(cls, root: Path) -> bool:
+        """Return whether there is a text file that begins with a number and four others."""
+        return any(
+            path.stem.lower() not in _NOT_LABELS and _LABEL_LINE.match(read_head(path))
+            for path in some_files(root, ".txt")
+        )
+
+    def class_names(self) -> list[str]:
+        """Return the names in the order of their numbers."""
+        if self._settings.names:
+            self.classes_from = f"of {self._settings.names_from}"
+            return usable_names(name for _, name in sorted(self._settings.names.items()))
+        self.classes_from = "numbers in the labels, as no data.yaml or classes.txt names them"
+        if not self._met:
+            self.read(next(iter(self.parts)), Problems())
+        return [name for _, name in sorted(self._met.items())]
+
+    def read(self, part: str, problems: Problems) -> AnnotationIndex:
+        """Return the pictures of a part with the boxes of their label files."""
+        builder = IndexBuilder(relative=True)
+        used: set[str | None] = set()
+        negatives = 0
+        for picture in self._pictures[part]:
+            file = self._label_of(picture)
+            used.add(file)
+            negatives += file is None
+            objects = read_label(self.root / file, self._settings.pose) if file else []
+            names = [self._name(one.number) for one in objects]
+            builder.add(
+                strip_suffix(picture), str(self.root / picture), [one.box for one in objects], names
+            )
+        if negatives:
+            self.notes.append(
+                f"{negatives:,} pictures of {self.parts[part]} have no label file and serve as "
+                "negatives"
+            )
+        self._report_without_picture(part, used, problems)
+        return builder.build()
+
+    def annotation_file(self, part: str, image_id: str) -> str:
+        """Return the label file of a picture, relative to the folder."""
+        return self._label_of(image_id) or f"{image_id}.txt"
+
+    def _name(self, number: int | None) -> str:
+        if number is None:
+            return ""
+        name = self._settings.names.get(number, f"class {number}")
+        if number >= 0:
+            self._met[number] = name
+        return name
+
+    def _find_parts(self) -> None:
+        listed = self._finder.listing.files
+        chosen = {part: self._listed_as(entries) for part, entries in self._settings.parts.items()}
+        chosen = {part: files for part, files in chosen.items() if files}
+        where = dict.fromkeys(chosen, f"as {self._settings.parts_from} says")
+        for file in listed if "train" not in chosen else ():
+            part = part_of_path(file)
+            if part and part not in self._settings.parts:
+                where[part] = f"the folders called {part}"
+                chosen.setdefault(part, []).append(file)
+        if "train" not in chosen:
+            others = {file for files in chosen.values() for file in files}
+            name = "train" if chosen else "all"
+            where[name] = "every picture" if name == "all" else "all other pictures"
+            chosen[name] = [file for file in listed if file not in others]
+        for part in ("train", "val", "test", "all"):
+            if chosen.get(part):
+                self.parts[part], self._pictures[part] = where[part], chosen[part]
+
+    def _listed_as(self, entries: list[str]) -> list[str]:
+        """Return the pictures that folders and lists of pictures stand for, each once."""
+        return list(dict.fromkeys(file for entry in entries for file in self._resolve(entry)))
+
+    def _resolve(self, entry: str) -> Iterator[str]:
+        """Yield the pictures of a folder or list, by what is left of its path in this folder."""
+        steps = [
+            step for step in entry.replace("\\", "/").split("/") if step not in ("", ".", "..")
+        ]
+        for start in range(len(steps)):
+            ending = "/".join(steps[start:])
+            found = [file for file in self._finder.listing.files if file.startswith(f"{ending}/")]
+            if found:
+                yield from found
+                return
+            if ending.endswith(".txt") and (self.root / ending).is_file():
+                names = read_lines(self.root / ending)
+                yield from filter(None, map(self._finder.find, names))
+                return
+
+    def _label_of(self, picture: str) -> str | None:
+        """Return the label file of a picture or id: images/ turned into labels/, or beside it."""
+        stem = strip_suffix(picture)
+        inside = _PICTURE_FOLDER.match(stem)
+        turned = [f"{inside[1]}labels{inside[3]}"] if inside else []
+        beside, _, name = stem.rpartition("/")
+        below = f"{beside}/labels/{name}" if beside else f"labels/{name}"
+        found = (
+            self._labels.find(f"{one}.txt") for one in (*turned, stem, below, f"labels/{stem}")
+        )
+        return next(filter(None, found), None)
+
+    def _report_without_picture(self, part: str, used: set[str | None], problems: Problems) -> None:
+        left = [
+            file
+            for file in self._labels.files
+            if file not in used
+            and _LABEL_FOLDER.search(file)
+            and part in ("all", part_of_path(file))
+            and not self._finder.listing.find(split_suffix(file)[0])
+        ]
+        problems.add_each("picture missing", left, _describe_missing)
+
+
+def _describe_missing(file: str) -> tuple[str, str, int | None]:
+    return "labels a picture that is not there", file, None

@@ -1,0 +1,1 @@
+"""All annotations of a dataset as flat arrays, and how they are built."""

@@ -1,0 +1,1 @@
+"""The portrait of a dataset: summary, histograms, contact sheets, priors that fit."""

@@ -1,0 +1,1 @@
+"""What detectnet does around the net, to the bit: input, clustering, labels."""

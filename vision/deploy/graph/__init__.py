@@ -1,0 +1,1 @@
+"""Work on the ONNX graph: cleaning, and an older opset."""

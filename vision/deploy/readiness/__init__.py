@@ -1,0 +1,1 @@
+"""Checks of an ONNX file against what detectnet and TensorRT need."""

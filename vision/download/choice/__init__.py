@@ -1,0 +1,1 @@
+"""Which pictures are wanted: classes, their names, splits."""

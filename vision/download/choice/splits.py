@@ -1,0 +1,99 @@
+"""What the downloaders do alike with the splits of a dataset."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Collection, Sequence, TypeVar
+
+import numpy as np
+
+from vision.download.choice.choosing import limit_per_class, sample_pictures
+from vision.download.transfer.pictures import Picture
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The boxes of the chosen classes in one split of a dataset.
+
+    Attributes:
+        name: as in the names of its files.
+        boxes: columns, among them `pictures` and `classes`, (N,) each; a mask selects from it.
+        num_pictures: picture numbers are below it.
+    """
+
+    name: str
+    boxes: Any
+    num_pictures: int
+
+    @property
+    def num_images(self) -> int:
+        """How many pictures have a box."""
+        return int(np.count_nonzero(np.bincount(self.boxes.pictures)))
+
+    def within(self: SplitT, numbers: Collection[int]) -> SplitT:
+        """Return the split with the boxes of those pictures only."""
+        chosen = np.zeros(self.num_pictures, bool)
+        chosen[np.fromiter(numbers, np.int64, len(numbers))] = True
+        return replace(self, boxes=self.boxes[chosen[self.boxes.pictures]])
+
+    def pictures(self, root: Path) -> dict[int, Picture]:
+        """Return the pictures by their numbers, each with its place under `root`."""
+        raise NotImplementedError
+
+
+SplitT = TypeVar("SplitT", bound=Split)
+
+
+def limit_splits(
+    splits: Sequence[SplitT], max_images: int, max_boxes: int, seed: int
+) -> list[SplitT]:
+    """Choose pictures from all splits together; 0 is no limit.
+
+    At most `max_boxes` boxes of a class, then at most `max_images` pictures, in which splits and
+    classes keep their proportions.
+    """
+    rng = np.random.default_rng(seed)
+    if max_boxes > 0:
+        pictures, classes, _ = _together(splits)
+        chosen = limit_per_class(pictures, classes, max_boxes, rng)
+        splits = _keep(splits, chosen[pictures])
+    if max_images > 0:
+        pictures, classes, owners = _together(splits)
+        chosen = sample_pictures(pictures, classes, owners, max_images, rng)
+        splits = _keep(splits, chosen[pictures])
+    return list(splits)
+
+
+def log_available(split: Split) -> None:
+    """Log how many pictures and boxes a split has, in upstream's words."""
+    logger.info("Available %s images:  %d", split.name, split.num_images)
+    logger.info("Available %s boxes:   %d", split.name, len(split.boxes))
+
+
+def log_limits(available: Sequence[Split], chosen: Sequence[Split]) -> None:
+    """Log what there is in all splits together, and what the limits leave of each."""
+    logger.info("Total available images: %d", sum(split.num_images for split in available))
+    logger.info("Total available boxes:  %d", sum(len(split.boxes) for split in available))
+    for before, after in zip(available, chosen):
+        if after.num_images < before.num_images:
+            text = "Limiting %s dataset to:  %d images (%d boxes)"
+            logger.info(text, after.name, after.num_images, len(after.boxes))
+
+
+def _together(splits: Sequence[Split]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return picture and class of every box, (N,), numbered through, and each picture's split."""
+    sizes = [split.num_pictures for split in splits]
+    starts = np.cumsum([0, *sizes])
+    pictures = [split.boxes.pictures + start for split, start in zip(splits, starts)]
+    classes = [split.boxes.classes for split in splits]
+    owners = np.repeat(np.arange(len(splits)), sizes)
+    return np.concatenate(pictures), np.concatenate(classes), owners
+
+
+def _keep(splits: Sequence[SplitT], keep: np.ndarray) -> list[SplitT]:
+    parts = np.split(keep, np.cumsum([len(split.boxes) for split in splits])[:-1])
+    return [replace(split, boxes=split.boxes[part]) for split, part in zip(splits, parts)]

@@ -1,0 +1,1 @@
+"""COCO 2017: its files, and the boxes in them."""

@@ -1,0 +1,140 @@
+"""The annotations of COCO as arrays: 860,000 boxes in 60 MB instead of 450 MB of JSON."""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from vision.download.addresses import COCO_URL
+from vision.download.array_cache import load_or_make
+from vision.download.coco.json_stream import iterate_members
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class CocoImages:
+    """The pictures of one split, in the order of its file.
+
+    Attributes:
+        ids: (P,) int64.
+        sizes: (P, 2) int64, width and height in pixels.
+        names: (P,) str, file names.
+        addresses: (P,) str, under COCO_URL, or whole where they are elsewhere.
+    """
+
+    ids: np.ndarray
+    sizes: np.ndarray
+    names: np.ndarray
+    addresses: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class CocoBoxes:
+    """Boxes of one split, in the order of its file.
+
+    Attributes:
+        ids: (N,) int64.
+        pictures: (N,) int64, place of the picture in `CocoImages`.
+        classes: (N,) int64, category id of COCO, or place of the class among chosen ones.
+        boxes_xywh: (N, 4) float64, pixels.
+        areas: (N,) float64, square pixels inside the object's outline.
+        crowds: (N,) bool, the box marks a group.
+    """
+
+    ids: np.ndarray
+    pictures: np.ndarray
+    classes: np.ndarray
+    boxes_xywh: np.ndarray
+    areas: np.ndarray
+    crowds: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, keep: np.ndarray) -> CocoBoxes:
+        """Return the boxes that a mask (N,) bool or an array of places selects."""
+        return CocoBoxes(**{name: values[keep] for name, values in vars(self).items()})
+
+
+def open_coco_index(archive: Path, split: str) -> tuple[CocoImages, CocoBoxes]:
+    """Return what the archive of annotations has for a split; an index beside it is kept.
+
+    Raises:
+        ValueError: if the archive is not COCO's.
+    """
+    kept = archive.with_name(f"instances_{split}2017.index.npz")
+    key = f"{FORMAT} {archive.stat().st_size}"
+    arrays = load_or_make(kept, key, partial(_read_archive, archive, split))
+    images = {name: arrays[f"image_{name}"] for name in CocoImages.__dataclass_fields__}
+    boxes = {name: arrays[f"box_{name}"] for name in CocoBoxes.__dataclass_fields__}
+    return CocoImages(**images), CocoBoxes(**boxes)
+
+
+def read_instances(stream: BinaryIO) -> dict[str, np.ndarray]:
+    """Read a COCO file as the columns of `CocoImages` and `CocoBoxes`.
+
+    Raises:
+        ValueError: if it is not such a file, or a box names a picture that it has not.
+    """
+    columns: dict[str, list[Any]] = defaultdict(list)
+    for key, entry in iterate_members(stream):
+        if key == "images":
+            columns["image_ids"].append(entry["id"])
+            columns["image_sizes"].append((entry["width"], entry["height"]))
+            columns["image_names"].append(entry["file_name"])
+            columns["image_addresses"].append(_address(entry["coco_url"]))
+        elif key == "annotations":
+            columns["box_ids"].append(entry["id"])
+            columns["box_pictures"].append(entry["image_id"])
+            columns["box_classes"].append(entry["category_id"])
+            columns["box_boxes_xywh"].append(entry["bbox"])
+            columns["box_areas"].append(entry["area"])
+            columns["box_crowds"].append(entry["iscrowd"])
+    arrays = {
+        "image_ids": np.array(columns["image_ids"], np.int64),
+        "image_sizes": np.array(columns["image_sizes"], np.int64).reshape(-1, 2),
+        "image_names": np.array(columns["image_names"], str),
+        "image_addresses": np.array(columns["image_addresses"], str),
+        "box_ids": np.array(columns["box_ids"], np.int64),
+        "box_pictures": np.array(columns["box_pictures"], np.int64),
+        "box_classes": np.array(columns["box_classes"], np.int64),
+        "box_boxes_xywh": np.array(columns["box_boxes_xywh"], np.float64).reshape(-1, 4),
+        "box_areas": np.array(columns["box_areas"], np.float64),
+        "box_crowds": np.array(columns["box_crowds"], bool),
+    }
+    arrays["box_pictures"] = _places(arrays["box_pictures"], arrays["image_ids"])
+    return arrays
+
+
+def _read_archive(archive: Path, split: str) -> dict[str, np.ndarray]:
+    member = f"annotations/instances_{split}2017.json"
+    logger.info("Read annotation file %s in %s", member, archive)
+    try:
+        with zipfile.ZipFile(archive) as file, file.open(member) as stream:
+            return read_instances(stream)
+    except (ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{archive}, {member}: {error}; remove it and run again") from error
+
+
+def _places(wanted: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    order = np.argsort(ids)
+    found = np.searchsorted(ids[order], wanted)
+    known = found < len(ids)
+    known[known] = ids[order][found[known]] == wanted[known]
+    if not known.all():
+        raise ValueError(f"a box lies in the picture {wanted[~known][0]}, which is not listed")
+    return order[found]
+
+
+def _address(url: str) -> str:
+    return url[len(COCO_URL) + 1 :] if url.startswith(f"{COCO_URL}/") else url

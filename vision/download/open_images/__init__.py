@@ -1,0 +1,1 @@
+"""Open Images: its files, and the boxes in them."""

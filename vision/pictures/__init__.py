@@ -1,0 +1,1 @@
+"""Picture files: reading, headers, checking that they are whole, drawing."""

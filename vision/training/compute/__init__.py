@@ -1,0 +1,1 @@
+"""On what a step is computed: devices, processes, precision, memory."""

@@ -1,0 +1,1 @@
+"""What the machine can bear: free memory and disk, batch size, workers."""

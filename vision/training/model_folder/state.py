@@ -1,0 +1,192 @@
+"""last.pth: all that a training run needs to go on as if it had never stopped.
+
+No random state is among it: the order of the pictures and every augmentation follow from the seed,
+the epoch and the number of the picture, and the nets draw nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from vision.checkpoints.description import Description
+from vision.checkpoints.detector import LAST, PREVIOUS
+from vision.checkpoints.weights_file import describe, read_pth
+from vision.training.loop import LossMeter
+from vision.training.steps import Training
+from vision.utils.files import atomic_write
+
+logger = logging.getLogger(__name__)
+
+STATE_FORMAT = 1
+TENSORS = ("net", "optimizer", "scaler", "step", "average", "average_steps")
+
+
+@dataclass
+class Progress:
+    """How far a run is."""
+
+    epoch: int = 0  # the epoch that is running, or to be run next
+    position: int = 0  # batches of it that are done
+    loss_sums: list[float] = field(default_factory=lambda: [0.0, 0.0])  # of those batches
+    skipped: int = 0  # of those batches, without a finite loss
+    bad_batches: int = 0  # skipped in the whole run
+    best_score: float = float("-inf")
+    best_epoch: int = -1
+    steps_per_epoch: int = 0
+
+    def judge(self, score: float) -> bool:
+        """Remember the epoch that is running if its score is the best so far; say whether it is."""
+        is_best = score > self.best_score
+        if is_best:
+            self.best_score, self.best_epoch = score, self.epoch
+        return is_best
+
+    def begin(self, epoch: int) -> None:
+        """Go to the start of an epoch."""
+        self.epoch, self.position, self.loss_sums, self.skipped = epoch, 0, [0.0, 0.0], 0
+
+    def reach(self, meter: LossMeter) -> None:
+        """Note how far the epoch is."""
+        self.position, self.loss_sums = meter.count, meter.sums.tolist()
+        self.skipped = meter.skipped
+
+
+def fit_epochs(training: Training, progress: Progress, steps_per_epoch: int) -> None:
+    """Note the length of an epoch; where it has changed, go to the start of the one interrupted."""
+    if progress.steps_per_epoch not in (0, steps_per_epoch):
+        logger.warning(
+            "An epoch has %d steps, before it had %d; starting with epoch %d again",
+            *(steps_per_epoch, progress.steps_per_epoch, progress.epoch),
+        )
+        progress.begin(progress.epoch)
+        training.step = progress.epoch * steps_per_epoch
+    if not progress.steps_per_epoch and not training.step:  # only the epoch is known
+        training.step = progress.epoch * steps_per_epoch
+    progress.steps_per_epoch = steps_per_epoch
+
+
+@dataclass(frozen=True)
+class SavedState:
+    """What a last.pth holds."""
+
+    description: Description
+    progress: Progress
+    arguments: dict[str, Any]
+    tensors: dict[str, Any] = field(repr=False)  # of net, average and optimizer
+
+    def restore(self, training: Training) -> None:
+        """Put the weights, the averages, the optimizer and the step into a fresh training.
+
+        Learning rates and the like stay those of the fresh training: they are its arguments.
+        """
+        training.net.load_state_dict(self.tensors["net"])
+        _restore_optimizer(training.optimizer, self.tensors["optimizer"])
+        training.engine.precision.load_state_dict(self.tensors["scaler"])
+        training.step = self.tensors["step"]
+        if training.average and self.tensors["average"] is not None:
+            training.average.net.load_state_dict(self.tensors["average"])
+            training.average.steps = self.tensors["average_steps"]
+
+
+def _restore_optimizer(optimizer: Optimizer, saved: dict[str, Any]) -> None:
+    """Take over what the optimizer has gathered about every parameter, and nothing else.
+
+    Raises:
+        ValueError: if it gathers something else, or about other parameters.
+    """
+    if _gathers(saved["param_groups"]) != _gathers(optimizer.param_groups):
+        raise ValueError(
+            "the run to resume had another optimizer or other frozen parts; resume with its "
+            "--optim and --freeze options, or start anew with --pretrained-ssd best.pth"
+        )
+    options = [
+        {name: value for name, value in group.items() if name != "params"}
+        for group in optimizer.param_groups
+    ]
+    optimizer.load_state_dict(saved)
+    for group, own in zip(optimizer.param_groups, options):
+        group.update(own)
+
+
+def _gathers(groups: list[dict[str, Any]]) -> list[tuple[int, bool]]:
+    """Return the number of parameters of each group, and whether squares of gradients are kept."""
+    return [(len(group["params"]), "betas" in group) for group in groups]
+
+
+def save_state(
+    path: Path,
+    training: Training,
+    progress: Progress,
+    description: Description,
+    arguments: dict[str, Any],
+) -> None:
+    """Write a last.pth; what was there before becomes previous.pth, beside it."""
+    average = training.average
+    content = {
+        "state_format": STATE_FORMAT,
+        "description": description.to_dict(),
+        "progress": dict(vars(progress)),
+        "arguments": arguments,
+        "net": training.net.state_dict(),
+        "optimizer": training.optimizer.state_dict(),
+        "scaler": training.engine.precision.state_dict(),
+        "step": training.step,
+        "average": average.net.state_dict() if average else None,
+        "average_steps": average.steps if average else 0,
+    }
+    with atomic_write(path) as temporary:
+        torch.save(content, temporary)
+        if path.is_file():
+            path.replace(path.with_name(PREVIOUS))
+
+
+def find_state(path: Path) -> SavedState | None:
+    """Read the state of a run from its last.pth or its folder; None for a file of weights only.
+
+    A last.pth that is missing or damaged gives way to the previous one, with a warning.
+
+    Raises:
+        ValueError: if there is no file, or none that can be read.
+    """
+    path = path / LAST if path.is_dir() else path
+    previous = path.with_name(PREVIOUS)
+    if not path.is_file() and not previous.is_file():
+        raise ValueError(
+            f"there is no file {path} to go on from; leave --resume out to begin a run, or name "
+            "the model directory of one"
+        )
+    try:
+        return load_state(path)
+    except ValueError as error:
+        if path.name != LAST or not previous.is_file():
+            raise
+        logger.warning("%s; going on from %s instead", error, previous)
+        return load_state(previous)
+
+
+def load_state(path: Path) -> SavedState | None:
+    """Read a last.pth; None for a file that holds weights only.
+
+    Raises:
+        ValueError: if it is damaged, or a later version wrote it.
+    """
+    content = read_pth(path)
+    if not isinstance(content, dict) or "state_format" not in content:
+        return None
+    if content["state_format"] != STATE_FORMAT:
+        raise ValueError(
+            f"{path} has state format {content['state_format']}, this program reads {STATE_FORMAT}"
+        )
+    tensors = {name: content.get(name, {}) for name in TENSORS}
+    return SavedState(
+        describe(content["description"], path),
+        Progress(**content["progress"]),
+        content["arguments"],
+        tensors,
+    )

@@ -1,0 +1,191 @@
+"""The paragraph at the end of a run: how good the net has become, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+import numpy as np
+
+from vision.evaluation.average_precision import Matches
+from vision.structures import Detections
+from vision.training.reports.plots import Row, numbers
+
+SURE = 0.5  # the score at which detectnet shows a detection, if it is not told otherwise
+SMOKE_TEST = 10  # fewer epochs only show that everything works
+USUAL_EPOCHS = 30
+HOPELESS = 0.05  # a mAP that some objects of one class reach by chance
+RISE = 0.02  # of mAP, that is more than its noise
+MOST_CLASSES = 12  # to name in a line
+
+
+def best_threshold(matches: Matches) -> tuple[float, float]:
+    """Return the score to ask for, so that F1 over all classes is greatest, and that F1.
+
+    It lies halfway between the last detection to keep and the next one. Where nothing was found, or
+    there was nothing to find, it is 0.5, and F1 is 0.
+    """
+    best_first = np.argsort(-matches.scores, kind="stable")
+    scores = matches.scores[best_first].astype(np.float64)
+    found = np.cumsum(matches.true_positive[best_first])
+    objects = int(matches.object_counts.sum())
+    if not objects or not len(found) or not found[-1]:
+        return SURE, 0.0
+    f1 = 2 * found / (np.arange(1, len(found) + 1) + objects)
+    following = np.append(scores[1:], 0.0)
+    f1[following == scores] = 0.0  # no threshold comes between equal scores
+    best = int(f1.argmax())
+    return float((scores[best] + following[best]) / 2), float(f1[best])
+
+
+def detection_columns(detections: Sequence[Detections], matches: Matches) -> dict[str, Any]:
+    """Return what `closing_lines` reads of a validation beside losses and precisions.
+
+    Args:
+        detections: one for each validation picture.
+        matches: theirs.
+    """
+    threshold, f1 = best_threshold(matches)
+    sure = sum(bool((found.scores >= SURE).any()) for found in detections)
+    return {
+        "best threshold": threshold,
+        "best F1": f1,
+        "validation pictures": len(detections),
+        f"pictures with a detection at {SURE}": sure,
+    }
+
+
+def closing_lines(
+    rows: Sequence[Row],
+    best_epoch: int,
+    folder: Path,
+    datasets: Sequence[Path | str],
+    training_objects: Mapping[str, int] | None = None,
+) -> list[str]:
+    """Return the lines that close a run.
+
+    Args:
+        rows: of results.csv, of all epochs, with the columns of `detection_columns`.
+        best_epoch: that of best.pth, negative if there is none.
+        folder: the model directory.
+        datasets: the folders to evaluate on.
+        training_objects: how many objects of each class there are to learn from.
+    """
+    if not rows:
+        return ["No epoch was finished."]
+    if best_epoch < 0:
+        return ["No epoch has a finite loss; a smaller --lr may help."]
+    best: Row = next((row for row in rows if int(row["epoch"]) == best_epoch), {})
+    return [
+        *_results(best, best_epoch, folder / "best.pth"),
+        *(f"Hint: {hint}" for hint in _hints(rows, best, folder, training_objects or {})),
+        *_next_commands(folder, datasets),
+    ]
+
+
+def _results(best: Row, epoch: int, path: Path) -> list[str]:
+    measured = "".join(
+        f", {name} {_number(best, name):.4f}"
+        for name in ("mAP", "validation loss")
+        if _number(best, name) is not None
+    )
+    lines = [f"Best epoch: {epoch}{measured}, kept as {path}"]
+    if any(name.startswith("AP ") for name in best) and _number(best, "mAP") is not None:
+        lines.append(_precisions(best))
+    threshold, f1 = _number(best, "best threshold"), _number(best, "best F1")
+    if f1:
+        lines.append(f"Suggested threshold: {threshold:.2f}, where F1 is {f1:.2f}.")
+    sure = _number(best, f"pictures with a detection at {SURE}")
+    if sure is not None:
+        pictures = _number(best, "validation pictures")
+        lines.append(
+            f"{sure:.0f} of {pictures:.0f} validation pictures have a detection at {SURE}."
+        )
+    return lines
+
+
+def _precisions(best: Row) -> str:
+    """Name the classes and their precision; the weakest, where there are many."""
+    precisions = {name[3:]: _number(best, name) for name in best if name.startswith("AP ")}
+    shown = list(precisions)
+    if len(shown) > MOST_CLASSES:
+        rated = [name for name in shown if precisions[name] is not None]
+        shown = sorted(rated, key=precisions.__getitem__)[:MOST_CLASSES]
+    text = ", ".join(
+        f"{name} n/a" if precisions[name] is None else f"{name} {precisions[name]:.4f}"
+        for name in shown
+    )
+    if len(shown) == len(precisions):
+        return f"Average precision: {text}."
+    return f"Weakest of {len(precisions)} classes: {text}; results.csv has them all."
+
+
+def _hints(
+    rows: Sequence[Row], best: Row, folder: Path, training_objects: Mapping[str, int]
+) -> list[str]:
+    hints = _length_hints(rows, folder)
+    unlearnt = [name for name, count in training_objects.items() if not count]
+    if unlearnt:
+        hints.append(f"no training picture shows {_listed(unlearnt)}; it cannot be learnt.")
+    unmeasured = [
+        name[3:] for name in best if name.startswith("AP ") and _number(best, name) is None
+    ]
+    if unmeasured and _number(best, "mAP") is not None:
+        hints.append(
+            f"no validation picture shows {_listed(unmeasured)}; the mAP says nothing of it."
+        )
+    return hints
+
+
+def _length_hints(rows: Sequence[Row], folder: Path) -> list[str]:
+    """Say whether the run was too short, long enough, or in vain."""
+    epochs, precisions = numbers(rows, "mAP")
+    longer = f"python3 train_ssd.py --model-dir={shlex.quote(str(folder))} --resume --epochs="
+    if len(rows) < SMOKE_TEST:
+        return [
+            f"{len(rows)} epochs are no more than a smoke test; a detector for use takes "
+            f"{USUAL_EPOCHS} or more: {longer}{USUAL_EPOCHS}"
+        ]
+    if not precisions:
+        return []
+    if max(precisions) < HOPELESS:
+        return [
+            f"the mAP stayed below {HOPELESS}; look in train_batch.jpg whether boxes and names "
+            "are right, and start from pretrained weights."
+        ]
+    half = len(precisions) // 2
+    if not half:
+        return []
+    early, late = max(precisions[:half]), max(precisions[half:])
+    if late < early + RISE:
+        since = epochs[int(np.argmax(precisions[:half]))]
+        return [
+            f"the mAP has hardly risen since epoch {since}; more epochs will not help, more, and "
+            "more different, pictures may."
+        ]
+    last_quarter = -max(1, len(precisions) // 4)
+    if max(precisions[last_quarter:]) > max(precisions[:last_quarter]) + RISE:
+        return [f"the mAP was still rising; train on: {longer}{2 * len(rows)}"]
+    return []
+
+
+def _next_commands(folder: Path, datasets: Sequence[Path | str]) -> list[str]:
+    model_dir = f"--model-dir={shlex.quote(str(folder))}"
+    paths = " ".join(shlex.quote(str(path)) for path in datasets)
+    dataset = f"--dataset={paths}" if len(datasets) == 1 else f"--dataset {paths}"
+    return [
+        f"Next: python3 eval_ssd.py {model_dir} {dataset}",
+        f"      python3 onnx_export.py {model_dir}",
+    ]
+
+
+def _number(row: Row, column: str) -> float | None:
+    values = numbers([row], column)[1]
+    return values[0] if values else None
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the names in a row, the first ones where there are many."""
+    more = f" and {len(names) - MOST_CLASSES} more" if len(names) > MOST_CLASSES else ""
+    return ", ".join(names[:MOST_CLASSES]) + more

@@ -1,0 +1,88 @@
+"""The curves of a run for TensorBoard, under the tags that upstream's runs have."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+from vision.training.loop import Losses
+from vision.training.validation import Validation
+
+logger = logging.getLogger(__name__)
+
+# What tensorboard raises when it is imported: where it is missing, where NumPy has become too new
+# for it, and where protobuf has.
+UNUSABLE = (ImportError, AttributeError, TypeError)
+
+
+class TensorBoardLog:
+    """Writes scalars by epoch; does nothing, after one warning, where tensorboard cannot be used.
+
+    Args:
+        folder: of the event files, such as tensorboard/ in the model directory.
+        first_epoch: the epoch to be run next. What an earlier run wrote of it and of later ones is
+            hidden, so that a resumed run goes on in the same curves and a new one starts them anew.
+    """
+
+    def __init__(self, folder: Path, first_epoch: int = 0) -> None:
+        self.writer = None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except UNUSABLE as error:
+            logger.warning("No curves for TensorBoard: %s; pip install tensorboard", error)
+            return
+        self.writer = SummaryWriter(str(folder), purge_step=first_epoch)
+
+    def add_epoch(
+        self,
+        epoch: int,
+        losses: Losses,
+        validation: Validation | None,
+        learning_rates: Mapping[str, float],
+    ) -> None:
+        """Write what is known after an epoch.
+
+        Args:
+            losses: of training.
+            validation: None after an epoch without one.
+            learning_rates: by part of the net, as of `rates_by_part`.
+        """
+        if self.writer is None:
+            return
+        for tag, value in scalars(losses, validation, learning_rates).items():
+            self.writer.add_scalar(tag, value, epoch)
+        self.writer.flush()
+
+    def close(self) -> None:
+        """Finish the event file."""
+        if self.writer is not None:
+            self.writer.close()
+
+
+def scalars(
+    losses: Losses, validation: Validation | None, learning_rates: Mapping[str, float]
+) -> dict[str, float]:
+    """Return what there is to write of an epoch, by tag."""
+    values = {}
+    for split, measured in (("train", losses), ("val", validation and validation.losses)):
+        if measured is not None:
+            values[f"Loss/{split}"] = measured.total
+            values[f"Regression Loss/{split}"] = measured.regression
+            values[f"Classification Loss/{split}"] = measured.classification
+    precision = validation and validation.precision
+    if precision is not None:
+        values["Mean Average Precision/val"] = precision.mean
+        for one in precision.classes:
+            values[f"Class Average Precision/{one.name}"] = one.average_precision
+    values.update({f"Learning Rate/{part}": rate for part, rate in learning_rates.items()})
+    return {tag: value for tag, value in values.items() if value is not None}
+
+
+def rates_by_part(groups: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the learning rates of base_net, extras and headers, without those that are frozen.
+
+    Args:
+        groups: `param_groups` of an optimizer of `parameter_groups`, whose names begin so.
+    """
+    return {group["name"].split(" ")[0]: group["lr"] for group in groups}

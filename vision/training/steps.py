@@ -1,0 +1,147 @@
+"""One optimizer step, and all that changes with it."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from vision.nn.multibox_loss import MatchTotals
+from vision.ssd.matching import match_and_encode
+from vision.ssd.ssd import SSD
+from vision.training.averaging import WeightAverage
+from vision.training.compute.engine import Engine, is_out_of_memory
+from vision.training.compute.world import World
+from vision.training.optimization import Schedule, clip_gradients
+
+
+@dataclass
+class Training:
+    """Everything that changes while a net learns."""
+
+    net: SSD
+    criterion: nn.Module
+    optimizer: Optimizer
+    schedule: Schedule
+    average: WeightAverage | None = None
+    max_gradient_norm: float = 0.0
+    engine: Engine = field(default_factory=Engine)
+    step: int = 0  # steps done, those that were skipped included
+
+    @property
+    def best_net(self) -> SSD:
+        """The net to measure and to keep: the average, where there is one."""
+        return self.average.net if self.average else self.net
+
+    @property
+    def device(self) -> torch.device:
+        """Where the net is."""
+        return self.net.priors.device
+
+
+def train_step(training: Training, batch) -> Tensor | None:
+    """Learn from one batch.
+
+    Returns:
+        its regression and classification loss, (2,), over all processes; None where these or their
+        gradients are not finite: then the step is skipped, and nothing has changed but its number.
+    """
+    training.schedule.apply(training.optimizer, training.step)
+    training.step += 1
+    statistics = BatchNormStatistics(training.net)
+    losses = _backward_within_memory(training, batch, statistics)
+    precision, optimizer = training.engine.precision, training.optimizer
+    precision.unscale(optimizer)
+    norm = clip_gradients(training.net, training.max_gradient_norm)
+    # In float16 gradients overflow now and then; its scaler sees to that.
+    finite = torch.isfinite(losses).all() & (torch.isfinite(norm) | bool(precision.scaler))
+    if not finite:
+        statistics.restore()
+        optimizer.zero_grad(set_to_none=True)
+        precision.skip()
+        return None
+    precision.step(optimizer)
+    if training.average:
+        training.average.update(training.net)
+    return losses
+
+
+class BatchNormStatistics:
+    """Remembers what a forward pass changes in a net without any optimizer."""
+
+    def __init__(self, net: nn.Module) -> None:
+        # The synchronised ones of PyTorch are no BatchNorm2d, but share its base class.
+        norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        self.buffers = [buffer for norm in norms if norm.training for buffer in norm.buffers()]
+        self.values = [buffer.clone() for buffer in self.buffers]
+
+    def restore(self) -> None:
+        """Put the statistics back to what they were."""
+        for buffer, value in zip(self.buffers, self.values):
+            buffer.copy_(value)
+
+
+def _backward_within_memory(training: Training, batch, statistics: BatchNormStatistics) -> Tensor:
+    """Compute losses and gradients, in smaller parts where the GPU's memory asks for it."""
+    while True:
+        try:
+            return _backward(training, batch)
+        except RuntimeError as error:
+            if not is_out_of_memory(error) or not training.engine.halve(len(batch.images)):
+                raise
+        # Only here, behind the exception with its stack frames, is their memory free.
+        statistics.restore()
+        if training.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _backward(training: Training, batch) -> Tensor:
+    """Compute the gradients of a batch; return its two losses, (2,)."""
+    training.optimizer.zero_grad(set_to_none=True)
+    net, engine = training.net, training.engine
+    model, world = engine.model or net, engine.world
+    targets, labels = encode_targets(net, batch)
+    totals = match_totals(world, labels)
+    losses = torch.zeros(2, device=labels.device)  # regression and classification
+    parts = engine.parts(len(labels))
+    for number, part in enumerate(parts):
+        is_last = number + 1 == len(parts)
+        # Between processes gradients travel once, with the last part.
+        waits = contextlib.nullcontext() if is_last or model is net else model.no_sync()
+        with waits:
+            with engine.precision.forward():
+                class_logits, locations = model(net.normalise(batch.images[part]))
+            both = torch.stack(
+                training.criterion(class_logits, locations, labels[part], targets[part], totals)
+            )
+            # Gradients are averaged over the processes; they shall be those of the sum.
+            engine.precision.scale(both.sum() * world.size).backward()
+        losses += both.detach()
+    return world.sum(losses)
+
+
+def batch_losses(net: SSD, criterion: nn.Module, batch) -> tuple[Tensor, Tensor]:
+    """Compute the regression and classification loss of a batch that is on the net's device."""
+    target_locations, labels = encode_targets(net, batch)
+    class_logits, locations = net(net.normalise(batch.images))
+    return criterion(class_logits, locations, labels, target_locations)
+
+
+def match_totals(world: World, labels: Tensor) -> MatchTotals:
+    """Count what the losses of a batch are measured by, over its shares in all processes."""
+    return MatchTotals(*world.sum(torch.stack(MatchTotals.of(labels))))
+
+
+def encode_targets(net: SSD, batch) -> tuple[Tensor, Tensor]:
+    """Return what the net shall predict for a batch: locations (B, P, 4) and labels (B, P)."""
+    config = net.config
+    return match_and_encode(
+        batch.boxes,
+        batch.labels,
+        net.priors,
+        center_variance=config.center_variance,
+        size_variance=config.size_variance,
+    )
