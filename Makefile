@@ -1,6 +1,6 @@
 # make demo    the whole way on drawn fruit: data, training, measuring, export, detectnet, a picture
 # make test    set up and run all tests
-# make check   lint and format
+# make check   lint, format and types
 # make bench   every benchmark, one table
 # make setup   only the environment in .venv
 
@@ -37,6 +37,7 @@ test: setup-dev
 check: setup-dev
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
 bench: setup-dev
 	$(RUN) benchmarks/run_all.py
