@@ -31,7 +31,7 @@ def untouched_logging():
     logging.captureWarnings(False)
 
 
-@pytest.mark.parametrize("option", ["--batch-size", "--batch_size", "--batch"])
+@pytest.mark.parametrize("option", ["--batch-size", "--batch_size"])
 def test_hyphens_and_underscores(parser, option):
     assert parse_options(parser, [option, "8"]).batch_size == 8
     assert parse_options(parser, [f"{option}=8"]).batch_size == 8
@@ -53,6 +53,7 @@ def test_no_argv_is_that_of_the_process(parser, monkeypatch):
     [
         (["--batchsize", "8"], "unrecognized argument --batchsize; did you mean --batch-size?"),
         (["--modeldir=x"], "did you mean --model-dir?"),
+        (["--batch", "8"], "unrecognized argument --batch; did you mean --batch-size?"),
         (["--zzz"], "unrecognized argument --zzz\n"),
         (["stray"], "unrecognized argument stray\n"),
         (["--batch-size", "many"], "argument --batch-size: invalid int value: 'many'"),

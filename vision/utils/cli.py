@@ -5,18 +5,26 @@ from __future__ import annotations
 import difflib
 import logging
 import sys
+from dataclasses import fields
 from typing import Any, Callable, Sequence
+
+from vision.utils.options import Options, checked
 
 # What a user can cause and can mend: bad values and files (ValueError, OSError), a missing package,
 # tensors that do not fit or a device without memory (RuntimeError).
 USER_ERRORS = (ValueError, OSError, ImportError, RuntimeError)
 
 
-def parse_options(parser: Any, argv: Sequence[str] | None) -> Any:
+def parse_options(
+    parser: Any, argv: Sequence[str] | None, options: type[Options] | None = None
+) -> Any:
     """Parse with an argparse parser; `--some_option` reads as `--some-option`.
 
-    An unknown option ends in a usage error that names the nearest known one.
+    An unknown option ends in a usage error that names the nearest known one, and so does a value
+    that `options` do not take.
     """
+    # An abbreviation would give a typing error the meaning of another option.
+    parser.allow_abbrev = False
     argv = [_hyphenated(word) for word in (sys.argv[1:] if argv is None else argv)]
     args, unknown = parser.parse_known_args(argv)
     if unknown:
@@ -24,6 +32,12 @@ def parse_options(parser: Any, argv: Sequence[str] | None) -> Any:
         near = difflib.get_close_matches(unknown[0].split("=")[0], known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         parser.error(f"unrecognized argument {unknown[0]}{hint}")
+    for one in fields(options) if options else ():
+        if one.name in vars(args):
+            try:
+                setattr(args, one.name, checked(one, getattr(args, one.name)))
+            except ValueError as error:
+                parser.error(str(error))
     return args
 
 
