@@ -13,12 +13,12 @@ from tests.drawing import CLASS_NAMES, write_voc
 from tests.tiny import NET, tiny_net
 from tests.training_script import as_before, run  # noqa: F401 (a fixture)
 from vision.checkpoints.detector import load_detector
-from vision.training.options import DEFAULT_RATES
-from vision.training.recipe import Recipe, make_training
+from vision.training.options import PEAKS, TrainOptions
+from vision.training.setup import load_initial_weights, make_training
 from vision.utils.cli import run_main
 
 TINY = f"--net {NET} --resolution 64 --batch-size 4 --workers 0 --pretrained-ssd none --warm_up 1"
-ADAMW, SGD = DEFAULT_RATES["adamw"][0], DEFAULT_RATES["sgd"][0]
+ADAMW, SGD = PEAKS["adamw"].rate, PEAKS["sgd"].rate
 
 
 def fail(capsys, line, *words):
@@ -152,7 +152,7 @@ def test_weights_alone_start_at_epoch_0(trained, squares, tmp_path):
     folder, _ = trained
     words = ["--model-dir", tmp_path, "--resume", folder / "best.pth"]
     log = run(f"{TINY} --epochs 1 --average-decay 0 --optim sgd --lr 0 --data", squares, *words)
-    assert "weights only" in log
+    assert "best.pth has weights only; the optimizer starts anew" in log
     assert "Start training from epoch 0." in log
     given, now = (torch.load(path, weights_only=True) for path in (words[3], tmp_path / "best.pth"))
     name = "regression_headers.0.3.weight"
@@ -166,8 +166,10 @@ def test_initial_weights(trained, tmp_path, monkeypatch, caplog):
     def after(*words):
         caplog.clear()
         net = tiny_net()
+        options = TrainOptions.of(vars(train_ssd.parse_args([*words])))
         with caplog.at_level(logging.INFO):
-            train_ssd.load_initial_weights(train_ssd.parse_args([*words]), net, CLASS_NAMES)
+            pretrained = train_ssd.pretrained_file(options)
+            load_initial_weights(options, net, CLASS_NAMES, pretrained)
         return net.state_dict(), caplog.text
 
     backbone, head = "base_net.0.weight", "classification_headers.0.3.weight"
@@ -197,13 +199,8 @@ def test_initial_weights(trained, tmp_path, monkeypatch, caplog):
     ("words", "message"),
     [
         ("--net mb9", "there is no net 'mb9'; there are mb1-ssd,"),
-        ("--batch-size 0", "--batch-size must be 1 or more, got 0"),
-        ("--epochs 0", "--num-epochs must be 1 or more, got 0"),
-        ("--workers -1", "--num-workers must be 0 or more, got -1"),
-        ("--validation_epochs 0", "--validation-epochs must be 1 or more, got 0"),
         ("--net vgg16-ssd --resolution 200", "resolution of 200 leaves feature maps"),
         ("--net mb1-ssd --width-mult 0.5", "mb1-ssd has one width only"),
-        ("--val-split 1", "val_split must be a fraction"),
         ("--base-net none.pth", "there is no file none.pth"),
         ("--pretrained-ssd none.pth", "there is no file none.pth"),
         ("--resume", "to go on from; leave --resume out to begin a run"),
@@ -250,22 +247,29 @@ def test_every_option_of_the_older_scripts():
     )
     args = train_ssd.parse_args(line.split())
     assert [str(path) for path in args.datasets] == ["a", "b"]
-    assert (args.milestones, args.t_max, args.mb2_width_mult) == ([3, 7], 9, 0.5)
+    assert (args.milestones, args.t_max, args.mb2_width_mult) == ((3, 7), 9, 0.5)
     assert (args.use_cuda, args.validation_mean_ap, args.log_level) == (False, True, "debug")
     assert (args.lr, args.base_net_lr, args.extra_layers_lr) == (0.1, 0.01, 0.02)
     words = ["--data", "a", "--epochs", "5", "--workers", "3", "--model-dir", "m"]
     short = train_ssd.parse_args(words)
     assert (short.num_epochs, short.num_workers, str(short.checkpoint_folder)) == (5, 3, "m")
-    assert short.milestones == [80, 100]
+    assert TrainOptions.of(vars(short)).milestones == (80, 100)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--scheduler poly", "invalid choice: 'poly'"),
-        ("--milestones 80,x", "argument --milestones: invalid epochs value: '80,x'"),
+        ("--scheduler poly", "--scheduler must be one of cosine, multi-step, none, got poly"),
+        ("--milestones 80,x", "--milestones must be a whole number at least 0, got x"),
+        ("--batch-size 0", "--batch-size must be a whole number at least 1 or auto, got 0"),
+        ("--epochs 0", "--epochs must be a whole number at least 1 and at most 1e+06, got 0"),
+        ("--workers -1", "--workers must be a whole number at least 0 or auto, got -1"),
+        ("--validation_epochs 0", "--validation-epochs must be a whole number at least 1, got 0"),
+        ("--val-split 1", "--val-split must be a number at least 0 and below 1, got 1"),
+        ("--lr nan", "--lr must be a number at least 0 and at most 100, got nan"),
+        ("--model-dir=", "--model-dir must name a file or folder, got nothing"),
         ("--bach-size 4", "did you mean --batch-size?"),
-        ("--use-cuda perhaps", "invalid boolean value"),
+        ("--use-cuda perhaps", "--use-cuda must be true or false, got perhaps"),
     ],
 )
 def test_usage_errors_have_status_2(capsys, words, message):
@@ -276,8 +280,8 @@ def test_usage_errors_have_status_2(capsys, words, message):
 
 
 def training_of(words):
-    args = train_ssd.parse_args(words.split())
-    return make_training(tiny_net(), train_ssd.chosen(Recipe, args), steps_per_epoch=10)
+    options = TrainOptions.of(vars(train_ssd.parse_args(words.split())))
+    return make_training(tiny_net(), options, steps_per_epoch=10)
 
 
 def rates(words):

@@ -9,9 +9,8 @@ import pytest
 import torch
 
 import train_ssd
-from tests.combo import ARGUMENTS, write_combo
 from tests.drawing import write_voc
-from tests.tiny import NET
+from tests.tiny import NET, tiny_net
 from tests.training_script import as_before, run  # noqa: F401 (a fixture)
 from vision.training.machine import sizing
 from vision.training.machine.machine import GB, Machine
@@ -59,20 +58,17 @@ def test_neither_a_number_nor_auto(words, capsys):
     assert words.split()[0] in capsys.readouterr().err
 
 
-def test_a_combo_checkpoint_is_resumed_at_the_next_epoch(squares, tmp_path):
-    path, net, _ = write_combo(tmp_path)
-    arguments = {**ARGUMENTS, "dataset_type": "voc", "datasets": [str(squares)]}
-    (tmp_path / "training_args.json").write_text(
-        json.dumps({**arguments, "batch_size": 17, "num_workers": 0, "num_epochs": 6})
-    )
-    log = run("--use-cuda false --average-decay 0 --resume", path)
-    assert "at the start of epoch 5 with the weights and what the optimizer has gathered" in log
+def test_a_combo_checkpoint_goes_on_at_the_next_epoch_with_its_weights(squares, tmp_path):
+    net = tiny_net(class_names=["BACKGROUND", "red", "green", "blue"])
+    path = tmp_path / "combo.pth"
+    torch.save({"epoch": 4, "weights": net.state_dict(), "optimizer": {}}, path)
+    words = f"{TINY} --batch-size 17 --workers 0 --epochs 6 --average-decay 0 --lr 0 --optim sgd"
+    log = run(f"{words} --data", squares, "--model-dir", tmp_path / "model", "--resume", path)
+    assert "combo.pth has weights only; the optimizer starts anew" in log
     assert "Start training from epoch 5." in log
-    assert "Learning rate: 0.0003, Base net learning rate: 0.0001" in log
-    with (tmp_path / "results.csv").open(newline="", encoding="utf-8") as file:
+    with (tmp_path / "model" / "results.csv").open(newline="", encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
     assert (row["epoch"], row["steps"]) == ("5", "12")
-    state = torch.load(tmp_path / "last.pth", weights_only=True)
-    name = "base_net.0.weight"
-    moved = (state["net"].get(name, net.state_dict()[name]) - net.state_dict()[name]).abs().max()
-    assert 0 < moved < 0.01
+    state = torch.load(tmp_path / "model" / "last.pth", weights_only=True)
+    name = "regression_headers.0.3.weight"
+    assert state["net"][name].equal(net.state_dict()[name])  # at a rate of 0

@@ -10,13 +10,13 @@ from vision.checkpoints.initial_weights import initialise
 from vision.nn.multibox_loss import MultiboxLoss
 from vision.ssd import NETS
 from vision.training.averaging import WeightAverage
-from vision.training.optimization import OPTIMIZERS, LearningRates, Schedule, parameter_groups
-from vision.training.steps import Training
+from vision.training.optimization import OPTIMIZERS, Schedule, parameter_groups
+from vision.training.options import LearningRates, OptimizerOptions
+from vision.training.steps import LossMeter, Training, train_step
 from vision.transforms import collate
 
 NET, SIDE = "mb3-small-ssd-lite", 64
 RATES = LearningRates(1e-3, 2e-3, 3e-3)
-OPTIONS = {"momentum": 0.9, "nesterov": False, "betas": (0.9, 0.999)}
 
 
 def tiny_description(net=NET, class_names=CLASS_NAMES, **facts):
@@ -45,4 +45,15 @@ def tiny_training(net=None, optimizer="adamw", average_decay=0.9, **schedule):
     groups = parameter_groups(net, RATES, weight_decay=1e-4)
     average = WeightAverage(net, average_decay) if average_decay else None
     schedule = Schedule(**{"kind": "none", **schedule})
-    return Training(net, MultiboxLoss(), OPTIMIZERS[optimizer](groups, OPTIONS), schedule, average)
+    return Training(
+        net, MultiboxLoss(), OPTIMIZERS[optimizer](groups, OptimizerOptions()), schedule, average
+    )
+
+
+def train_on(training, batches):
+    """Take a step for each batch; return the meter of their losses."""
+    training.net.train()
+    meter = LossMeter(training.device)
+    for batch in batches:
+        meter.add(train_step(training, batch))
+    return meter

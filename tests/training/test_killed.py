@@ -21,13 +21,8 @@ KILLS = 20
 # Two epochs of four steps; the state is saved after each.
 WORDS = f"""--net {NET} --resolution 64 --batch-size 4 --epochs 2 --pretrained-ssd none
     --save-minutes 0.00001 --debug-steps 0 --warm-up 2"""
-HEAVY = ["train_ssd", "vision.training.run", "vision.training.recipe", "vision.training.data"]
-HEAVY += [
-    "matplotlib.figure",
-    "torch.utils.tensorboard",
-    "vision.training.model_folder.state",
-    "cv2",
-]
+HEAVY = ["train_ssd", "vision.training.setup", "vision.training.data", "cv2"]
+HEAVY += ["matplotlib.figure", "torch.utils.tensorboard", "vision.training.reports.reports"]
 
 
 def train(words, cache, begins):
@@ -38,16 +33,13 @@ def train(words, cache, begins):
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     import train_ssd
     from vision.training.reports.reports import Reports
-    from vision.training.run import Run
 
     Reports._try = no_drawing
-    whole_run = Run.train
 
-    def announced(run):
+    def announced(reports, loader):
         begins.set()
-        return whole_run(run)
 
-    Run.train = announced
+    Reports.begin = announced
     sys.exit(train_ssd.main(train_ssd.parse_args(words)))
 
 

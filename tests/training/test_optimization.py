@@ -1,20 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 import torch
 from torch import nn
 
-from tests.tiny import OPTIONS, SIDE, tiny_net
+from tests.tiny import SIDE, tiny_net
 from vision.training.optimization import (
     OPTIMIZERS,
     SCHEDULES,
-    LearningRates,
     Schedule,
     clip_gradients,
     freeze,
     parameter_groups,
     train_mode,
 )
+from vision.training.options import PEAKS, LearningRates, OptimizerOptions, TrainOptions
 
 RATES = LearningRates(base_net=0.1, extras=0.2, headers=0.3)
 
@@ -105,7 +107,7 @@ def test_no_schedule():
 
 
 def test_a_step_sets_the_rate_of_every_group(net):
-    optimizer = OPTIMIZERS["sgd"](parameter_groups(net, RATES, 0.01), OPTIONS)
+    optimizer = OPTIMIZERS["sgd"](parameter_groups(net, RATES, 0.01), OptimizerOptions())
     schedule = Schedule("cosine", t_max=10)
     for step, factor in ((5, 0.5), (0, 1.0), (10, 0.0)):  # from the number alone, in any order
         schedule.apply(optimizer, step)
@@ -126,7 +128,7 @@ def test_the_tables_are_the_options():
 def test_every_optimizer_takes_a_step_downhill(name):
     weight = nn.Parameter(torch.tensor([[1.0]]))
     group = {"params": [weight], "lr": 0.1, "initial_lr": 0.1, "weight_decay": 0.0}
-    optimizer = OPTIMIZERS[name]([group], OPTIONS)
+    optimizer = OPTIMIZERS[name]([group], OptimizerOptions())
     weight.square().sum().backward()
     optimizer.step()
     assert weight.item() == pytest.approx(0.8 if name == "sgd" else 0.9, abs=1e-6)
@@ -138,3 +140,10 @@ def test_clipping_on_paper(limit, expected):
     layer.weight.grad = torch.tensor([[3.0], [4.0]])  # of norm 5
     clip_gradients(layer, limit)
     assert layer.weight.grad.flatten().tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_every_optimizer_and_schedule_that_can_be_chosen_is_there():
+    assert set(PEAKS) == set(OPTIMIZERS)
+    kinds = {one.name: one.metadata["kind"] for one in fields(TrainOptions)}
+    assert set(kinds["optim_choose"].words) == set(OPTIMIZERS)
+    assert set(kinds["scheduler"].words) == set(SCHEDULES)

@@ -7,13 +7,12 @@ import pytest
 import torch
 
 from tests.drawing import CLASS_NAMES
-from tests.tiny import SIDE, drawn_batches, tiny_net, tiny_training
+from tests.tiny import SIDE, drawn_batches, tiny_net, tiny_training, train_on
 from vision.ssd import create_net
 from vision.training.bad_batches import BadBatches, DivergedError, guilty_pictures
 from vision.training.compute.engine import Engine, is_out_of_memory, make_engine
 from vision.training.compute.mixed_precision import Precision, choose_precision
-from vision.training.compute.world import World
-from vision.training.loop import Watch, train_one_epoch
+from vision.training.model_folder.state import Progress
 from vision.training.steps import BatchNormStatistics, train_step
 
 CPU = torch.device("cpu")
@@ -110,30 +109,29 @@ def test_bad_batches_are_named_written_down_and_end_the_run(tmp_path, caplog):
     batches = drawn_batches(3)
     batches[1].images[3] = 0
     training = with_overflow(tiny_training())
-    bad = BadBatches(tmp_path / "bad.jsonl", CLASS_NAMES, limit=2)
-
-    def report(batch, step):
-        bad.report(training, batch, 5, step)
-
-    losses = train_one_epoch(training, batches, Watch(on_bad_batch=report))
-    assert math.isfinite(losses.total) and losses.total > 0
+    progress = Progress()
+    bad = BadBatches(tmp_path, CLASS_NAMES, 2, progress)
+    training.net.train()
+    assert [train_step(training, batch) is None for batch in batches] == [False, True, False]
+    bad.report(training, batches[1], 5, 2)
+    assert progress.bad_batches == 1
     guilty = batches[1].image_ids[3]
     assert (
         f"Epoch: 5, Step: 2: the loss is not finite, so the step is skipped; because of {guilty}"
         in (caplog.text)
     )
-    (line,) = (tmp_path / "bad.jsonl").read_text().splitlines()
+    (line,) = (tmp_path / "bad_batches.jsonl").read_text().splitlines()
     line = json.loads(line)
     assert [picture["guilty"] for picture in line["pictures"]] == [False, False, False, True]
     count = int((batches[1].labels[3] > 0).sum())
     assert line["pictures"][3]["boxes"] == batches[1].boxes[3][:count].tolist()
     assert set(line["pictures"][3]["classes"]) <= set(CLASS_NAMES[1:])
     with pytest.raises(DivergedError, match=r"2 batches .*Start again with a lower --lr"):
-        train_one_epoch(with_overflow(training, always=True), batches, Watch(on_bad_batch=report))
+        bad.report(with_overflow(training, always=True), batches[1], 5, 3)
     assert "the learning rate may be too high" in caplog.text
     (tmp_path / "last.pth").touch()
     with pytest.raises(DivergedError, match=r"last.pth with --resume"):
-        report(batches[1], 3)
+        bad.report(training, batches[1], 5, 4)
 
 
 def test_bad_batches_do_not_weigh_on_the_average_of_the_losses():
@@ -142,8 +140,8 @@ def test_bad_batches_do_not_weigh_on_the_average_of_the_losses():
     rate = {"kind": "multi-step", "milestones": [0], "gamma": 0.0}  # learns nothing
     with_bad = with_overflow(tiny_training(**rate))
     without = tiny_training(**rate)
-    losses = train_one_epoch(with_bad, batches)
-    assert losses.total == pytest.approx(train_one_epoch(without, batches[::2]).total, rel=1e-4)
+    losses = train_on(with_bad, batches).average()
+    assert losses.total == pytest.approx(train_on(without, batches[::2]).average().total, rel=1e-4)
 
 
 def limited(net, most):
@@ -160,7 +158,7 @@ def limited(net, most):
 def test_without_memory_the_batch_is_halved_until_it_fits(caplog):
     (batch,) = drawn_batches(1, size=8)
     training = tiny_training()
-    training.engine = make_engine(training.net, World(), CPU, 8, mixed=True)
+    training.engine = make_engine(training.net, CPU, 8, mixed=True)
     limited(training.net, 3)
     assert train_step(training, batch) is not None
     assert training.engine.part_size == 2
@@ -172,7 +170,7 @@ def test_without_memory_the_batch_is_halved_until_it_fits(caplog):
 def test_where_halving_ends_the_failure_is_the_users():
     (batch,) = drawn_batches(1)
     training = tiny_training()
-    training.engine = make_engine(training.net, World(), CPU, 4, mixed=True)
+    training.engine = make_engine(training.net, CPU, 4, mixed=True)
     limited(training.net, 0)
     with pytest.raises(RuntimeError, match="out of memory"):
         train_step(training, batch)
@@ -268,6 +266,6 @@ def test_a_cpu_computes_in_float32():
 
 def test_batches_of_one_picture_are_refused_where_batch_norm_needs_more():
     with pytest.raises(ValueError, match="--batch-size 2 or more"):
-        make_engine(tiny_net(), World(), CPU, 1, mixed=False)
-    assert make_engine(tiny_net(), World(), CPU, 2, mixed=False).least_part == 2
-    assert make_engine(create_net("mb1-ssd", 2, SIDE), World(), CPU, 1, mixed=False).least_part == 1
+        make_engine(tiny_net(), CPU, 1, mixed=False)
+    assert make_engine(tiny_net(), CPU, 2, mixed=False).least_part == 2
+    assert make_engine(create_net("mb1-ssd", 2, SIDE), CPU, 1, mixed=False).least_part == 1

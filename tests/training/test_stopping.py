@@ -4,18 +4,7 @@ import signal
 
 import pytest
 
-from vision.training.stopping import Autosave, StopSignals
-
-
-def test_a_stop_and_a_time_save_the_epoch_so_far():
-    now, saved, stop = [0.0], [], [False]
-    watch = Autosave(saved.append, lambda: stop[0], seconds=10, clock=lambda: now[0])
-    assert watch("first") is False
-    now[0] = 10.0
-    assert watch("second") is False
-    stop[0] = True
-    assert watch("third") is True
-    assert saved == ["second", "third"]
+from vision.training.stopping import StopSignals
 
 
 def test_the_first_signal_asks_and_the_second_interrupts():

@@ -9,8 +9,7 @@ from torch.nn import functional as F
 
 from tests.drawing import CLASS_NAMES
 from tests.tiny import drawn_batches, tiny_net, tiny_training
-from vision.training.loop import Losses
-from vision.training.steps import encode_targets
+from vision.training.steps import Losses, encode_targets
 from vision.training.validation import Validation, validate
 
 

@@ -21,6 +21,7 @@ from vision.checkpoints.description import Description
 from vision.utils.files import atomic_write
 
 DESCRIPTION_KEY = "ssd_description"
+MAX_EPOCHS = 1_000_000
 MODULE = "module."  # in front of every name where DataParallel was saved
 # Where other programs put the weights among other things: COMBO_CHECKPOINT files, and usual names.
 WEIGHTS_KEYS = ("weights", "state_dict", "model_state_dict", "model")
@@ -70,6 +71,21 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], Description | Non
     if not weights:
         raise ValueError(f"{path} holds no weights; it must be a state dict of tensors")
     return _tidied(weights), describe(description, path) if description else None
+
+
+def epoch_of(path: str | Path) -> int:
+    """Return the last epoch that a COMBO_CHECKPOINT says was done; -1 for another file.
+
+    Raises:
+        ValueError: if the file cannot be read, or its epoch is no number of one.
+    """
+    content = read_pth(path)
+    if not isinstance(content, Mapping) or not {"epoch", "weights"} <= set(content):
+        return -1
+    epoch = content["epoch"]
+    if not isinstance(epoch, int) or not 0 <= epoch < MAX_EPOCHS:
+        raise ValueError(f"{path} must say an epoch from 0 to {MAX_EPOCHS - 1}, got {epoch!r}")
+    return epoch
 
 
 def describe(values: Mapping[str, Any], path: str | Path) -> Description:

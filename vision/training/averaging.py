@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+
+from vision.ssd.ssd import SSD
 
 
 class WeightAverage:
@@ -17,14 +18,14 @@ class WeightAverage:
             the average of a short run is not made of its first weights.
     """
 
-    def __init__(self, net: nn.Module, decay: float) -> None:
+    def __init__(self, net: SSD, decay: float) -> None:
         self.net = copy.deepcopy(net).eval()
         self.net.requires_grad_(False)
         self.decay = decay
         self.steps = 0
 
     @torch.no_grad()
-    def update(self, net: nn.Module) -> None:
+    def update(self, net: SSD) -> None:
         """Take in the weights after an optimizer step."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))

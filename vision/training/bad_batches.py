@@ -1,4 +1,4 @@
-"""Batches whose loss is not a finite number: whose fault it is, and when it is enough."""
+"""Batches whose loss is NaN or infinite: which pictures cause it, and when there are too many."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import Any, Sequence
 import torch
 
 from vision.checkpoints.detector import LAST
+from vision.training.compute.processes import gather, is_main
+from vision.training.model_folder.state import Progress
 from vision.training.optimization import train_mode
 from vision.training.steps import Training, batch_losses
+from vision.transforms import Batch
 
 logger = logging.getLogger(__name__)
 
@@ -21,49 +24,54 @@ class DivergedError(ValueError):
 
 
 class BadBatches:
-    """Names the pictures of every skipped batch, keeps their boxes, and ends a run of too many.
+    """Names the pictures that cause a skipped batch, and ends a run with too many of them.
 
     Args:
-        path: of a file to which each skipped batch adds a line of JSON.
+        folder: the model directory, whose bad_batches.jsonl gets a line for each of them.
         class_names: BACKGROUND first.
-        limit: how many skipped batches end the run.
-        count: how many there were before the run was resumed.
+        limit: number of skipped batches that ends the run.
+        progress: of the run; it counts them.
     """
 
     def __init__(
-        self, path: Path, class_names: Sequence[str], limit: int = 10, count: int = 0
+        self, folder: Path, class_names: Sequence[str], limit: int, progress: Progress
     ) -> None:
-        self.path, self.class_names, self.limit, self.count = path, class_names, limit, count
+        self.path, self.class_names = folder / "bad_batches.jsonl", class_names
+        self.limit, self.progress = limit, progress
 
-    def report(self, training: Training, batch, epoch: int, step: int) -> None:
+    def report(self, training: Training, batch: Batch, epoch: int, step: int) -> None:
         """Log whose fault a skipped batch is, and write down its boxes.
 
         Raises:
             DivergedError: at the limit.
         """
-        self.count += 1
+        self.progress.bad_batches += 1
+        count = self.progress.bad_batches
         guilty = guilty_pictures(training, batch)
         pictures = [self._picture(batch, row, row in guilty) for row in range(len(batch.labels))]
-        world = training.engine.world
-        pictures = [picture for share in world.gather(pictures) for picture in share]
+        pictures = [picture for share in gather(pictures) for picture in share]
         logger.warning(
             "Epoch: %d, Step: %d: the loss is not finite, so the step is skipped; %s (%d of %d)",
-            *(epoch, step, _verdict(pictures), self.count, self.limit),
+            epoch,
+            step,
+            _verdict(pictures),
+            count,
+            self.limit,
         )
-        if world.is_main:
+        if is_main():
             with self.path.open("a", encoding="utf-8") as file:
                 line = {"epoch": epoch, "step": step, "pictures": pictures}
                 file.write(json.dumps(line) + "\n")
-        if self.count >= self.limit:
+        if count >= self.limit:
             last = self.path.with_name(LAST)
             again = f"Go on from {last} with --resume and" if last.is_file() else "Start again with"
             raise DivergedError(
-                f"{self.count} batches had no finite loss; their pictures and boxes are in "
+                f"{count} batches had no finite loss; their pictures and boxes are in "
                 f"{self.path}. {again} a lower --lr, or without those pictures; --max-bad-batches "
                 "allows for more"
             )
 
-    def _picture(self, batch, row: int, is_guilty: bool) -> dict[str, Any]:
+    def _picture(self, batch: Batch, row: int, is_guilty: bool) -> dict[str, Any]:
         there = batch.labels[row] > 0
         return {
             "image_id": batch.image_ids[row],
@@ -84,12 +92,12 @@ def _verdict(pictures: Sequence[dict[str, Any]]) -> str:
 
 
 @torch.no_grad()
-def guilty_pictures(training: Training, batch) -> list[int]:
-    """Return the rows of a batch whose losses alone are not finite."""
+def guilty_pictures(training: Training, batch: Batch) -> list[int]:
+    """Return the rows of a batch whose own losses are not finite."""
     training.net.eval()
     guilty = []
     for row in range(len(batch.labels)):
-        single = type(batch)(*(values[row : row + 1] for values in batch))
+        single = batch.select(row)
         with training.engine.precision.forward():
             losses = batch_losses(training.net, training.criterion, single)
         if not all(map(torch.isfinite, losses)):

@@ -1,69 +1,65 @@
-"""The data of a run, as options choose them."""
+"""The data of a run: opened, checked, reported and balanced, as its options say."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Sequence
+from dataclasses import replace
 
-from vision.datasets.checks.picture_scan import PictureScanner, default_cache_folder
-from vision.datasets.checks.pictures import PictureChecks
+import numpy as np
+
 from vision.datasets.opening import Datasets, open_datasets
+from vision.datasets.report.inspection import inspect
 from vision.datasets.sampling import balance, repeat_rare
-from vision.datasets.selection import parse_selection
+from vision.ssd import NETS
+from vision.ssd.priors import generate_priors
+from vision.training.compute.processes import is_main, main_first
+from vision.training.options import TrainOptions
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class DataChoice:
-    """Which pictures and objects to take; the fields are named as the options of train_ssd.py."""
-
-    datasets: Sequence[Path]
-    dataset_type: str = "auto"
-    validation_dataset: Path | None = None
-    val_split: float = 0.2
-    classes: str = ""
-    class_map: str = ""
-    negatives: str = "keep"
-    balance: str = "none"
-    balance_data: bool = False
-    exif: str = "auto"
-    seed: int = 0
+# Input sizes that can be advised where no prior fits the objects.
+RESOLUTIONS = (300, 400, 512, 640, 800, 1024)
 
 
-def open_data(choice: DataChoice) -> tuple[Datasets, PictureChecks]:
-    """Read the datasets and open every picture once; return them, and what that has shown.
+def open_training_data(options: TrainOptions) -> Datasets:
+    """Read the datasets and open every picture once; say what was found.
 
     Raises:
         ValueError: if there is nothing to train or to validate on.
     """
-    selection = parse_selection(choice.classes, choice.class_map, choice.negatives)
-    selection = replace(selection, val_split=choice.val_split, seed=choice.seed)
-    pictures = PictureChecks(PictureScanner(default_cache_folder()), choice.exif)
-    datasets = open_datasets(
-        choice.datasets,
-        choice.dataset_type,
-        choice.validation_dataset,
-        selection,
-        pictures=pictures,
-    )
-    if not len(datasets.validation):
-        raise ValueError(
-            "there is no picture to validate on, so no epoch would be the best; give a "
-            "--validation-dataset or a --val-split above 0"
+    logger.info("Prepare training datasets.")
+    with main_first():  # it fills the cache of what the pictures are
+        pictures = options.picture_checks()
+        datasets = open_datasets(
+            options.datasets,
+            options.dataset_type,
+            options.validation_dataset,
+            options.selection(),
+            pictures=pictures,
         )
-    return datasets, pictures
-
-
-def balanced(datasets: Datasets, choice: DataChoice) -> Datasets:
-    """Leave out or repeat pictures of the training part, as the options say."""
+        if not len(datasets.validation):
+            raise ValueError(
+                "there is no picture to validate on, so no epoch would be the best; give a "
+                "--validation-dataset or a --val-split above 0"
+            )
+    if is_main():
+        priors = priors_by_resolution(options.net, options.resolution)
+        report = inspect(datasets, pictures, priors, options.resolution)
+        for line in report.summary():
+            logger.info(line)
+        report.write(options.checkpoint_folder)
     train = datasets.train
-    if choice.balance_data:
-        train = balance(train, choice.seed)
-    if choice.balance == "sampler":
-        train = repeat_rare(train, choice.seed)
+    if options.balance_data:
+        train = balance(train, options.seed)
+    if options.balance == "sampler":
+        train = repeat_rare(train, options.seed)
     logger.info("Train dataset size: %d", len(train))
     logger.info("Validation dataset size: %d", len(datasets.validation))
     return replace(datasets, train=train)
+
+
+def priors_by_resolution(net: str, resolution: int) -> dict[int, np.ndarray]:
+    """Return the priors (P, 4) cxcywh in [0, 1] of a net at a resolution and at larger ones."""
+    config = NETS[net].config
+    sides = [resolution, *(side for side in RESOLUTIONS if side > resolution)]
+    return {side: generate_priors(config(side).prior_specs, side).numpy() for side in sides}

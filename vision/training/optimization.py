@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Callable, Sequence
+from typing import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from vision.ssd.ssd import SSD
-
-
-@dataclass(frozen=True)
-class LearningRates:
-    """Peak learning rates; a part with rate 0 is frozen."""
-
-    base_net: float
-    extras: float
-    headers: float
+from vision.training.options import LearningRates, OptimizerOptions, ScheduleOptions
 
 
 def parameter_groups(net: SSD, rates: LearningRates, weight_decay: float) -> list[dict]:
@@ -28,7 +20,7 @@ def parameter_groups(net: SSD, rates: LearningRates, weight_decay: float) -> lis
     Biases and the weights of batch norm have no decay: it would pull them from where the data
     wants them without making anything simpler.
     """
-    parts = {
+    parts: dict[str, tuple[float, list[nn.Module]]] = {
         "base_net": (rates.base_net, [net.base_net]),
         "extras": (rates.extras, [net.source_layer_add_ons, net.extras]),
         "headers": (rates.headers, [net.regression_headers, net.classification_headers]),
@@ -61,19 +53,19 @@ def train_mode(net: SSD) -> None:
             part.eval()
 
 
-def _sgd(groups: list[dict], options: dict[str, Any]) -> Optimizer:
-    return torch.optim.SGD(groups, momentum=options["momentum"], nesterov=options["nesterov"])
+def _sgd(groups: list[dict], options: OptimizerOptions) -> Optimizer:
+    return torch.optim.SGD(groups, momentum=options.momentum, nesterov=options.nesterov)
 
 
-def _adam(groups: list[dict], options: dict[str, Any]) -> Optimizer:
-    return torch.optim.Adam(groups, betas=options["betas"])
+def _adam(groups: list[dict], options: OptimizerOptions) -> Optimizer:
+    return torch.optim.Adam(groups, betas=options.betas)
 
 
-def _adamw(groups: list[dict], options: dict[str, Any]) -> Optimizer:
-    return torch.optim.AdamW(groups, betas=options["betas"])
+def _adamw(groups: list[dict], options: OptimizerOptions) -> Optimizer:
+    return torch.optim.AdamW(groups, betas=options.betas)
 
 
-OPTIMIZERS: dict[str, Callable[[list[dict], dict[str, Any]], Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[[list[dict], OptimizerOptions], Optimizer]] = {
     "adamw": _adamw,
     "adam": _adam,
     "sgd": _sgd,
@@ -92,6 +84,17 @@ class Schedule:
     t_max: int = 1  # steps of the whole cosine, warm-up included
     milestones: Sequence[int] = field(default_factory=tuple)  # steps
     gamma: float = 0.1
+
+    @classmethod
+    def of(cls, options: ScheduleOptions, steps_per_epoch: int) -> Schedule:
+        """Return the schedule of a run, whose options count in epochs."""
+        return cls(
+            options.scheduler,
+            options.warm_up,
+            t_max=round((options.t_max or options.num_epochs) * steps_per_epoch),
+            milestones=[epoch * steps_per_epoch for epoch in options.milestones],
+            gamma=options.gamma,
+        )
 
     def factor(self, step: int) -> float:
         """Return the factor for one step, in [0, 1]; steps count from 0."""

@@ -1,211 +1,353 @@
-"""The options of train_ssd.py, as data: group by group, an option a row, names and meaning."""
+"""The options of a training, each with its default, its help and what it accepts."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Mapping, NamedTuple
 
-from vision.utils.cli import boolean, lower
+from vision.datasets.options import DataOptions
+from vision.utils.options import (
+    ListOf,
+    LogOptions,
+    Number,
+    OneOf,
+    Options,
+    Whole,
+    boolean,
+    option,
+    path,
+    path_or_none,
+    switch,
+    text,
+    text_or_none,
+)
 
-# The peak rate of heads and extra layers, and the backbone's share of it, where none is given.
-DEFAULT_RATES = {"adamw": (2e-3, 1 / 3), "adam": (2e-3, 1 / 3), "sgd": (0.01, 0.1)}
-LOWEST_SGD_RATE = 0.005
 AUTO = "auto"
-SIZES = ("batch_size", "num_workers")  # of which the program can choose the value
+NO_FILE = "none"  # --pretrained-ssd: start from random weights
+LOWEST_SGD_RATE = 0.005
 
 
-def choose_optimizer(name: str | None, lr: float | None) -> str:
-    """Return the optimizer: the one named, else adamw, but sgd for a rate that only sgd can bear.
+class Peak(NamedTuple):
+    """The learning rates of an optimizer where none are given."""
 
-    Commands written for older scripts say `--lr=0.01` and no optimizer, and mean sgd.
-    """
-    if name is not None:
-        return name
-    return "sgd" if lr is not None and lr >= LOWEST_SGD_RATE else "adamw"
+    rate: float  # of heads and extra layers
+    base_net_share: float  # the backbone's part of it
 
 
-def peak_rates(
-    optimizer: str, headers: float | None, base_net: float | None, extras: float | None
-) -> tuple[float, float, float]:
-    """Return the peak rates of backbone, extra layers and heads; None takes the default."""
-    peak, share = DEFAULT_RATES[optimizer]
-    headers = peak if headers is None else headers
-    base_net = headers * share if base_net is None else base_net
-    return base_net, headers if extras is None else extras, headers
+PEAKS = {"adamw": Peak(2e-3, 1 / 3), "adam": Peak(2e-3, 1 / 3), "sgd": Peak(0.01, 0.1)}
 
 
-def option(*names: str, **what: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Return a row: the arguments of one `add_argument`."""
-    return names, what
+class LearningRates(NamedTuple):
+    """Peak learning rates; a part with rate 0 is frozen."""
+
+    base_net: float
+    extras: float
+    headers: float
 
 
-def epochs(text: str) -> list[int]:
-    """Read numbers of epochs, such as "80,100".
+@dataclass(frozen=True)
+class TrainDataOptions(DataOptions):
+    """What the net is trained on."""
 
-    Raises:
-        ValueError: for anything but whole numbers between commas.
-    """
-    return [int(number) for number in text.split(",")]
-
-
-def number_or_auto(text: str) -> int | str:
-    """Read a whole number, or "auto", for which the program chooses one.
-
-    Raises:
-        ValueError: for anything else.
-    """
-    return AUTO if text.lower() == AUTO else int(text)
-
-
-def sizes_before(values: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was chosen for "auto" by the run that is resumed, where it is "auto" again."""
-    return {name: saved[name] for name in SIZES if values[name] == AUTO and name in saved}
-
-
-# fmt: off
-OPTIONS = {
-    "data": [
-        option("--datasets", "--data", nargs="+", type=Path, default=["data"], metavar="FOLDER",
-               help="one or more dataset folders (default: data)"),
-        option("--dataset-type", type=lower, default="auto",
-               help="auto, or a format of the README's list (default: %(default)s)"),
-        option("--validation-dataset", type=Path, metavar="FOLDER",
-               help="validate on this folder (default: the validation part of each --data folder)"),
-        option("--val-split", type=float, default=0.2, metavar="FRACTION",
-               help="held out where a folder states no split (default: %(default)s)"),
-        option("--classes", default="", metavar="NAMES",
-               help="use these only, as cat,dog (default: all that the folders have)"),
-        option("--class-map", default="", metavar="OLD=NEW,...",
-               help="rename classes, or make several one, as van=car,truck=car"),
-        option("--negatives", default="keep", metavar="SHARE",
-               help="pictures without objects: keep, drop, or the most that they may be of those "
-               "trained on, as 10%% (default: %(default)s)"),
-        option("--balance", type=lower, default="none", choices=["none", "sampler"],
-               help="sampler: repeat the pictures with rare classes (default: %(default)s)"),
-        option("--exif", type=lower, default="auto", choices=["auto", "ignore", "apply"],
-               help="whether boxes were drawn on turned pictures (default: %(default)s)"),
-        option("--augmentation", type=Path, metavar="FILE",
-               help="an Albumentations pipeline (json, yaml) in place of our augmentation"),
-        option("--balance-data", action="store_true",
-               help="take as many pictures of every class as the rarest one has"),
-    ],
-    "net": [
-        option("--net", default="mb1-ssd",
-               help="a net of the README's table (default: %(default)s)"),
-        option("--resolution", type=int, default=300, metavar="PIXELS",
-               help="side of the net's input (default: %(default)s)"),
-        option("--mb2-width-mult", "--width-mult", type=float, default=1.0, metavar="FACTOR",
-               help="scale the channels of a MobileNetV2 or V3 backbone (default: %(default)s)"),
-        option("--base-net", metavar="FILE",
-               help="a backbone trained on ImageNet, or imagenet: torchvision's, fetched once"),
-        option("--pretrained-ssd", default="auto", metavar="FILE",
-               help="a detector to start from; auto: the one published for the net, fetched into "
-               "models/ if it is not there; none: start from scratch (default: %(default)s)"),
-        option("--anchors", choices=["net", "auto"], default="net",
-               help="priors of the net, or fitted to the boxes of the data (default: %(default)s)"),
-        option("--freeze-base-net", action="store_true", help="the backbone does not learn"),
-        option("--freeze-net", action="store_true", help="only the prediction heads learn"),
-    ],
-    "optimizer": [
-        option("--optim-choose", "--optim", "--optimizer", type=lower,
-               choices=sorted(DEFAULT_RATES),
-               help="(default: adamw, but sgd where --lr is 0.005 or more)"),
-        option("--lr", "--learning-rate", type=float,
-               help="peak rate of heads and extra layers (default: 0.002, with sgd 0.01)"),
-        option("--base-net-lr", type=float,
-               help="peak rate of the backbone (default: a third of --lr, with sgd a tenth)"),
-        option("--extra-layers-lr", type=float, help="of the extra layers (default: --lr)"),
-        option("--momentum", type=float, default=0.9, help="of sgd (default: %(default)s)"),
-        option("--nesterov", action="store_true", help="Nesterov's momentum for sgd"),
-        option("--betas", type=float, nargs=2, default=[0.9, 0.999],
-               help="of adam (default: 0.9 0.999)"),
-        option("--weight-decay", type=float, default=5e-4, help="(default: %(default)s)"),
-        option("--clip-gradients", type=float, default=10.0, metavar="NORM",
-               help="greatest norm of all gradients, 0 for any (default: %(default)s)"),
-        option("--accumulate", type=int, default=1, metavar="BATCHES",
-               help="take a step for so many batches (default: %(default)s)"),
-        option("--average-decay", type=float, default=0.998, metavar="DECAY",
-               help="of the average of weights that is measured and kept, 0 for none "
-               "(default: %(default)s)"),
-    ],
-    "schedule": [
-        option("--lr-finder", action="store_true",
-               help="only try rising rates, suggest an --lr, and draw learning_rates.png"),
-        option("--scheduler", type=lower, default="cosine",
-               choices=["cosine", "multi-step", "none"], help="(default: %(default)s)"),
-        option("--t-max", type=float, metavar="EPOCHS",
-               help="where the cosine reaches 0 (default: --epochs)"),
-        option("--milestones", type=epochs, default="80,100", metavar="EPOCHS",
-               help="where multi-step multiplies by --gamma (default: 80,100)"),
-        option("--gamma", type=float, default=0.1, help="(default: %(default)s)"),
-        option("--warm-up", type=int, default=20, metavar="STEPS",
-               help="steps in which the rates rise to their peak (default: %(default)s)"),
-    ],
-    "run": [
-        option("--batch-size", type=number_or_auto, default=4, metavar="PICTURES",
-               help="at a time; auto: as many as memory and data allow (default: %(default)s)"),
-        option("--num-epochs", "--epochs", type=int, default=30, help="(default: %(default)s)"),
-        option("--num-workers", "--workers", type=number_or_auto, default=2, metavar="PROCESSES",
-               help="that load pictures, 0 for none; auto: by cores and memory "
-               "(default: %(default)s)"),
-        option("--validation-epochs", type=int, default=1, metavar="EPOCHS",
-               help="validate and save weights every so often (default: %(default)s)"),
-        option("--validation-mean-ap", "--validate-mean-ap", type=boolean, nargs="?", const=True,
-               default=True, metavar="BOOL", help="measure mAP as well (default: true)"),
-        option("--debug-steps", type=int, default=10, metavar="STEPS",
-               help="log the losses every so often (default: %(default)s)"),
-        option("--checkpoint-folder", "--model-dir", type=Path, default="models", metavar="FOLDER",
-               help="for all results (default: %(default)s)"),
-        option("--viz-inputs", type=int, nargs="?", const=16, default=0, metavar="PICTURES",
-               help="write so many pictures as the net sees them into MODEL_DIR/inputs "
-               "(without a number: 16)"),
-        option("--save-minutes", type=float, default=15, metavar="MINUTES",
-               help="save the state to resume from so often, and after every epoch "
-               "(default: %(default)s)"),
-        option("--patience", type=int, default=0, metavar="VALIDATIONS",
-               help="stop after so many without a better one, 0 for never (default: %(default)s)"),
-        option("--keep", type=int, default=5, metavar="FILES",
-               help="newest weights files to leave beside best and last (default: %(default)s)"),
-        option("--resume", nargs="?", const="", metavar="FILE",
-               help="go on from a last.pth, a folder or, without a value, --model-dir; a file of "
-               "weights alone starts at epoch 0"),
-        option("--max-bad-batches", type=int, default=10, metavar="BATCHES",
-               help="without a finite loss, which end the run (default: %(default)s)"),
-        option("--gpus", type=int, metavar="NUMBER", help="to train on (default: all)"),
-        option("--sync-bn", action="store_true",
-               help="batch norm over the pictures of all GPUs, which is slower"),
-        option("--no-amp", action="store_true",
-               help="compute in float32 where a GPU would in half precision"),
-        option("--use-cuda", type=boolean, default=True, metavar="BOOL", help="(default: true)"),
-        option("--seed", type=int, default=0, help="of all that is random (default: %(default)s)"),
-        option("--log-level", type=lower, default="info",
-               choices=["debug", "info", "warning", "error"], help="(default: %(default)s)"),
-        option("--debug", action="store_true", help="show the traceback of a failure"),
-    ],
-}
-# fmt: on
-
-LOWEST = {
-    "batch_size": 1, "num_epochs": 1, "validation_epochs": 1, "num_workers": 0, "warm_up": 0,
-    "debug_steps": 0, "save_minutes": 0, "patience": 0, "keep": 1,
-    "accumulate": 1, "max_bad_batches": 1, "viz_inputs": 0,
-}  # fmt: skip
+    datasets: tuple[Path, ...] = option(
+        (Path("data"),),
+        *("--data", "--datasets"),
+        nargs="+",
+        kind=path,
+        metavar="FOLDER",
+        help="one or more dataset folders",
+    )
+    validation_dataset: Path | None = option(
+        None,
+        kind=path_or_none,
+        metavar="FOLDER",
+        help="validate on this folder (default: on the validation part of each --data folder)",
+    )
+    balance: str = option(
+        "none",
+        kind=OneOf("none", "sampler"),
+        help="sampler: show pictures with rare classes more often",
+    )
+    balance_data: bool = switch(
+        help="train on N pictures of every class, where N is the number that the rarest has"
+    )
+    augmentation: Path | None = option(
+        None,
+        kind=path_or_none,
+        metavar="FILE",
+        help="an Albumentations pipeline (json, yaml) in place of our augmentation",
+    )
 
 
-def check_values(values: Mapping[str, Any]) -> None:
-    """Refuse values that cannot work, before any data is read.
+@dataclass(frozen=True)
+class NetOptions(Options):
+    """The net, and the weights that it starts from."""
 
-    Raises:
-        ValueError: saying which option, and what it must be.
-    """
-    for name, lowest in LOWEST.items():
-        if values[name] != AUTO and values[name] < lowest:
-            option_name = "--" + name.replace("_", "-")
-            raise ValueError(f"{option_name} must be {lowest} or more, got {values[name]}")
-    folder = Path(values["checkpoint_folder"])
-    datasets = [Path(path) for path in [*values["datasets"], values["validation_dataset"]] if path]
-    if folder.resolve() in [path.resolve() for path in datasets]:
-        raise ValueError(
-            f"--model-dir {folder} is the dataset folder, whose labels.txt would be overwritten; "
-            "choose another folder"
+    net: str = option("mb1-ssd", kind=text, help="one of the nets in the README's table")
+    resolution: int = option(
+        300, kind=Whole(32, 4096), metavar="PIXELS", help="side of the net's square input"
+    )
+    mb2_width_mult: float = option(
+        1.0,
+        "--width-mult",
+        kind=Number(0.1, 4),
+        metavar="FACTOR",
+        help="multiply the channels of a MobileNetV2 or V3 backbone",
+    )
+    base_net: str | None = option(
+        None,
+        kind=text_or_none,
+        metavar="FILE",
+        help="start from this backbone; imagenet fetches torchvision's",
+    )
+    pretrained_ssd: str | None = option(
+        AUTO,
+        kind=text_or_none,
+        metavar="FILE",
+        help="start from this detector; auto: the published one of the net, fetched into models/; "
+        "none: start from random weights",
+    )
+    anchors: str = option(
+        "net",
+        kind=OneOf("net", "auto"),
+        help="net: the priors of the net; auto: priors that are fitted to the boxes of the data",
+    )
+    freeze_base_net: bool = switch(help="do not train the backbone")
+    freeze_net: bool = switch(help="train only the prediction heads")
+
+
+@dataclass(frozen=True)
+class OptimizerOptions(Options):
+    """How the weights are changed."""
+
+    optim_choose: str | None = option(
+        None,
+        *("--optim", "--optimizer", "--optim-choose"),
+        kind=OneOf(*sorted(PEAKS)),
+        help="the optimizer (default: adamw; sgd where --lr is 0.005 or more)",
+    )
+    lr: float | None = option(
+        None,
+        *("--lr", "--learning-rate"),
+        kind=Number(0, 100),
+        help="peak learning rate of heads and extra layers (default: 0.002; with sgd 0.01)",
+    )
+    base_net_lr: float | None = option(
+        None,
+        kind=Number(0, 100),
+        help="peak learning rate of the backbone (default: a third of --lr; with sgd a tenth)",
+    )
+    extra_layers_lr: float | None = option(
+        None,
+        kind=Number(0, 100),
+        help="peak learning rate of the extra layers (default: the same as --lr)",
+    )
+    momentum: float = option(0.9, kind=Number(0, below=1), help="momentum of sgd")
+    nesterov: bool = switch(help="use Nesterov's momentum with sgd")
+    betas: tuple[float, float] = option(
+        (0.9, 0.999), nargs=2, kind=Number(0, below=1), help="betas of adam and adamw"
+    )
+    weight_decay: float = option(
+        5e-4, kind=Number(0, 1), help="weight decay, of all weights but biases and batch norm"
+    )
+    clip_gradients: float = option(
+        10.0,
+        kind=Number(0),
+        metavar="NORM",
+        help="scale gradients down to this norm where it is exceeded; 0: never",
+    )
+    accumulate: int = option(
+        1,
+        kind=Whole(1),
+        metavar="N",
+        help="accumulate gradients over N batches per optimizer step",
+    )
+    average_decay: float = option(
+        0.998,
+        kind=Number(0, below=1),
+        metavar="DECAY",
+        help="decay of the moving average of the weights, which is what is measured and kept; "
+        "0: no average",
+    )
+
+    @property
+    def optimizer(self) -> str:
+        """The optimizer: the one named, else adamw, but sgd for a rate that only sgd can bear.
+
+        Commands written for older scripts say `--lr=0.01` and no optimizer, and mean sgd.
+        """
+        if self.optim_choose is not None:
+            return self.optim_choose
+        return "sgd" if self.lr is not None and self.lr >= LOWEST_SGD_RATE else "adamw"
+
+    def peak_rates(self) -> LearningRates:
+        """Return the peak learning rates, those that are given and those that follow from them."""
+        peak = PEAKS[self.optimizer]
+        headers = peak.rate if self.lr is None else self.lr
+        base_net = headers * peak.base_net_share if self.base_net_lr is None else self.base_net_lr
+        return LearningRates(
+            base_net, headers if self.extra_layers_lr is None else self.extra_layers_lr, headers
         )
+
+
+@dataclass(frozen=True)
+class ScheduleOptions(Options):
+    """How long to train, and how the learning rate changes."""
+
+    num_epochs: int = option(
+        30, "--epochs", kind=Whole(1, 1_000_000), metavar="N", help="number of epochs"
+    )
+    scheduler: str = option(
+        "cosine",
+        kind=OneOf("cosine", "multi-step", "none"),
+        help="how the learning rate falls; none: it stays at its peak",
+    )
+    t_max: float | None = option(
+        None,
+        kind=Number(above=0),
+        metavar="EPOCHS",
+        help="the epoch at which the cosine reaches 0 (default: the last)",
+    )
+    milestones: tuple[int, ...] = option(
+        (80, 100),
+        kind=ListOf(Whole(0)),
+        metavar="EPOCHS",
+        help="the epochs at which multi-step multiplies the learning rate by --gamma",
+    )
+    gamma: float = option(
+        0.1, kind=Number(0, 1), help="what multi-step multiplies the learning rate by"
+    )
+    warm_up: int = option(
+        20,
+        kind=Whole(0),
+        metavar="STEPS",
+        help="number of steps in which the learning rate rises to its peak",
+    )
+
+
+@dataclass(frozen=True)
+class RunOptions(Options):
+    """The run, and what it leaves."""
+
+    checkpoint_folder: Path = option(
+        Path("models"),
+        *("--model-dir", "--checkpoint-folder"),
+        kind=path,
+        metavar="FOLDER",
+        help="folder for weights and results",
+    )
+    batch_size: int | str = option(
+        4,
+        kind=Whole(1, words=(AUTO,)),
+        metavar="N",
+        help="pictures per batch; auto: as many as memory and data allow",
+    )
+    num_workers: int | str = option(
+        2,
+        *("--workers", "--num-workers"),
+        kind=Whole(0, words=(AUTO,)),
+        metavar="N",
+        help="processes that load pictures; 0: none; auto: by cores and memory",
+    )
+    validation_epochs: int = option(
+        1, kind=Whole(1), metavar="N", help="validate and save weights every N epochs"
+    )
+    validation_mean_ap: bool = option(
+        True,
+        *("--validation-mean-ap", "--validate-mean-ap"),
+        nargs="?",
+        const=True,
+        kind=boolean,
+        metavar="BOOL",
+        help="measure mAP at each validation, not the loss alone",
+    )
+    debug_steps: int = option(
+        10, kind=Whole(0), metavar="N", help="log the losses every N steps; 0: never"
+    )
+    viz_inputs: int = option(
+        0,
+        nargs="?",
+        const=16,
+        kind=Whole(0),
+        metavar="N",
+        help="write N pictures as the net sees them into MODEL_DIR/inputs (16 where no N is given)",
+    )
+    save_minutes: float = option(
+        15.0,
+        kind=Number(0),
+        metavar="MINUTES",
+        help="minutes between saves of last.pth, which is also saved after every epoch; 0: only "
+        "after every epoch",
+    )
+    patience: int = option(
+        0,
+        kind=Whole(0),
+        metavar="N",
+        help="stop after N validations without improvement; 0: never",
+    )
+    keep: int = option(
+        5, kind=Whole(1), metavar="N", help="keep the N newest files of weights beside best.pth"
+    )
+    resume: str | None = option(
+        None,
+        nargs="?",
+        const="",
+        kind=text,
+        metavar="FILE",
+        help="go on from a last.pth or a model directory (default: --model-dir); from a file of "
+        "weights alone, at epoch 0",
+    )
+    max_bad_batches: int = option(
+        10,
+        kind=Whole(1),
+        metavar="N",
+        help="stop after N batches with a NaN or infinite loss; they are skipped until then",
+    )
+    gpus: int | None = option(
+        None, kind=Whole(0), metavar="N", help="number of GPUs to train on (default: all)"
+    )
+    sync_bn: bool = switch(
+        help="compute the statistics of batch norm over the pictures of all GPUs, which is slower"
+    )
+    no_amp: bool = switch(help="compute in float32 where a GPU would use half precision")
+    use_cuda: bool = option(True, kind=boolean, metavar="BOOL", help="use the GPU if there is one")
+
+
+@dataclass(frozen=True)
+class TrainOptions(
+    LogOptions, RunOptions, ScheduleOptions, OptimizerOptions, NetOptions, TrainDataOptions
+):
+    """Everything that train_ssd.py can be told."""
+
+    @classmethod
+    def resumed(cls, saved: Mapping[str, Any], typed: Mapping[str, Any]) -> TrainOptions:
+        """Return the options of a run that goes on: those it had, and those typed now.
+
+        Sizes that it chose for "auto" stay as they were chosen where "auto" is typed again.
+        """
+        chosen = {name for name, value in typed.items() if value == AUTO and name in saved}
+        names = set(typed) - (chosen & {"batch_size", "num_workers"})
+        return cls.of(saved, {name: typed[name] for name in names})
+
+    def saved(self) -> dict[str, Any]:
+        """Return what a run that goes on from this one takes over, as JSON can hold it."""
+        left_out = ("resume", "debug", "log_level")
+        return {name: value for name, value in self.plain().items() if name not in left_out}
+
+    def validates_after(self, epoch: int) -> bool:
+        """Say whether an epoch, from 0, ends with a validation; the last one does."""
+        return (epoch + 1) % self.validation_epochs == 0 or epoch + 1 == self.num_epochs
+
+    def require_sensible(self) -> None:
+        """Check what no option says alone, before any data are read.
+
+        Raises:
+            ValueError: saying which option, and what it must be.
+        """
+        folders = [one for one in (*self.datasets, self.validation_dataset) if one]
+        if self.checkpoint_folder.resolve() in [one.resolve() for one in folders]:
+            raise ValueError(
+                f"--model-dir {self.checkpoint_folder} is the dataset folder, whose labels.txt "
+                "would be overwritten; choose another folder"
+            )

@@ -1,9 +1,10 @@
-"""One optimizer step, and all that changes with it."""
+"""One optimizer step, all that changes with it, and the losses that it returns."""
 
 from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from typing import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,52 @@ from vision.ssd.matching import match_and_encode
 from vision.ssd.ssd import SSD
 from vision.training.averaging import WeightAverage
 from vision.training.compute.engine import Engine, is_out_of_memory
-from vision.training.compute.world import World
+from vision.training.compute.processes import gradients_stay, process_count, sum_over_processes
 from vision.training.optimization import Schedule, clip_gradients
+from vision.transforms import Batch
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Averages over a number of batches."""
+
+    regression: float
+    classification: float
+
+    @property
+    def total(self) -> float:
+        """The sum, which is what is minimised."""
+        return self.regression + self.classification
+
+
+class LossMeter:
+    """Sums losses where they are computed; only reading them waits for the device."""
+
+    def __init__(
+        self, device: torch.device, sums: Sequence[float] = (0, 0), count: int = 0, skipped: int = 0
+    ) -> None:
+        """Begin with nothing, or with what another meter had summed of `count` batches."""
+        self.sums = torch.tensor(sums, dtype=torch.float32, device=device)
+        self.count, self.skipped = count, skipped
+
+    def add(self, losses: Tensor | None) -> None:
+        """Take in the regression and classification loss, (2,), of one batch; None: it has none."""
+        self.count += 1
+        if losses is None:
+            self.skipped += 1
+        else:
+            self.sums += losses
+
+    def average(self) -> Losses:
+        """Return the averages since the meter was made; 0 if nothing was added."""
+        regression, classification = (self.sums / max(1, self.count - self.skipped)).tolist()
+        return Losses(regression, classification)
+
+    def pop(self) -> Losses:
+        """Return the averages, and begin with nothing again."""
+        losses = self.average()
+        self.sums, self.count, self.skipped = torch.zeros_like(self.sums), 0, 0
+        return losses
 
 
 @dataclass
@@ -36,17 +81,22 @@ class Training:
         """The net to measure and to keep: the average, where there is one."""
         return self.average.net if self.average else self.net
 
+    def learning_rates(self) -> dict[str, float]:
+        """Return the present rates of base_net, extras and headers, without those frozen."""
+        groups = self.optimizer.param_groups
+        return {group["name"].split(" ")[0]: group["lr"] for group in groups}
+
     @property
     def device(self) -> torch.device:
         """Where the net is."""
-        return self.net.priors.device
+        return next(self.net.parameters()).device
 
 
-def train_step(training: Training, batch) -> Tensor | None:
+def train_step(training: Training, batch: Batch) -> Tensor | None:
     """Learn from one batch.
 
     Returns:
-        its regression and classification loss, (2,), over all processes; None where these or their
+        Its regression and classification loss, (2,), over all processes; None where these or their
         gradients are not finite: then the step is skipped, and nothing has changed but its number.
     """
     training.schedule.apply(training.optimizer, training.step)
@@ -84,7 +134,9 @@ class BatchNormStatistics:
             buffer.copy_(value)
 
 
-def _backward_within_memory(training: Training, batch, statistics: BatchNormStatistics) -> Tensor:
+def _backward_within_memory(
+    training: Training, batch: Batch, statistics: BatchNormStatistics
+) -> Tensor:
     """Compute losses and gradients, in smaller parts where the GPU's memory asks for it."""
     while True:
         try:
@@ -98,44 +150,43 @@ def _backward_within_memory(training: Training, batch, statistics: BatchNormStat
             torch.cuda.empty_cache()
 
 
-def _backward(training: Training, batch) -> Tensor:
+def _backward(training: Training, batch: Batch) -> Tensor:
     """Compute the gradients of a batch; return its two losses, (2,)."""
     training.optimizer.zero_grad(set_to_none=True)
     net, engine = training.net, training.engine
-    model, world = engine.model or net, engine.world
+    model = engine.model or net
     targets, labels = encode_targets(net, batch)
-    totals = match_totals(world, labels)
+    totals = match_totals(labels)
     losses = torch.zeros(2, device=labels.device)  # regression and classification
     parts = engine.parts(len(labels))
     for number, part in enumerate(parts):
         is_last = number + 1 == len(parts)
         # Between processes gradients travel once, with the last part.
-        waits = contextlib.nullcontext() if is_last or model is net else model.no_sync()
-        with waits:
+        with contextlib.nullcontext() if is_last else gradients_stay(model):
             with engine.precision.forward():
                 class_logits, locations = model(net.normalise(batch.images[part]))
             both = torch.stack(
                 training.criterion(class_logits, locations, labels[part], targets[part], totals)
             )
             # Gradients are averaged over the processes; they shall be those of the sum.
-            engine.precision.scale(both.sum() * world.size).backward()
+            engine.precision.scale(both.sum() * process_count()).backward()
         losses += both.detach()
-    return world.sum(losses)
+    return sum_over_processes(losses)
 
 
-def batch_losses(net: SSD, criterion: nn.Module, batch) -> tuple[Tensor, Tensor]:
+def batch_losses(net: SSD, criterion: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     """Compute the regression and classification loss of a batch that is on the net's device."""
     target_locations, labels = encode_targets(net, batch)
     class_logits, locations = net(net.normalise(batch.images))
     return criterion(class_logits, locations, labels, target_locations)
 
 
-def match_totals(world: World, labels: Tensor) -> MatchTotals:
+def match_totals(labels: Tensor) -> MatchTotals:
     """Count what the losses of a batch are measured by, over its shares in all processes."""
-    return MatchTotals(*world.sum(torch.stack(MatchTotals.of(labels))))
+    return MatchTotals(*sum_over_processes(torch.stack(MatchTotals.of(labels))))
 
 
-def encode_targets(net: SSD, batch) -> tuple[Tensor, Tensor]:
+def encode_targets(net: SSD, batch: Batch) -> tuple[Tensor, Tensor]:
     """Return what the net shall predict for a batch: locations (B, P, 4) and labels (B, P)."""
     config = net.config
     return match_and_encode(

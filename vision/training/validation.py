@@ -17,9 +17,14 @@ from vision.evaluation.average_precision import (
 )
 from vision.evaluation.evaluate import truths_of
 from vision.structures import Detections
-from vision.training.loop import Losses, LossMeter, batches_on
+from vision.training.compute.processes import (
+    copy_buffers_of_main,
+    interleave,
+    sum_over_processes,
+)
 from vision.training.reports.closing_lines import detection_columns
-from vision.training.steps import Training, encode_targets, match_totals
+from vision.training.steps import Losses, LossMeter, Training, encode_targets, match_totals
+from vision.transforms import Batch
 from vision.utils.nms import nms_per_picture
 
 EXAMPLES = 16
@@ -61,7 +66,7 @@ class Validation:
 @torch.no_grad()
 def validate(
     training: Training,
-    loader: Iterable,
+    batches: Iterable[Batch],
     class_names: Sequence[str],
     pictures: int,
     measure_precision: bool = True,
@@ -69,19 +74,24 @@ def validate(
     """Measure the losses of the best net, and its average precision (VOC 2007 metric, IoU 0.5).
 
     Args:
-        loader: of batches of whole pictures, only stretched, as for `train_one_epoch`.
-        pictures: in the validation part; among several processes the loader may repeat the first.
+        batches: of whole pictures, only stretched: images (B, 3, S, S) uint8, boxes (B, M, 4) xyxy
+            in [0, 1], labels (B, M), 0 = padding.
+        pictures: in the validation part; among several processes the first batches may come twice.
     """
-    net, world, device = training.best_net, training.engine.world, training.device
-    world.copy_buffers(net)
+    net, device = training.best_net, training.device
+    copy_buffers_of_main(net)
     net.eval()
-    meter, detections, truths, images = LossMeter(device), [], [], []
-    for batch in batches_on(device, loader):
+    meter = LossMeter(device)
+    detections: list[Detections] = []
+    truths: list[Truth] = []
+    images: list[Tensor] = []
+    for batch in batches:
+        batch = batch.to(device, non_blocking=True)
         class_logits, locations = net(net.normalise(batch.images))
         targets, labels = encode_targets(net, batch)
-        totals = match_totals(world, labels)
+        totals = match_totals(labels)
         losses = training.criterion(class_logits, locations, labels, targets, totals)
-        meter.add(world.sum(torch.stack(losses)))
+        meter.add(sum_over_processes(torch.stack(losses)))
         if measure_precision:
             scores, boxes = net.decode(class_logits, locations)
             for kept in nms_per_picture(scores, boxes * net.config.image_size):
@@ -91,9 +101,9 @@ def validate(
                 images.append(batch.images.cpu())
     if not images:
         return Validation(meter.average(), None)
-    examples = torch.cat(images)[:EXAMPLES]
-    examples = Examples(examples, detections[: len(examples)], truths[: len(examples)])
-    detections, truths = (world.interleave(one, pictures) for one in (detections, truths))
+    shown = torch.cat(images)[:EXAMPLES]
+    examples = Examples(shown, detections[: len(shown)], truths[: len(shown)])
+    detections, truths = interleave(detections, pictures), interleave(truths, pictures)
     matches = match_detections(detections, truths, len(class_names))
     return Validation(
         meter.average(),

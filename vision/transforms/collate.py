@@ -25,6 +25,17 @@ class Batch(NamedTuple):
         moved = (tensor.to(device, non_blocking=non_blocking) for tensor in self[:4])
         return Batch(*moved, self.image_ids)
 
+    def select(self, row: int) -> Batch:
+        """Return the batch of one picture."""
+        one = slice(row, row + 1)
+        return Batch(
+            self.images[one],
+            self.boxes[one],
+            self.labels[one],
+            self.difficult[one],
+            self.image_ids[one],
+        )
+
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """Put samples of one and the same size together into a batch.

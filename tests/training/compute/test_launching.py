@@ -14,6 +14,7 @@ from torch import distributed
 from tests.drawing import write_voc
 from tests.tiny import NET
 from vision.training.compute import launching
+from vision.training.setup import earlier_devices
 
 ROOT = Path(__file__).parents[3]
 needs_processes = pytest.mark.skipif(
@@ -24,9 +25,9 @@ DYING = f"""
 import os, signal, sys
 sys.path.insert(0, {str(ROOT)!r})
 import train_ssd
-from vision.training import loop
+from vision.training import steps
 
-step = loop.train_step
+step = steps.train_step
 
 def dying_step(training, batch):
     first = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
@@ -34,18 +35,18 @@ def dying_step(training, batch):
         os.kill(os.getpid(), signal.SIGKILL)
     return step(training, batch)
 
-loop.train_step = dying_step
+steps.train_step = dying_step
 sys.exit(train_ssd.run_main(train_ssd.main, train_ssd.parse_args()))
 """
 # Ends as the status file and its argument say.
 ENDING = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from vision.training import launching
+from vision.training.compute import launching
 
-if launching.is_settled():
+if launching.is_final():
     sys.exit(0)
-sys.exit(launching.settle(int(sys.argv[1])) if sys.argv[2] == "settled" else int(sys.argv[1]))
+sys.exit(launching.finish(int(sys.argv[1])) if sys.argv[2] == "final" else int(sys.argv[1]))
 """
 
 
@@ -55,7 +56,7 @@ def test_one_process_for_every_gpu(monkeypatch):
     assert launching.number_of_processes(None, use_cuda=True) == 4
     assert launching.number_of_processes(2, use_cuda=True) == 2
     assert launching.number_of_processes(None, use_cuda=False) == 1
-    with pytest.raises(ValueError, match="--gpus is 5, this machine has 4"):
+    with pytest.raises(ValueError, match="--gpus must be at most 4"):
         launching.number_of_processes(5, use_cuda=True)
     monkeypatch.setenv("LOCAL_RANK", "0")  # one of those that were started
     assert launching.number_of_processes(None, use_cuda=True) == 1
@@ -63,11 +64,9 @@ def test_one_process_for_every_gpu(monkeypatch):
 
 @needs_processes
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("words", "status"), [("0 settled", 0), ("130 settled", 130), ("7 failed", 1)]
-)
+@pytest.mark.parametrize(("words", "status"), [("0 final", 0), ("130 final", 130), ("7 failed", 1)])
 def test_the_exit_status_of_what_was_started(monkeypatch, tmp_path, words, status):
-    """What is settled is not tried again and keeps its status; other failures are 1."""
+    """What is final is not tried again and keeps its status; other failures are 1."""
     script = tmp_path / "ending.py"
     script.write_text(ENDING)
     monkeypatch.setattr(sys, "argv", [str(script)])
@@ -76,25 +75,33 @@ def test_the_exit_status_of_what_was_started(monkeypatch, tmp_path, words, statu
     assert launching.start_processes(2, words.split()) == status
 
 
-def test_what_the_user_has_to_mend_is_settled(monkeypatch, tmp_path):
+def test_what_the_user_has_to_mend_is_final(monkeypatch, tmp_path):
     status = tmp_path / "status"
     monkeypatch.setenv(launching.STATUS_FILE, str(status))
-    with pytest.raises(RuntimeError), launching.settled_failures():
+    with pytest.raises(RuntimeError), launching.final_failures():
         raise RuntimeError("another process died")
-    assert not launching.is_settled()
-    with pytest.raises(ValueError, match="no such net"), launching.settled_failures():
+    assert not launching.is_final()
+    with pytest.raises(ValueError, match="no such net"), launching.final_failures():
         raise ValueError("no such net")
-    assert launching.is_settled()
+    assert launching.is_final()
     assert status.read_text() == "1"
 
 
 def test_a_resumed_run_computes_where_it_did(tmp_path):
-    assert launching.devices_before("", tmp_path) == {}
+    assert earlier_devices({}) == {}
+    assert earlier_devices({"resume": "", "checkpoint_folder": tmp_path}) == {}
     saved = {"gpus": 2, "use_cuda": False, "lr": 0.5}
     (tmp_path / "training_args.json").write_text(json.dumps(saved))
     expected = {"gpus": 2, "use_cuda": False}
-    assert launching.devices_before("", tmp_path) == expected
-    assert launching.devices_before(str(tmp_path / "last.pth"), tmp_path / "other") == expected
+    assert earlier_devices({"resume": "", "checkpoint_folder": tmp_path}) == expected
+    assert earlier_devices({"resume": str(tmp_path / "last.pth")}) == expected
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "3", '{"gpus": "many"}', '{"use_cuda": [1]}'])
+def test_a_file_of_options_that_is_none_is_named(tmp_path, text):
+    (tmp_path / "training_args.json").write_text(text)
+    with pytest.raises(ValueError, match=r"training_args\.json cannot be used"):
+        earlier_devices({"resume": str(tmp_path)})
 
 
 def rows(folder):
@@ -107,8 +114,8 @@ def rows(folder):
 def test_a_process_that_dies_is_started_again_and_nothing_is_lost(tmp_path):
     write_voc(tmp_path / "data", {"trainval": 12, "test": 4})
     (tmp_path / "dying.py").write_text(DYING)
-    words = f"--net {NET} --resolution 64 --epochs 2 --pretrained-ssd none --sync-bn --workers 0"
-    words += f" --save-minutes 0.0001 --batch-size 2 --data {tmp_path / 'data'}"
+    words = f"--net {NET} --resolution 64 --epochs 2 --pretrained-ssd none --freeze-base-net"
+    words += f" --workers 0 --save-minutes 0.0001 --batch-size 2 --data {tmp_path / 'data'}"
     torchrun = "-m torch.distributed.run --standalone --nproc-per-node=2 --max-restarts=3"
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     environment["OMP_NUM_THREADS"] = "1"

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from vision.training.machine.machine import Machine, read_machine
+from vision.training.machine.machine import Machine, read_machine, tool_versions
 
 MEMINFO = """MemTotal:        4000000 kB
 MemFree:          200000 kB
@@ -108,3 +108,9 @@ def test_this_machine():
     machine = read_machine()
     assert machine.cores >= 1
     assert machine.memory > machine.free > 0
+
+
+def test_versions_are_plain_text():
+    versions = tool_versions()
+    assert list(versions) == ["python", "torch", "numpy", "opencv"]
+    assert all(type(version) is str for version in versions.values())

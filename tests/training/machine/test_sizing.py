@@ -17,7 +17,7 @@ from vision.training.machine.sizing import (
     read_room,
     shared,
 )
-from vision.training.options import sizes_before
+from vision.training.options import TrainOptions
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda:0")
 MB = GB // 1000
@@ -119,19 +119,24 @@ def test_several_trainings_on_one_machine_share_it():
     assert shared(Machine(1, None, None), 2) == Machine(1, None, None)
 
 
+def chosen(batch_size, workers, pictures):
+    options = TrainOptions(batch_size=batch_size, num_workers=workers)
+    return choose_sizes(options, pictures, CPU)
+
+
 def test_numbers_are_taken_as_they_are(monkeypatch, caplog):
     monkeypatch.setattr(sizing, "read_machine", None)  # nothing is asked
     with caplog.at_level(logging.INFO):
-        assert choose_sizes(6, 3, "mb1-ssd", 300, 1000, CPU) == (6, 3)
+        assert chosen(6, 3, 1000) == (6, 3)
     assert not caplog.records
 
 
 def test_one_line_says_what_was_chosen(monkeypatch, caplog):
     monkeypatch.setattr(sizing, "read_machine", lambda: Machine(4, 16 * GB, 12 * GB))
     with caplog.at_level(logging.INFO):
-        assert choose_sizes("auto", "auto", "mb1-ssd", 300, 1000, CPU) == (8, 2)
-        assert choose_sizes("auto", 0, "mb1-ssd", 300, 20, CPU) == (2, 0)
-        assert choose_sizes(5, "auto", "mb1-ssd", 300, 20, CPU) == (5, 2)
+        assert chosen("auto", "auto", 1000) == (8, 2)
+        assert chosen("auto", 0, 20) == (2, 0)
+        assert chosen(5, "auto", 20) == (5, 2)
     assert [record.getMessage() for record in caplog.records] == [
         "Chosen: --workers=2 (4 cores), --batch-size=8 (more is no faster)",
         "Chosen: --batch-size=2 (20 pictures to train on)",
@@ -140,7 +145,7 @@ def test_one_line_says_what_was_chosen(monkeypatch, caplog):
 
 
 def test_a_resumed_run_repeats_what_was_chosen():
-    saved = {"batch_size": 16, "num_workers": 3, "net": "mb1-ssd"}
-    typed = {"batch_size": "auto", "num_workers": 1, "net": "auto"}
-    assert sizes_before(typed, saved) == {"batch_size": 16}
-    assert sizes_before(typed, {}) == {}
+    saved = {"batch_size": 16, "num_workers": 3}
+    options = TrainOptions.resumed(saved, {"batch_size": "auto", "num_workers": 1})
+    assert (options.batch_size, options.num_workers) == (16, 1)
+    assert TrainOptions.resumed({}, {"batch_size": "auto"}).batch_size == "auto"

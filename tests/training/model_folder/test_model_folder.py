@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
 
-from tests.drawing import CLASS_NAMES
 from tests.tiny import NET, tiny_description, tiny_training
 from vision.checkpoints.detector import best_checkpoint, load_detector
 from vision.evaluation.average_precision import AveragePrecisionResult, ClassResult
-from vision.training.loop import Losses
-from vision.training.model_folder.model_folder import RunFolder
+from vision.training.model_folder.model_folder import ModelFolder
 from vision.training.model_folder.state import Progress, load_state
+from vision.training.options import TrainOptions
+from vision.training.steps import Losses
 from vision.training.validation import Validation
 
 LOSSES = Losses(2.0, 3.0)
@@ -28,20 +29,19 @@ def validation(loss, mean=None):
 class Run:
     """A run of a training that never learns, in epochs of which the validation is given."""
 
-    def __init__(self, path, keep=5, arguments=None, progress=None):
+    def __init__(self, path, progress=None, **options):
         self.path, self.training = path, tiny_training()
         self.progress = progress or Progress()
-        self.folder = RunFolder(path, arguments or {}, keep)
-        self.folder.prepare(CLASS_NAMES, self.progress)
+        self.options = TrainOptions(checkpoint_folder=path, net=NET, **options)
+        self.folder = ModelFolder(self.options, tiny_description())
+        self.folder.prepare(self.progress)
 
     def epoch(self, *validated):
         result = validation(*validated) if validated else None
         if result:
             self.progress.judge(result.score)
-        facts = self.training, tiny_description(), self.progress
-        self.folder.write_epoch(*facts, LOSSES, result)
-        self.progress.begin(self.progress.epoch + 1)
-        self.folder.save_state(*facts[:2], self.progress)
+        self.folder.write_epoch(self.training, self.progress, LOSSES, result)
+        self.folder.save_state(self.training, self.progress.begin(self.progress.epoch + 1))
 
     @property
     def names(self):
@@ -59,14 +59,17 @@ def path(tmp_path):
 
 
 def test_what_is_there_before_the_first_step(path):
-    run = Run(path, arguments={"net": NET, "lr": None})
+    run = Run(path, datasets=(Path("data"),))
     assert run.names == ["labels.txt", "training_args.json"]
     assert (path / "labels.txt").read_text() == "BACKGROUND\nred\ngreen\nblue\n"
-    assert json.loads((path / "training_args.json").read_text()) == {"net": NET, "lr": None}
+    arguments = json.loads((path / "training_args.json").read_text())
+    assert (arguments["net"], arguments["lr"]) == (NET, None)
+    assert arguments["datasets"] == [str(Path.cwd() / "data")]
+    assert not {"resume", "debug", "log_level"} & set(arguments)
 
 
 def test_what_an_epoch_leaves(path):
-    run = Run(path, arguments={"net": NET})
+    run = Run(path)
     run.epoch(2.5, 0.25)
     weights = f"{NET}-Epoch-0-Loss-2.5.pth"
     assert run.names == sorted(
@@ -79,7 +82,7 @@ def test_what_an_epoch_leaves(path):
     assert all(tensor.equal(average[n]) for n, tensor in detector.net.state_dict().items())
     state = load_state(path / "last.pth")
     assert state.progress == run.progress == Progress(1, 0, best_score=0.25, best_epoch=0)
-    assert state.arguments == {"net": NET}
+    assert state.arguments == run.options.saved()
 
 
 def test_the_table(path):
@@ -123,6 +126,36 @@ def test_old_weights_go_but_the_best_and_others_stay(path):
         "of-another-run-Epoch-0-Loss-1.0.pth",
     ]
     assert load_detector(path / "best.pth").description.epoch == 0
+
+
+def test_weights_that_the_user_took_away_are_no_failure(path):
+    run = Run(path, keep=1)
+    run.epoch(1.0)
+    (path / f"{NET}-Epoch-0-Loss-1.0.pth").unlink()
+    run.epoch(2.0)
+    assert [name for name in run.names if "-Epoch-" in name] == [f"{NET}-Epoch-1-Loss-2.0.pth"]
+
+
+def test_it_is_time_to_save_some_minutes_after_the_last_save(path):
+    now = [0.0]
+    run = Run(path, save_minutes=2.0)
+    run.folder = ModelFolder(run.options, tiny_description(), clock=lambda: now[0])
+    run.folder.prepare(run.progress)
+    now[0] = 119.0
+    assert not run.folder.is_time_to_save()
+    now[0] = 120.0
+    assert run.folder.is_time_to_save()
+    run.folder.save_state(run.training, run.progress)
+    assert not run.folder.is_time_to_save()
+    never = ModelFolder(run.options.replace(save_minutes=0.0), tiny_description(), lambda: now[0])
+    now[0] = 1e9
+    assert not never.is_time_to_save()
+
+
+def test_a_lone_process_saves_nothing_for_a_restart(path):
+    run = Run(path)
+    run.folder.save_for_restart(run.training, run.progress)
+    assert "last.pth" not in run.names
 
 
 def test_an_epoch_without_validation_can_be_resumed_from_but_leaves_no_weights(path):

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.tiny import OPTIONS, RATES, drawn_batches, tiny_description, tiny_net, tiny_training
-from vision.training.loop import train_one_epoch
+from tests.tiny import RATES, drawn_batches, tiny_description, tiny_net, tiny_training, train_on
 from vision.training.model_folder.state import Progress, load_state, save_state
 from vision.training.optimization import OPTIMIZERS, freeze, parameter_groups
+from vision.training.options import OptimizerOptions
 
 SCHEDULE = {"kind": "cosine", "warmup_steps": 2, "t_max": 8}
 
@@ -35,15 +35,15 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(path, optimizer, dec
     batches = drawn_batches(2)
     whole = tiny_training(None, optimizer, decay, **SCHEDULE)
     for _ in range(3):
-        train_one_epoch(whole, batches)
+        train_on(whole, batches)
 
     first = tiny_training(None, optimizer, decay, **SCHEDULE)
-    train_one_epoch(first, batches)
+    train_on(first, batches)
     save(path, first)
     second = tiny_training(tiny_net(seed=5), optimizer, decay, **SCHEDULE)
     load_state(path).restore(second)
     for _ in range(2):
-        train_one_epoch(second, batches)
+        train_on(second, batches)
 
     assert second.step == whole.step == 6
     expected, resumed = everything(whole), everything(second)
@@ -100,7 +100,7 @@ def test_other_frozen_parts_are_refused(path):
     training = tiny_training()
     freeze(training.net, ["base_net"])
     groups = parameter_groups(training.net, RATES, 1e-4)
-    training.optimizer = OPTIMIZERS["adamw"](groups, OPTIONS)
+    training.optimizer = OPTIMIZERS["adamw"](groups, OptimizerOptions())
     with pytest.raises(ValueError, match="other frozen parts"):
         load_state(path).restore(training)
 
@@ -130,3 +130,28 @@ def test_a_missing_or_damaged_state_is_said(path):
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(ValueError, match=r"last\.pth .* is damaged"):
         load_state(path)
+
+
+def test_patience_counts_validations():
+    progress = Progress(epoch=7, best_epoch=2)  # epochs 3 to 6 were no better
+    assert progress.is_out_of_patience(4, validation_epochs=1)
+    assert not progress.is_out_of_patience(5, validation_epochs=1)
+    assert progress.is_out_of_patience(2, validation_epochs=2)
+    assert not progress.is_out_of_patience(0, validation_epochs=1)
+
+
+def test_an_epoch_of_another_length_begins_again(caplog):
+    training = tiny_training()
+    training.step = 23
+    progress = Progress(epoch=2, position=3, loss_sums=[1.0, 1.0], steps_per_epoch=10)
+    progress.fit_epochs(training, 10)
+    assert (progress.position, training.step) == (3, 23)
+    progress.fit_epochs(training, 12)
+    assert "An epoch now has 12 steps; it had 10. Starting with epoch 2 again" in caplog.text
+    assert (progress.position, progress.steps_per_epoch, training.step) == (0, 12, 24)
+
+
+def test_where_only_the_epoch_is_known_the_step_follows():
+    training, progress = tiny_training(), Progress(epoch=5)
+    progress.fit_epochs(training, 4)
+    assert training.step == 20

@@ -1,38 +1,51 @@
 from __future__ import annotations
 
+import logging
 import re
 
+import pytest
+
 from vision.evaluation.average_precision import AveragePrecisionResult, ClassResult
-from vision.training.loop import Losses
-from vision.training.reports.log_lines import epoch_line, precision_lines, step_line
+from vision.training.reports.log_lines import log_epoch, log_precision, log_step
+from vision.training.reports.progress_bar import Throughput
+from vision.training.steps import Losses
 
 LOSSES = Losses(regression=1.25, classification=2.5)
 
 
-def test_upstreams_words():
-    assert step_line(3, 10, 120, LOSSES) == (
+@pytest.fixture
+def logged(caplog):
+    caplog.set_level(logging.INFO)
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+def test_upstreams_words(logged):
+    log_step(3, 10, 120, LOSSES)
+    log_epoch(3, "Validation", LOSSES)
+    assert logged() == [
         "Epoch: 3, Step: 10/120, Avg Loss: 3.7500, "
-        "Avg Regression Loss 1.2500, Avg Classification Loss: 2.5000"
-    )
-    assert epoch_line(3, "Validation", LOSSES) == (
+        "Avg Regression Loss 1.2500, Avg Classification Loss: 2.5000",
         "Epoch: 3, Validation Loss: 3.7500, "
-        "Validation Regression Loss 1.2500, Validation Classification Loss: 2.5000"
-    )
+        "Validation Regression Loss 1.2500, Validation Classification Loss: 2.5000",
+    ]
 
 
-def test_a_pattern_that_people_parse_logs_with():
-    pattern = r"Epoch: (\d+), (?:Training|Validation) Loss: ([\d.]+)"
-    found = re.match(pattern, epoch_line(0, "Training", LOSSES))
+def test_a_pattern_that_people_parse_logs_with(logged):
+    log_epoch(0, "Training", LOSSES, Throughput(20.0, 0.25, 9.0))
+    (line,) = logged()
+    found = re.match(r"Epoch: (\d+), (?:Training|Validation) Loss: ([\d.]+)", line)
     assert (int(found.group(1)), float(found.group(2))) == (0, 3.75)
+    assert line.endswith(", 20.0 pictures/s, 25% of the time waiting for data")
 
 
-def test_precision_of_every_class_and_the_mean():
+def test_precision_of_every_class_and_the_mean(logged):
     classes = (ClassResult("apple", 0.5, 4, 2, 1), ClassResult("pear", None, 0, 0, 3))
-    result = AveragePrecisionResult(classes, 0.5, 0.5, True)
-    assert precision_lines(7, result) == [
+    log_precision(7, AveragePrecisionResult(classes, 0.5, 0.5, True))
+    log_precision(7, AveragePrecisionResult((), None, 0.5, True))
+    log_precision(7, None)
+    assert logged() == [
         "    apple: 0.5000",
         "    pear: n/a",
         "Epoch: 7, Mean Average Precision: 0.5000",
+        "Epoch: 7, Mean Average Precision: n/a",
     ]
-    nothing = AveragePrecisionResult((), None, 0.5, True)
-    assert precision_lines(7, nothing) == ["Epoch: 7, Mean Average Precision: n/a"]

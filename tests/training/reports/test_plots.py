@@ -9,10 +9,10 @@ import pytest
 
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.arrays import StringTable
+from vision.training.model_folder.results import curve
 from vision.training.reports import plots
 from vision.training.reports.plots import (
     boxes_in_network_pixels,
-    numbers,
     plot_labels,
     plot_results,
 )
@@ -53,11 +53,11 @@ def figure_of(monkeypatch, draw, *arguments):
     return drawn[0]
 
 
-def test_numbers_leaves_out_what_is_none():
-    assert numbers(ROWS, "training loss") == ([0, 1], [4.0, 3.0])
-    assert numbers(ROWS, "mAP") == ([1, 2, 3], [0.4, 0.6, 0.5])
-    assert numbers(ROWS, "AP a") == ([], [])
-    assert numbers([], "mAP") == ([], [])
+def test_a_curve_leaves_out_what_is_none():
+    assert curve(ROWS, "training loss") == ([0, 1], [4.0, 3.0])
+    assert curve(ROWS, "mAP") == ([1, 2, 3], [0.4, 0.6, 0.5])
+    assert curve(ROWS, "AP a") == ([], [])
+    assert curve([], "mAP") == ([], [])
 
 
 def test_the_curves_are_the_columns(monkeypatch):

@@ -10,8 +10,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.summary.writer import event_file_writer
 
 from vision.evaluation.average_precision import AveragePrecisionResult, ClassResult
-from vision.training.loop import Losses
-from vision.training.reports.tensorboard import TensorBoardLog, rates_by_part, scalars
+from vision.training.reports.tensorboard import TensorBoardLog, scalars
+from vision.training.steps import Losses
 from vision.training.validation import Validation
 
 
@@ -56,15 +56,6 @@ def test_what_was_not_measured_is_left_out():
     assert "Mean Average Precision/val" not in scalars(Losses(1.0, 2.0), validation(None), {})
     without = Validation(Losses(3.0, 4.0), None)
     assert len(scalars(Losses(1.0, 2.0), without, {})) == 6
-
-
-def test_rates_are_named_by_part():
-    groups = [
-        {"name": "extras", "lr": 0.5},
-        {"name": "extras without decay", "lr": 0.5},
-        {"name": "headers", "lr": 1.0},
-    ]
-    assert rates_by_part(groups) == {"extras": 0.5, "headers": 1.0}
 
 
 def points(folder, tag):

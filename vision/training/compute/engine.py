@@ -1,4 +1,4 @@
-"""How a step is computed: by which processes, in which arithmetic, in how many parts."""
+"""How a step is computed: in which arithmetic, and in how many parts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import nn
 
 from vision.ssd.ssd import SSD
 from vision.training.compute.mixed_precision import Precision, choose_precision
-from vision.training.compute.world import World
+from vision.training.compute.processes import process_count
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,6 @@ class Engine:
     batch norm, whose statistics are those of a part.
     """
 
-    world: World = field(default_factory=World)
     precision: Precision = field(default_factory=Precision)
     model: nn.Module | None = None  # what to call for the net, where it is wrapped
     part_size: int | None = None  # most pictures at a time; None for the whole batch
@@ -53,13 +52,18 @@ class Engine:
         before, largest = self.part_size, self._largest(pictures)
         self.part_size = math.ceil(largest / 2)
         half = self._largest(pictures)
-        if self.world.size > 1 or half == largest:
+        if process_count() > 1 or half == largest:
             self.part_size = before
             return False
         logger.warning(
-            "The GPU is out of memory with %d pictures at a time; going on with %d, and %d of them "
-            "for a step (--batch-size %d --accumulate %d)",
-            *(largest, half, pictures, half, math.ceil(pictures / half)),
+            "The GPU is out of memory with %d pictures at a time. From now on it computes %d at a "
+            "time, and still takes a step for every %d. To start like this: --batch-size %d "
+            "--accumulate %d",
+            largest,
+            half,
+            pictures,
+            half,
+            math.ceil(pictures / half),
         )
         return True
 
@@ -67,9 +71,7 @@ class Engine:
         return max(part.stop - part.start for part in self.parts(pictures))
 
 
-def make_engine(
-    net: SSD, world: World, device: torch.device, batch_size: int, mixed: bool
-) -> Engine:
+def make_engine(net: SSD, device: torch.device, batch_size: int, mixed: bool) -> Engine:
     """Return the engine for a device; `mixed` allows for half precision on a GPU.
 
     Raises:
@@ -82,7 +84,7 @@ def make_engine(
             "mb1-ssd trains with 1"
         )
     precision = choose_precision(device, mixed)
-    return Engine(world, precision, part_size=batch_size, least_part=least)
+    return Engine(precision, part_size=batch_size, least_part=least)
 
 
 def least_batch(net: SSD) -> int:

@@ -27,7 +27,7 @@ def read_machine(root: Path = Path("/")) -> Machine:
     cores = float(_usable_cores())
     for folder in _control_groups(root):
         limit = _first_number(folder, ("memory.max", "memory.limit_in_bytes"))
-        if limit is not None and memory is not None and limit < memory:
+        if limit is not None and memory is not None and free is not None and limit < memory:
             used = _first_number(folder, ("memory.current", "memory.usage_in_bytes")) or 0
             memory = limit
             free = min(free, max(0, limit - used + _page_cache(folder / "memory.stat")))
@@ -107,3 +107,19 @@ def _processor_share(folder: Path) -> float:
         return int(quota) / int(period) if int(quota) > 0 else float("inf")
     except (OSError, ValueError):
         return float("inf")
+
+
+def tool_versions() -> dict[str, str]:
+    """Return the versions of what decides a run's result."""
+    import platform
+
+    import cv2
+    import numpy
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),  # a class of its own, which weights_only refuses
+        "numpy": numpy.__version__,
+        "opencv": cv2.__version__,
+    }

@@ -11,8 +11,7 @@ from typing import Sequence
 import torch
 
 from vision.ssd import create_net
-from vision.training.machine.machine import GB, Machine, read_machine
-from vision.training.model_folder.records import tool_versions
+from vision.training.machine.machine import GB, Machine, read_machine, tool_versions
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ def machine_line(device: torch.device, machine: Machine) -> str:
         name = torch.cuda.get_device_name(device)
         parts.append(f"{name} with {free / GB:.1f} of {memory / GB:.1f} GB free")
     parts.append(f"{machine.cores} core{'s' if machine.cores > 1 else ''}")
-    if machine.memory is not None:
+    if machine.memory is not None and machine.free is not None:
         parts.append(f"{machine.free / GB:.1f} of {machine.memory / GB:.1f} GB of memory free")
     return ", ".join(parts)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vision.ssd import create_net
 from vision.training.machine.machine import GB, Machine, read_machine
-from vision.training.options import AUTO
+from vision.training.options import AUTO, TrainOptions
 
 logger = logging.getLogger(__name__)
 
@@ -47,24 +47,17 @@ class Room:
     is_gpu: bool
 
 
-def choose_sizes(
-    batch_size: int | str,
-    workers: int | str,
-    net: str,
-    resolution: int,
-    pictures: int,
-    device: torch.device,
-) -> Sizes:
-    """Return both values, with a number in the place of "auto"; log what was chosen and why.
+def choose_sizes(options: TrainOptions, pictures: int, device: torch.device) -> Sizes:
+    """Return --batch-size and --workers, with a number in the place of "auto".
+
+    What was chosen, and why, is logged.
 
     Args:
-        batch_size: pictures of a step, or "auto".
-        workers: processes that load pictures, or "auto".
-        net: a key of NETS.
-        resolution: pixels, the side of the net's input.
+        options: of the run.
         pictures: to train on.
         device: where the net will compute.
     """
+    batch_size, workers = options.batch_size, options.num_workers
     if AUTO not in (batch_size, workers):
         return Sizes(int(batch_size), int(workers))
     machine = shared(read_machine(), int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
@@ -74,7 +67,7 @@ def choose_sizes(
         reasons.append(f"--workers={workers} ({reason})")
     if batch_size == AUTO:
         room = read_room(device, machine, int(workers))
-        need = picture_need(net, resolution)
+        need = picture_need(options.net, options.resolution)
         batch_size, reason = choose_batch_size(room, need, pictures)
         reasons.append(f"--batch-size={batch_size} ({reason})")
     logger.info("Chosen: %s", ", ".join(reasons))

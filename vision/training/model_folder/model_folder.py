@@ -2,112 +2,112 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Callable
 
 from vision.checkpoints.description import Description
 from vision.checkpoints.detector import BEST, LAST
 from vision.checkpoints.weights_file import save_weights
-from vision.training.loop import Losses
-from vision.training.model_folder.records import ResultsTable, delete_old_checkpoints, write_json
+from vision.training.compute.processes import is_main, process_count
+from vision.training.model_folder.results import ResultsTable, epoch_row
 from vision.training.model_folder.state import Progress, save_state
-from vision.training.steps import Training
+from vision.training.options import TrainOptions
+from vision.training.steps import Losses, Training
 from vision.training.validation import Validation
+from vision.utils.files import atomic_write
 from vision.utils.labels import write_labels
 
 logger = logging.getLogger(__name__)
 
+ARGUMENTS = "training_args.json"
 
-class RunFolder:
-    """Writes the files of a run.
+
+class ModelFolder:
+    """Writes the files of a run, in the main process only.
 
     Args:
-        path: the folder, made if it is missing.
-        arguments: of the run, plain values; kept in training_args.json and last.pth.
-        keep: how many of the newest weights files to leave beside the best and the last.
+        options: of the run; kept in training_args.json and last.pth.
+        description: of the net that is trained.
+        clock: returns seconds.
     """
 
-    def __init__(self, path: Path, arguments: dict[str, Any], keep: int) -> None:
-        self.path, self.arguments, self.keep = path, arguments, max(1, keep)
-        self.table = ResultsTable(path / "results.csv")
-        self.written: list[Path] = []
+    def __init__(
+        self,
+        options: TrainOptions,
+        description: Description,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.path, self.options, self.description = options.checkpoint_folder, options, description
+        self.table = ResultsTable(self.path / "results.csv")
+        self._weights: list[Path] = []  # those that this run has written, the oldest first
+        self._clock, self._saved_at = clock, clock()
 
-    def prepare(self, class_names: Sequence[str], progress: Progress) -> None:
+    def prepare(self, progress: Progress) -> None:
         """Write what is known before the first step."""
+        if not is_main():
+            return
         self.path.mkdir(parents=True, exist_ok=True)
-        write_labels(self.path / "labels.txt", class_names)
+        write_labels(self.path / "labels.txt", self.description.class_names)
         logger.info("Stored labels into file %s.", self.path / "labels.txt")
-        write_json(self.path / "training_args.json", self.arguments)
-        weights = sorted(self.path.glob("*-Epoch-*.pth"), key=_time_written)
+        with atomic_write(self.path / ARGUMENTS) as temporary:
+            text = json.dumps(self.options.saved(), indent=2)
+            temporary.write_text(text + "\n", encoding="utf-8")
+        weights = sorted(self.path.glob("*-Epoch-*.pth"), key=lambda path: path.stat().st_mtime)
         if progress.epoch:
             self.table.continue_until(progress.epoch)
-            self.written = weights
+            self._weights = weights
         elif weights and not progress.position:
             logger.warning(
                 "%s already has weights of another run, such as %s; best.pth will be of this one",
-                *(self.path, weights[-1].name),
+                self.path,
+                weights[-1].name,
             )
 
     def write_epoch(
         self,
         training: Training,
-        description: Description,
         progress: Progress,
         losses: Losses,
         validation: Validation | None,
     ) -> None:
-        """Write the weights of an epoch if they were validated, and a row of the table."""
-        self.table.add(_row(training, progress, losses, validation))
-        if validation is not None:
-            described = replace(description, epoch=progress.epoch, metrics=validation.metrics)
-            self._save_weights(training, described, progress, validation)
-
-    def save_state(self, training: Training, description: Description, progress: Progress) -> None:
-        """Write last.pth."""
-        save_state(self.path / LAST, training, progress, description, self.arguments)
-
-    def _save_weights(
-        self,
-        training: Training,
-        description: Description,
-        progress: Progress,
-        validation: Validation,
-    ) -> None:
-        loss = validation.losses.total
-        name = f"{description.net}-Epoch-{progress.epoch}-Loss-{loss}.pth"
+        """Write a row of the table, and the weights of an epoch that was validated."""
+        if not is_main():
+            return
+        rate = training.optimizer.param_groups[-1]["lr"]
+        self.table.add(epoch_row(progress.epoch, training.step, rate, losses, validation))
+        if validation is None:
+            return
+        described = replace(self.description, epoch=progress.epoch, metrics=validation.metrics)
         state = training.best_net.state_dict()
-        save_weights(self.path / name, state, description)
-        logger.info("Saved model %s", self.path / name)
-        self.written.append(self.path / name)
-        delete_old_checkpoints(self.written, self.keep)
+        loss = validation.losses.total
+        path = self.path / f"{described.net}-Epoch-{progress.epoch}-Loss-{loss}.pth"
+        save_weights(path, state, described)
+        logger.info("Saved model %s", path)
+        self._weights.append(path)
+        while len(self._weights) > self.options.keep:
+            oldest = self._weights.pop(0)
+            if oldest.is_file():  # the user may have taken it away
+                oldest.unlink()
         if progress.best_epoch == progress.epoch:
-            save_weights(self.path / BEST, state, description)
+            save_weights(self.path / BEST, state, described)
 
+    def save_state(self, training: Training, progress: Progress) -> None:
+        """Write last.pth, from which the run can go on as if it had never stopped."""
+        if is_main():
+            arguments = self.options.saved()
+            save_state(self.path / LAST, training, progress, self.description, arguments)
+        self._saved_at = self._clock()
 
-def _time_written(path: Path) -> float:
-    return path.stat().st_mtime
+    def save_for_restart(self, training: Training, progress: Progress) -> None:
+        """Write last.pth where there are several processes: torchrun may restart them any time."""
+        if process_count() > 1:
+            self.save_state(training, progress)
 
-
-def _row(
-    training: Training, progress: Progress, losses: Losses, validation: Validation | None
-) -> dict[str, Any]:
-    row = {
-        "epoch": progress.epoch,
-        "steps": training.step,
-        "learning rate": training.optimizer.param_groups[-1]["lr"],
-        "training loss": losses.total,
-        "training regression loss": losses.regression,
-        "training classification loss": losses.classification,
-    }
-    if validation is not None:
-        row["validation loss"] = validation.losses.total
-        row["validation regression loss"] = validation.losses.regression
-        row["validation classification loss"] = validation.losses.classification
-        if validation.precision is not None:
-            row["mAP"] = validation.precision.mean
-            for result in validation.precision.classes:
-                row[f"AP {result.name}"] = result.average_precision
-        row.update(validation.columns)
-    return row
+    def is_time_to_save(self) -> bool:
+        """Say whether the last save is --save-minutes ago."""
+        seconds = 60 * self.options.save_minutes
+        return seconds > 0 and self._clock() - self._saved_at >= seconds

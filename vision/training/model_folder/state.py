@@ -17,8 +17,7 @@ from torch.optim import Optimizer
 from vision.checkpoints.description import Description
 from vision.checkpoints.detector import LAST, PREVIOUS
 from vision.checkpoints.weights_file import describe, read_pth
-from vision.training.loop import LossMeter
-from vision.training.steps import Training
+from vision.training.steps import LossMeter, Training
 from vision.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
@@ -47,28 +46,40 @@ class Progress:
             self.best_score, self.best_epoch = score, self.epoch
         return is_best
 
-    def begin(self, epoch: int) -> None:
+    def begin(self, epoch: int) -> Progress:
         """Go to the start of an epoch."""
         self.epoch, self.position, self.loss_sums, self.skipped = epoch, 0, [0.0, 0.0], 0
+        return self
 
-    def reach(self, meter: LossMeter) -> None:
+    def reach(self, meter: LossMeter) -> Progress:
         """Note how far the epoch is."""
         self.position, self.loss_sums = meter.count, meter.sums.tolist()
         self.skipped = meter.skipped
+        return self
 
+    def meter(self, device: torch.device) -> LossMeter:
+        """Return the sums of the epoch's losses so far."""
+        return LossMeter(device, self.loss_sums, self.position, self.skipped)
 
-def fit_epochs(training: Training, progress: Progress, steps_per_epoch: int) -> None:
-    """Note the length of an epoch; where it has changed, go to the start of the one interrupted."""
-    if progress.steps_per_epoch not in (0, steps_per_epoch):
-        logger.warning(
-            "An epoch has %d steps, before it had %d; starting with epoch %d again",
-            *(steps_per_epoch, progress.steps_per_epoch, progress.epoch),
-        )
-        progress.begin(progress.epoch)
-        training.step = progress.epoch * steps_per_epoch
-    if not progress.steps_per_epoch and not training.step:  # only the epoch is known
-        training.step = progress.epoch * steps_per_epoch
-    progress.steps_per_epoch = steps_per_epoch
+    def fit_epochs(self, training: Training, steps_per_epoch: int) -> None:
+        """Note the length of an epoch; if it has changed, go to the start of the one that ran."""
+        if self.steps_per_epoch not in (0, steps_per_epoch):
+            logger.warning(
+                "An epoch now has %d steps; it had %d. Starting with epoch %d again",
+                steps_per_epoch,
+                self.steps_per_epoch,
+                self.epoch,
+            )
+            self.begin(self.epoch)
+            training.step = self.epoch * steps_per_epoch
+        if not self.steps_per_epoch and not training.step:  # only the epoch is known
+            training.step = self.epoch * steps_per_epoch
+        self.steps_per_epoch = steps_per_epoch
+
+    def is_out_of_patience(self, patience: int, validation_epochs: int) -> bool:
+        """Say whether the best score is `patience` validations old; 0 is endless patience."""
+        waited = (self.epoch - 1 - self.best_epoch) // validation_epochs
+        return 0 < patience <= waited
 
 
 @dataclass(frozen=True)
@@ -95,12 +106,12 @@ class SavedState:
 
 
 def _restore_optimizer(optimizer: Optimizer, saved: dict[str, Any]) -> None:
-    """Take over what the optimizer has gathered about every parameter, and nothing else.
+    """Take over the optimizer's state, but not its options.
 
     Raises:
-        ValueError: if it gathers something else, or about other parameters.
+        ValueError: if it is the state of another optimizer, or of other parameters.
     """
-    if _gathers(saved["param_groups"]) != _gathers(optimizer.param_groups):
+    if _fingerprint(saved["param_groups"]) != _fingerprint(optimizer.param_groups):
         raise ValueError(
             "the run to resume had another optimizer or other frozen parts; resume with its "
             "--optim and --freeze options, or start anew with --pretrained-ssd best.pth"
@@ -114,8 +125,8 @@ def _restore_optimizer(optimizer: Optimizer, saved: dict[str, Any]) -> None:
         group.update(own)
 
 
-def _gathers(groups: list[dict[str, Any]]) -> list[tuple[int, bool]]:
-    """Return the number of parameters of each group, and whether squares of gradients are kept."""
+def _fingerprint(groups: list[dict[str, Any]]) -> list[tuple[int, bool]]:
+    """Return the number of parameters of each group, and whether it is of Adam, not of SGD."""
     return [(len(group["params"]), "betas" in group) for group in groups]
 
 

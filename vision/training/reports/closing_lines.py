@@ -10,7 +10,7 @@ import numpy as np
 
 from vision.evaluation.average_precision import Matches
 from vision.structures import Detections
-from vision.training.reports.plots import Row, numbers
+from vision.training.model_folder.results import Row, curve
 
 SURE = 0.5  # the score at which detectnet shows a detection, if it is not told otherwise
 SMOKE_TEST = 10  # fewer epochs only show that everything works
@@ -140,7 +140,7 @@ def _hints(
 
 def _length_hints(rows: Sequence[Row], folder: Path) -> list[str]:
     """Say whether the run was too short, long enough, or in vain."""
-    epochs, precisions = numbers(rows, "mAP")
+    epochs, precisions = curve(rows, "mAP")
     longer = f"python3 train_ssd.py --model-dir={shlex.quote(str(folder))} --resume --epochs="
     if len(rows) < SMOKE_TEST:
         return [
@@ -181,7 +181,7 @@ def _next_commands(folder: Path, datasets: Sequence[Path | str]) -> list[str]:
 
 
 def _number(row: Row, column: str) -> float | None:
-    values = numbers([row], column)[1]
+    values = curve([row], column)[1]
     return values[0] if values else None
 
 

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+import logging
+
 from vision.evaluation.average_precision import AveragePrecisionResult
-from vision.training.loop import Losses
+from vision.training.reports.progress_bar import Throughput
+from vision.training.steps import Losses
+
+logger = logging.getLogger(__name__)
 
 
-def step_line(epoch: int, step: int, steps: int, losses: Losses) -> str:
-    """Return the line that is written every few steps, with averages since the last one."""
-    return (
-        f"Epoch: {epoch}, Step: {step}/{steps}, Avg Loss: {losses.total:.4f}, "
-        f"Avg Regression Loss {losses.regression:.4f}, "
-        f"Avg Classification Loss: {losses.classification:.4f}"
+def log_step(epoch: int, step: int, steps: int, losses: Losses) -> None:
+    """Log the averages since the last such line."""
+    logger.info(
+        "Epoch: %d, Step: %d/%d, Avg Loss: %.4f, Avg Regression Loss %.4f, "
+        "Avg Classification Loss: %.4f",
+        epoch,
+        step,
+        steps,
+        losses.total,
+        losses.regression,
+        losses.classification,
     )
 
 
-def epoch_line(epoch: int, kind: str, losses: Losses) -> str:
-    """Return the line of an epoch; `kind` is "Training" or "Validation"."""
-    return (
+def log_epoch(epoch: int, kind: str, losses: Losses, throughput: Throughput | None = None) -> None:
+    """Log the averages of an epoch; `kind` is "Training" or "Validation"."""
+    logger.info(
         f"Epoch: {epoch}, {kind} Loss: {losses.total:.4f}, "
         f"{kind} Regression Loss {losses.regression:.4f}, "
         f"{kind} Classification Loss: {losses.classification:.4f}"
+        + (f", {throughput}" if throughput else "")
     )
 
 
-def precision_lines(epoch: int, precision: AveragePrecisionResult) -> list[str]:
-    """Return a line a class, and one for the mean."""
-    lines = [f"    {one.name}: {as_text(one.average_precision)}" for one in precision.classes]
-    return [*lines, f"Epoch: {epoch}, Mean Average Precision: {as_text(precision.mean)}"]
+def log_precision(epoch: int, precision: AveragePrecisionResult | None) -> None:
+    """Log a line a class, and one for the mean; nothing where it was not measured."""
+    if precision is None:
+        return
+    for one in precision.classes:
+        logger.info("    %s: %s", one.name, as_text(one.average_precision))
+    logger.info("Epoch: %d, Mean Average Precision: %s", epoch, as_text(precision.mean))
 
 
 def as_text(average_precision: float | None) -> str:

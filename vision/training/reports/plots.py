@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 import numpy as np
 
 from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.training.model_folder.results import Row, curve
 from vision.utils.files import atomic_write
-
-Row = Mapping[str, Any]  # an epoch of results.csv; values may be numbers, their text, "" or None
 
 BLUE, ORANGE, GREY = "#1f6fb4", "#e2711d", "#8a8f98"
 MOST_CLASSES = 30  # with a bar of their own
 MOST_CURVES = 10  # of single classes
 MOST_POINTS = 5000  # to draw one by one
 BINS = 60  # along either side, for more
-
-
-def numbers(rows: Sequence[Row], column: str) -> tuple[list[int], list[float]]:
-    """Return the epochs that have a finite number in a column, and the numbers."""
-    epochs, values = [], []
-    for row in rows:
-        value = row.get(column)
-        if value not in (None, "") and math.isfinite(float(value)):
-            epochs.append(int(row["epoch"]))
-            values.append(float(value))
-    return epochs, values
 
 
 def plot_results(rows: Sequence[Row], path: Path) -> None:
@@ -95,7 +82,7 @@ def _plot_precision(axes: Any, rows: Sequence[Row]) -> None:
         _curve(axes, rows, column, width=1, label=_plain(column[len("AP ") :]))
     _curve(axes, rows, "mAP", "black", width=2.2, label="mean")
     axes.set(title="Average precision on the validation pictures", ylim=(0, 1.03))
-    epochs, values = numbers(rows, "mAP")
+    epochs, values = curve(rows, "mAP")
     if not values:
         _say(axes, "not measured")
         return
@@ -113,7 +100,7 @@ def _curve(
     **look: Any,
 ) -> None:
     """Draw a column; a dot an epoch while there are few, for a single one has no line."""
-    epochs, values = numbers(rows, column)
+    epochs, values = curve(rows, column)
     if values:
         marker = "o" if len(values) <= 20 else ""
         axes.plot(

@@ -50,7 +50,7 @@ class ProgressBar:
         self.epochs, self.steps, self.clock = epochs, steps, clock
         self.show = sys.stderr.isatty() if show is None else show
         self._stack = contextlib.ExitStack()
-        self._run_started: float | None = None
+        self._run_started = 0.0
         self._run_done = 0  # batches that this process trained on
         self._run_left = epochs * steps
         self._start_epoch()
@@ -86,7 +86,7 @@ class ProgressBar:
                 bar.update()
 
     def validate(self, batches: Iterable, steps: int) -> Iterator:
-        """Yield the batches of the validation, so many, under a bar of their own."""
+        """Yield the batches of the validation, `steps` of them, under a bar of their own."""
         with self._bar("Validation", steps) as bar:
             for batch in batches:
                 yield batch
@@ -113,7 +113,7 @@ class ProgressBar:
         self._pictures = 0
 
     def _timed(self, batches: Iterator) -> Iterator:
-        if self._run_started is None:
+        if not self._run_done:
             self._run_started = self._epoch_started
         asked = self._epoch_started  # the start of the loader's processes is a wait as well
         for batch in batches:

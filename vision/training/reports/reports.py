@@ -8,24 +8,30 @@ from typing import Any, Callable, Mapping, Sequence
 
 from vision.checkpoints.description import Description
 from vision.loading.loaders import EpochLoader
-from vision.training.loop import Losses
+from vision.training.compute.processes import is_main
 from vision.training.reports.pictures import draw_batch, draw_predictions
 from vision.training.reports.plots import plot_labels, plot_results
-from vision.training.reports.tensorboard import TensorBoardLog, rates_by_part
+from vision.training.reports.tensorboard import TensorBoardLog
+from vision.training.steps import Losses
 from vision.training.validation import Validation
 
 logger = logging.getLogger(__name__)
 
 
 class Reports:
-    """Draws labels.jpg, train_batch.jpg, results.png and val_predictions.jpg, and logs curves."""
+    """Draws labels.jpg, train_batch.jpg, results.png and val_predictions.jpg, and logs curves.
+
+    Only the main process does.
+    """
 
     def __init__(self, folder: Path, description: Description, first_epoch: int) -> None:
         self.folder, self.description = folder, description
-        self.curves = TensorBoardLog(folder / "tensorboard", first_epoch)
+        self.curves = TensorBoardLog(folder / "tensorboard", first_epoch) if is_main() else None
 
     def begin(self, loader: EpochLoader) -> None:
         """Draw what is trained on: the objects of the data, and one batch as the net sees it."""
+        if self.curves is None:
+            return
         image_size = self.description.config.image_size
         self._try(plot_labels, loader.index, self.folder / "labels.jpg", image_size)
         batch = loader.sample_batch(16)
@@ -37,25 +43,24 @@ class Reports:
         rows: Sequence[Mapping[str, Any]],
         losses: Losses,
         validation: Validation | None,
-        parameter_groups: Sequence[Mapping[str, Any]],
+        learning_rates: Mapping[str, float],
+        is_best: bool,
     ) -> None:
-        """Draw the curves with a new epoch."""
-        self._try(plot_results, rows, self.folder / "results.png")
-        rates = rates_by_part(parameter_groups)
-        self._try(self.curves.add_epoch, epoch, losses, validation, rates)
-
-    def draw_best(self, validation: Validation) -> None:
-        """Draw what the best weights find in the first pictures of the validation part."""
-        if validation.examples is None:
+        """Draw the curves with a new epoch; if it is the best, also what it finds in pictures."""
+        if self.curves is None:
             return
-        images, detections, truths = validation.examples
-        path = self.folder / "val_predictions.jpg"
-        class_names = self.description.class_names
-        self._try(draw_predictions, images, detections, truths, class_names, path)
+        self._try(plot_results, rows, self.folder / "results.png")
+        self._try(self.curves.add_epoch, epoch, losses, validation, learning_rates)
+        if is_best and validation is not None and validation.examples is not None:
+            images, detections, truths = validation.examples
+            path = self.folder / "val_predictions.jpg"
+            class_names = self.description.class_names
+            self._try(draw_predictions, images, detections, truths, class_names, path)
 
     def close(self) -> None:
         """Finish the curves."""
-        self._try(self.curves.close)
+        if self.curves is not None:
+            self._try(self.curves.close)
 
     def _try(self, draw: Callable[..., None], *arguments: Any) -> None:
         try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Mapping
 
-from vision.training.loop import Losses
+from vision.training.steps import Losses
 from vision.training.validation import Validation
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class TensorBoardLog:
         Args:
             losses: of training.
             validation: None after an epoch without one.
-            learning_rates: by part of the net, as of `rates_by_part`.
+            learning_rates: by part of the net.
         """
         if self.writer is None:
             return
@@ -64,25 +64,15 @@ def scalars(
     losses: Losses, validation: Validation | None, learning_rates: Mapping[str, float]
 ) -> dict[str, float]:
     """Return what there is to write of an epoch, by tag."""
-    values = {}
-    for split, measured in (("train", losses), ("val", validation and validation.losses)):
-        if measured is not None:
-            values[f"Loss/{split}"] = measured.total
-            values[f"Regression Loss/{split}"] = measured.regression
-            values[f"Classification Loss/{split}"] = measured.classification
-    precision = validation and validation.precision
-    if precision is not None:
-        values["Mean Average Precision/val"] = precision.mean
-        for one in precision.classes:
-            values[f"Class Average Precision/{one.name}"] = one.average_precision
+    values: dict[str, float | None] = {}
+    measured = {"train": losses, **({"val": validation.losses} if validation else {})}
+    for split, one in measured.items():
+        values[f"Loss/{split}"] = one.total
+        values[f"Regression Loss/{split}"] = one.regression
+        values[f"Classification Loss/{split}"] = one.classification
+    if validation and validation.precision:
+        values["Mean Average Precision/val"] = validation.precision.mean
+        for result in validation.precision.classes:
+            values[f"Class Average Precision/{result.name}"] = result.average_precision
     values.update({f"Learning Rate/{part}": rate for part, rate in learning_rates.items()})
     return {tag: value for tag, value in values.items() if value is not None}
-
-
-def rates_by_part(groups: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the learning rates of base_net, extras and headers, without those that are frozen.
-
-    Args:
-        groups: `param_groups` of an optimizer of `parameter_groups`, whose names begin so.
-    """
-    return {group["name"].split(" ")[0]: group["lr"] for group in groups}

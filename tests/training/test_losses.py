@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.tiny import drawn_batches, tiny_net, tiny_training
-from vision.training.loop import Losses, LossMeter, Watch, train_one_epoch
-from vision.training.steps import batch_losses, encode_targets, train_step
+from tests.tiny import drawn_batches, tiny_net, tiny_training, train_on
+from vision.training.steps import Losses, LossMeter, batch_losses, encode_targets, train_step
 
 CPU = torch.device("cpu")
 
@@ -26,38 +25,32 @@ def test_two_steps_on_drawn_squares_reduce_their_loss(optimizer):
     assert training.step == training.average.steps == 2
 
 
-def test_an_epoch_visits_every_batch_and_returns_the_averages():
+def test_a_meter_returns_the_averages_of_what_was_added():
     batches = drawn_batches(3)
-    losses = train_one_epoch(tiny_training(), batches)
-    training, seen = tiny_training(), []
+    losses = train_on(tiny_training(), batches).average()
+    training = tiny_training()
     training.net.train()
-    for batch in batches:
-        seen.append([loss.item() for loss in train_step(training, batch)])
+    seen = [[loss.item() for loss in train_step(training, batch)] for batch in batches]
     regression, classification = torch.tensor(seen).mean(dim=0).tolist()
     assert losses.regression == pytest.approx(regression)
     assert losses.classification == pytest.approx(classification)
     assert losses.total == losses.regression + losses.classification
 
 
-def test_logs_are_averages_since_the_last_one():
-    calls = []
+def test_a_meter_that_is_popped_begins_anew():
+    meter = LossMeter(CPU)
+    for losses in ([1.0, 2.0], [3.0, 6.0]):
+        meter.add(torch.tensor(losses))
+    assert meter.pop() == Losses(2.0, 4.0)
+    assert (meter.count, meter.average()) == (0, Losses(0.0, 0.0))
+    meter.add(torch.tensor([5.0, 7.0]))
+    assert meter.pop() == Losses(5.0, 7.0)
 
-    def log(step, losses):
-        calls.append((step, losses.total))
 
-    batches = drawn_batches(5)
-    train_one_epoch(tiny_training(), batches, Watch(2, log))
-    single = []
-
-    def keep(step, losses):
-        single.append(losses.total)
-
-    train_one_epoch(tiny_training(), batches, Watch(1, keep))
-    assert [step for step, _ in calls] == [2, 4]
-    assert calls[0][1] == pytest.approx((single[0] + single[1]) / 2, rel=1e-5)
-    assert calls[1][1] == pytest.approx((single[2] + single[3]) / 2, rel=1e-5)
-    train_one_epoch(tiny_training(), batches[:1], Watch(0, log))
-    assert len(calls) == 2
+def test_a_skipped_batch_counts_but_does_not_weigh():
+    meter = LossMeter(CPU, sums=[4.0, 8.0], count=3, skipped=1)
+    meter.add(None)
+    assert (meter.count, meter.skipped, meter.average()) == (4, 2, Losses(2.0, 4.0))
 
 
 def test_a_batch_without_objects_costs_nothing_and_breaks_nothing():
@@ -69,7 +62,6 @@ def test_a_batch_without_objects_costs_nothing_and_breaks_nothing():
 
 
 def test_an_epoch_of_no_batches():
-    assert train_one_epoch(tiny_training(), []) == Losses(0.0, 0.0)
     assert LossMeter(CPU).average() == Losses(0.0, 0.0)
 
 

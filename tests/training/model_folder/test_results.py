@@ -1,17 +1,10 @@
 from __future__ import annotations
 
 import csv
-import json
-from pathlib import Path
 
 import pytest
 
-from vision.training.model_folder.records import (
-    ResultsTable,
-    delete_old_checkpoints,
-    tool_versions,
-    write_json,
-)
+from vision.training.model_folder.results import ResultsTable, curve
 
 
 def read(path):
@@ -58,26 +51,39 @@ def test_there_may_be_no_table_to_continue(path):
     assert read(path) == [{"epoch": "5"}]
 
 
-def test_the_oldest_checkpoints_go(tmp_path):
-    written = []
-    for number in range(5):
-        written.append(tmp_path / f"{number}.pth")
-        written[-1].write_bytes(b"weights")
-    (tmp_path / "0.pth").unlink()  # by the user, meanwhile
-    delete_old_checkpoints(written, 2)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["3.pth", "4.pth"]
-    assert [path.name for path in written] == ["3.pth", "4.pth"]
-    delete_old_checkpoints(written, 9)
-    assert len(list(tmp_path.iterdir())) == 2
+SPREADSHEET = "\ufeffepoch;training loss;AP red\r\n0;2,5;0,25\r\n1.0;;\r\n;;\r\n"
 
 
-def test_json_of_what_json_has_and_text_of_the_rest(tmp_path):
-    write_json(tmp_path / "args.json", {"lr": None, "folder": Path("a/b"), "betas": [0.9, 0.999]})
-    text = (tmp_path / "args.json").read_text(encoding="utf-8")
-    assert json.loads(text) == {"lr": None, "folder": str(Path("a/b")), "betas": [0.9, 0.999]}
+def test_a_table_that_a_spreadsheet_has_saved_goes_on(path):
+    path.write_text(SPREADSHEET, encoding="utf-8")
+    table = ResultsTable(path)
+    table.continue_until(9)
+    assert table.rows == [
+        {"epoch": "0", "training loss": "2.5", "AP red": "0.25"},
+        {"epoch": "1", "training loss": "", "AP red": ""},
+    ]
+    assert curve(table.rows, "training loss") == ([0], [2.5])
 
 
-def test_versions_are_plain_text():
-    versions = tool_versions()
-    assert list(versions) == ["python", "torch", "numpy", "opencv"]
-    assert all(type(version) is str for version in versions.values())
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch,loss\n0,1\nx,2\n", "line 3 is no row"),
+        ("epoch,loss\n0,low\n", "line 2 is no row"),
+        ("epoch,loss\n0\n", "line 2 is no row .* must have 2 values, got 1"),
+        ("epoch,loss\n,1\n", "line 2 is no row .* no number of an epoch"),
+        ("loss\n1\n", "line 2 is no row"),
+        ("epoch,loss\nnan,1\n", "line 2 is no row"),
+    ],
+)
+def test_what_is_no_table_is_named_with_its_line(path, text, message):
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"results.csv {message}"):
+        ResultsTable(path).continue_until(9)
+
+
+def test_a_file_that_is_none_has_no_rows(path):
+    path.write_bytes(b"\xff\x00\xfe")
+    table = ResultsTable(path)
+    table.continue_until(9)
+    assert table.rows == []

@@ -8,8 +8,8 @@ from torch import distributed, multiprocessing
 
 from tests.drawing import CLASS_NAMES
 from tests.tiny import drawn_batches, tiny_net, tiny_training
+from vision.training.compute import processes
 from vision.training.compute.engine import Engine
-from vision.training.compute.world import World, join_world
 from vision.training.steps import train_step
 from vision.training.validation import validate
 
@@ -24,38 +24,49 @@ def share(batch, rank, size):
     return type(batch)(*(values[rank::size] for values in batch))
 
 
-def train(world, learns_statistics=True, part_size=None):
-    """Take some steps and validate; return the losses, the weights and the validation."""
+def train(part_size=None):
+    """Take some steps and validate; return the losses, the weights and the validation.
+
+    Batch norm keeps its statistics: those of half the pictures are others.
+    """
     torch.set_num_threads(1)
+    rank, size = processes.process_rank(), processes.process_count()
     training = tiny_training(optimizer="sgd")
-    training.engine = Engine(world, part_size=part_size)
-    training.engine.model = world.wrap(training.net, sync_batch_norm=learns_statistics)
-    training.net.train(learns_statistics)
+    training.engine = Engine(part_size=part_size)
+    training.engine.model = processes.wrap(training.net)
+    training.net.eval()
     losses = [
-        train_step(training, share(batch, world.rank, world.size)).tolist()
+        train_step(training, share(batch, rank, size)).tolist()
         for batch in drawn_batches(STEPS, size=8, negatives=5)
     ]
-    shares = [share(batch, world.rank, world.size) for batch in drawn_batches(2, size=8, seed=9)]
+    shares = [share(batch, rank, size) for batch in drawn_batches(2, size=8, seed=9)]
     validation = validate(training, shares, CLASS_NAMES, PICTURES)
     return torch.tensor(losses), dict(training.net.state_dict()), validation
 
 
-def exchange(world):
+def exchange():
     """Return what every kind of exchange gives this process."""
+    rank = processes.process_rank()
     return {
-        "sum": world.sum(torch.tensor([world.rank + 1])).item(),
-        "any": [world.any(flag, CPU) for flag in (False, world.rank == 1)],
-        "gather": world.gather("ab"[world.rank]),
-        "interleave": world.interleave([world.rank, world.rank + 10], 3),
-        "from_main": world.from_main(f"from {world.rank}"),
+        "sum": processes.sum_over_processes(torch.tensor([rank + 1])).item(),
+        "any": [processes.any_process(flag, CPU) for flag in (False, rank == 1)],
+        "gather": processes.gather("ab"[rank]),
+        "interleave": processes.interleave([rank, rank + 10], 3),
+        "from_main": processes.from_main(f"from {rank}"),
     }
+
+
+def refused_sync():
+    try:
+        processes.wrap(tiny_net(), sync_batch_norm=True)
+    except ValueError as error:
+        return str(error)
 
 
 def in_process(rank, path, results):
     distributed.init_process_group("gloo", init_method=f"file://{path}", rank=rank, world_size=2)
     try:
-        world = World(rank, 2, rank)
-        results[rank] = exchange(world), train(world), train(world, False, part_size=2)
+        results[rank] = exchange(), train(), train(part_size=2), refused_sync()
     finally:
         distributed.destroy_process_group()
 
@@ -84,8 +95,8 @@ def assert_same(result, expected):
 
 @pytest.mark.slow
 def test_two_processes_are_one_with_the_doubled_batch(two):
-    """Losses, weights, statistics of batch norm, and mAP, of 15 pictures of 16 that are shared."""
-    alone = train(World())
+    """Losses, weights and mAP, of 15 pictures of 16 that are shared."""
+    alone = train()
     for process in two:
         assert_same(process[1], alone)
     assert two[0][1][2].precision == two[1][1][2].precision
@@ -93,7 +104,7 @@ def test_two_processes_are_one_with_the_doubled_batch(two):
 
 @pytest.mark.slow
 def test_so_they_are_with_batches_in_parts(two):
-    alone = train(World(), learns_statistics=False)
+    alone = train()
     for process in two:
         assert_same(process[2], alone)
 
@@ -110,11 +121,16 @@ def test_what_processes_exchange(two):
         }
 
 
+@pytest.mark.slow
+def test_batch_norm_is_synchronised_on_gpus_only(two):
+    assert two[0][3] == "--sync-bn needs GPUs; leave it out to train on CPUs"
+
+
 def test_a_process_alone_gives_itself_what_it_has(monkeypatch):
     monkeypatch.delenv("LOCAL_RANK", raising=False)
-    with join_world(use_cuda=False) as world, world.main_first():
-        assert world == World() and world.is_main
-        assert exchange(world) == {
+    with processes.joined_processes(use_cuda=False), processes.main_first():
+        assert processes.is_main() and processes.process_count() == 1
+        assert exchange() == {
             "sum": 1,
             "any": [False, False],
             "gather": ["a"],
@@ -122,4 +138,4 @@ def test_a_process_alone_gives_itself_what_it_has(monkeypatch):
             "from_main": "from 0",
         }
         net = tiny_net()
-        assert world.wrap(net, sync_batch_norm=True) is net
+        assert processes.wrap(net, sync_batch_norm=True) is net

@@ -1,0 +1,254 @@
+"""What train_ssd.py sets up before its loop: the options, the loaders, the net, the training."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Mapping, NamedTuple, Sequence
+
+import torch
+
+from vision.checkpoints.description import Description
+from vision.checkpoints.detector import LAST, PREVIOUS, load_strictly
+from vision.checkpoints.initial_weights import (
+    initialise,
+    load_base_net,
+    load_imagenet,
+    load_pretrained,
+)
+from vision.checkpoints.weights_file import epoch_of, read_weights
+from vision.datasets.opening import Datasets
+from vision.loading.dataset import Transform
+from vision.loading.loaders import EpochLoader, LoaderOptions
+from vision.nn.multibox_loss import MultiboxLoss
+from vision.ssd import NETS, resolve_net
+from vision.ssd.prior_search import fit_priors
+from vision.ssd.ssd import SSD
+from vision.training import optimization
+from vision.training.averaging import WeightAverage
+from vision.training.compute.engine import make_engine
+from vision.training.compute.launching import is_restart
+from vision.training.compute.processes import (
+    from_main,
+    is_main,
+    process_count,
+    process_rank,
+    wrap,
+)
+from vision.training.machine.machine import tool_versions
+from vision.training.machine.sizing import choose_sizes
+from vision.training.model_folder.model_folder import ARGUMENTS
+from vision.training.model_folder.state import Progress, SavedState, find_state
+from vision.training.network_boxes import network_boxes
+from vision.training.options import TrainOptions
+from vision.training.reports.input_pictures import write_inputs
+from vision.training.steps import Training
+from vision.transforms import EvalTransform, TrainTransform
+from vision.transforms.albumentations_file import AlbumentationsTransform
+
+logger = logging.getLogger(__name__)
+
+
+class Loaders(NamedTuple):
+    """Where the batches come from."""
+
+    train: EpochLoader
+    validation: EpochLoader
+
+
+def earlier_devices(typed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return on what the run that goes on has computed, by option; nothing where no file says it.
+
+    It is asked before there are the processes that read the whole state.
+
+    Raises:
+        ValueError: if the file cannot be read.
+    """
+    options = TrainOptions.of(typed)
+    if options.resume is None:
+        return {}
+    path = Path(options.resume or options.checkpoint_folder)
+    path = (path if path.is_dir() else path.parent) / ARGUMENTS
+    if not path.is_file():
+        return {}
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        saved = {name: saved[name] for name in ("gpus", "use_cuda") if name in saved}
+        TrainOptions.of(saved)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} cannot be used: {error}") from None
+    return saved
+
+
+def options_and_state(typed: Mapping[str, Any]) -> tuple[TrainOptions, SavedState | None]:
+    """Return all options, and the state of the run to go on with; None for a run that begins.
+
+    Raises:
+        ValueError: if there is no such state, or an option cannot be used.
+    """
+    options = TrainOptions.of(typed)
+    folder = options.checkpoint_folder
+    path = None if options.resume is None else Path(options.resume or folder)
+    if is_restart() and any((folder / name).is_file() for name in (LAST, PREVIOUS)):
+        path = folder
+    saved = None
+    if path is not None:
+        logger.info("Resume from the model %s", path)
+        saved = from_main(find_state(path) if is_main() else None)
+    if saved:
+        options = TrainOptions.resumed(saved.arguments, typed)
+        now = options.saved()
+        for name, before in saved.arguments.items():
+            if name in now and now[name] != before:
+                logger.info("Changed: %s is %s, was %s", name, now[name], before)
+    options = options.replace(net=resolve_net(options.net))
+    options.require_sensible()
+    return options, saved
+
+
+def with_sizes(options: TrainOptions, pictures: int, device: torch.device) -> TrainOptions:
+    """Return the options with numbers in the place of "auto"; `pictures` are trained on."""
+    sizes = from_main(choose_sizes(options, pictures, device))
+    return options.replace(batch_size=sizes.batch_size, num_workers=sizes.workers)
+
+
+def make_loaders(options: TrainOptions, data: Datasets, device: torch.device) -> Loaders:
+    """Return the loaders of the training and the validation part."""
+    batch_size = int(options.batch_size)
+    of_validation = LoaderOptions(
+        batch_size,  # what memory holds at a time
+        int(options.num_workers),
+        device,
+        options.seed,
+        process_rank(),
+        process_count(),
+    )
+    of_training = replace(of_validation, batch_size=batch_size * options.accumulate)
+    transform: Transform
+    if options.augmentation:
+        transform = AlbumentationsTransform(options.augmentation, options.resolution)
+    else:
+        fill_colour = NETS[options.net].config(options.resolution).fill_colour
+        transform = TrainTransform(options.resolution, fill_colour)
+    train = EpochLoader(data.train, transform, of_training, shuffle=True)
+    if options.viz_inputs and is_main():
+        write_inputs(train, options.viz_inputs, options.checkpoint_folder)
+    validation = EpochLoader(data.validation, EvalTransform(options.resolution), of_validation)
+    return Loaders(train, validation)
+
+
+def make_net(
+    options: TrainOptions, data: Datasets, saved: SavedState | None, pretrained: Path | None = None
+) -> tuple[SSD, Description]:
+    """Build the net, with its initial weights if the run begins; return it and its description.
+
+    Args:
+        options: of the run.
+        data: whose class names the net learns, and whose boxes decide about fitted priors.
+        saved: of the run that goes on.
+        pretrained: a detector to start from, if the options name no other weights.
+
+    Raises:
+        ValueError: if the net does not fit the state of the run, or its weights cannot be used.
+    """
+    logger.info("Build network.")
+    config = NETS[options.net].config(options.resolution)
+    if options.anchors == "auto" and saved:
+        config = saved.description.config
+    elif options.anchors == "auto":
+        fit = fit_priors(network_boxes(data.train, options.resolution), config, options.seed)
+        logger.info("%s", fit)
+        config = replace(config, prior_specs=fit.specs)
+    description = Description(
+        options.net,
+        tuple(data.class_names),
+        config,
+        options.mb2_width_mult,
+        versions=tool_versions(),
+    )
+    if saved:
+        saved.description.require_same(description)
+    net = description.create()
+    if not saved:
+        started = time.monotonic()
+        initialise(net)
+        load_initial_weights(options, net, data.class_names, pretrained)
+        logger.info("Took %.2f seconds to load the model.", time.monotonic() - started)
+    return net, description
+
+
+def load_initial_weights(
+    options: TrainOptions, net: SSD, class_names: Sequence[str], pretrained: Path | None
+) -> None:
+    """Load what --resume (a file of weights), --base-net or --pretrained-ssd name, in this order.
+
+    Raises:
+        ValueError: if a file cannot be read, or is of another net.
+    """
+    if options.resume is not None:
+        load_strictly(net, read_weights(options.resume)[0], Path(options.resume))
+        logger.warning("%s has weights only; the optimizer starts anew", options.resume)
+    elif options.base_net:
+        logger.info("Init from base net %s", options.base_net)
+        if options.base_net == "imagenet":
+            load_imagenet(net, options.net)
+        else:
+            load_base_net(net, options.base_net)
+    elif pretrained:
+        logger.info("Init from pretrained ssd %s", pretrained)
+        logger.info("Took %s.", load_pretrained(net, pretrained, class_names))
+    else:
+        logger.warning("%s starts from random weights; --base-net FILE learns faster", options.net)
+
+
+def make_training(net: SSD, options: TrainOptions, steps_per_epoch: int) -> Training:
+    """Choose what is frozen, the learning rates, the optimizer and the schedule of a net.
+
+    Args:
+        net: on its device.
+        options: of the run.
+        steps_per_epoch: batches of the whole training part.
+    """
+    if options.freeze_base_net or options.freeze_net:
+        optimization.freeze(net, ["base_net"])
+    if options.freeze_net:
+        optimization.freeze(net, ["extras", "source_layer_add_ons"])
+    rates = options.peak_rates()
+    logger.info(
+        "Learning rate: %g, Base net learning rate: %g, Extra Layers learning rate: %g.",
+        rates.headers,
+        rates.base_net,
+        rates.extras,
+    )
+    logger.info("Uses %s and the %s learning rate schedule.", options.optimizer, options.scheduler)
+    groups = optimization.parameter_groups(net, rates, options.weight_decay)
+    device = next(net.parameters()).device
+    engine = make_engine(net, device, int(options.batch_size), not options.no_amp)
+    training = Training(
+        net,
+        MultiboxLoss(),
+        optimization.OPTIMIZERS[options.optimizer](groups, options),
+        optimization.Schedule.of(options, steps_per_epoch),
+        WeightAverage(net, options.average_decay) if options.average_decay else None,
+        options.clip_gradients,
+        engine,
+    )
+    engine.model = wrap(net, options.sync_bn)
+    return training
+
+
+def begin_or_go_on(
+    training: Training, options: TrainOptions, saved: SavedState | None, steps_per_epoch: int
+) -> Progress:
+    """Return how far the run is, and put the state that it goes on from into the training."""
+    progress = Progress()
+    if saved:
+        saved.restore(training)
+        progress = saved.progress
+    elif options.resume is not None:
+        progress.begin(epoch_of(options.resume) + 1)
+    progress.fit_epochs(training, steps_per_epoch)
+    return progress
