@@ -3,36 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vision.evaluation.average_precision import (
-    Truth,
-    average_precision,
-    match_detections,
-    mean_average_precision,
-)
-from vision.structures import Detections, Sample
-
-NAMES = ["BACKGROUND", "cat", "dog", "emu"]
-HERE, THERE, NOWHERE = [0, 0, 10, 10], [20, 0, 30, 10], [50, 50, 60, 60]
-
-
-def found(*rows):
-    """Return Detections of (box, label, score) rows."""
-    boxes, labels, scores = zip(*rows) if rows else ((), (), ())
-    return Detections(
-        np.array(boxes, np.float32).reshape(-1, 4),
-        np.array(labels, np.int64),
-        np.array(scores, np.float32),
-    )
-
-
-def truth(*rows):
-    """Return a Truth of (box, label) or (box, label, difficult) rows."""
-    boxes, labels, difficult = zip(*((*row, False)[:3] for row in rows)) if rows else ((), (), ())
-    return Truth(
-        np.array(boxes, np.float32).reshape(-1, 4),
-        np.array(labels, np.int64),
-        np.array(difficult, bool),
-    )
+from tests.evaluation.hand_made import HERE, NAMES, NOWHERE, THERE, found, truth
+from vision.evaluation.average_precision import average_precision, mean_average_precision
+from vision.structures import Sample
 
 
 @pytest.mark.parametrize("number", range(3))
@@ -105,46 +78,6 @@ def test_pictures_are_ranked_together():
     detections = [found((HERE, 1, 0.5)), found((NOWHERE, 1, 0.9))]
     result = mean_average_precision(detections, [truth((HERE, 1)), truth()], NAMES[:2])
     assert result.mean == pytest.approx(1 / 2)
-
-
-def test_an_object_is_found_once_by_the_best_score():
-    detections = [found((HERE, 1, 0.9), (HERE, 1, 0.8), (THERE, 1, 0.7))]
-    matches = match_detections(detections, [truth((HERE, 1), (THERE, 1))], 2)
-    assert matches.true_positive.tolist() == [True, False, True]
-    in_disorder = [found((HERE, 1, 0.8), (THERE, 1, 0.7), (HERE, 1, 0.9))]
-    matches = match_detections(in_disorder, [truth((HERE, 1), (THERE, 1))], 2)
-    assert dict(zip(matches.scores.tolist(), matches.true_positive)) == {
-        np.float32(0.9): True,
-        np.float32(0.8): False,
-        np.float32(0.7): True,
-    }
-
-
-def test_a_detection_may_not_turn_to_its_second_best_object():
-    # The second detection overlaps the first object, which is taken, by 9/10, the other by 9/12.
-    objects = truth(([0, 0, 10, 10], 1), ([0, 0, 10, 12], 1))
-    detections = [found(([0, 0, 10, 10], 1, 0.9), ([0, 0, 9, 10], 1, 0.8))]
-    matches = match_detections(detections, [objects], 2)
-    assert matches.true_positive.tolist() == [True, False]
-
-
-def test_the_overlap_must_exceed_the_threshold():
-    half = found(([0, 0, 5, 10], 1, 0.9))  # covers half of HERE
-    truths = [truth((HERE, 1))]
-    assert not match_detections([half], truths, 2, 0.5).true_positive.any()
-    assert match_detections([half], truths, 2, 0.49).true_positive.all()
-
-
-def test_boxes_have_no_extra_pixel():
-    # 4 of 9 without, 9 of 16 with "+ 1".
-    detections = [found(([0, 0, 2, 2], 1, 0.9))]
-    assert not match_detections(detections, [truth(([0, 0, 3, 3], 1))], 2).true_positive.any()
-
-
-def test_the_class_must_agree():
-    matches = match_detections([found((HERE, 2, 0.9))], [truth((HERE, 1))], 3)
-    assert matches.true_positive.tolist() == [False]
-    assert matches.object_counts.tolist() == [0, 1, 0]
 
 
 def test_difficult_objects_count_neither_way():

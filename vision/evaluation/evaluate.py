@@ -7,11 +7,8 @@ from typing import Callable, Iterable, Protocol, Sequence
 import numpy as np
 from torch import Tensor
 
-from vision.evaluation.average_precision import (
-    AveragePrecisionResult,
-    Truth,
-    mean_average_precision,
-)
+from vision.evaluation.average_precision import AveragePrecisionResult, mean_average_precision
+from vision.evaluation.matching import GroundTruth
 from vision.structures import Detections
 
 Predict = Callable[[Tensor], Sequence[Detections]]
@@ -20,10 +17,21 @@ Predict = Callable[[Tensor], Sequence[Detections]]
 class LabelledBatch(Protocol):
     """What is used of a batch, such as `vision.transforms.Batch`, padded to M objects a picture."""
 
-    images: Tensor  # (B, 3, S, S) uint8 RGB
-    boxes: Tensor  # (B, M, 4) xyxy in [0, 1]
-    labels: Tensor  # (B, M) int64, 0 where padded
-    difficult: Tensor  # (B, M) bool
+    @property
+    def images(self) -> Tensor:
+        """(B, 3, S, S) uint8 RGB."""
+
+    @property
+    def boxes(self) -> Tensor:
+        """(B, M, 4) xyxy in [0, 1]."""
+
+    @property
+    def labels(self) -> Tensor:
+        """(B, M) int64, 0 where padded."""
+
+    @property
+    def difficult(self) -> Tensor:
+        """(B, M) bool."""
 
 
 def evaluate(
@@ -54,22 +62,22 @@ def evaluate(
 
 def collect_detections(
     predict: Predict, batches: Iterable[LabelledBatch]
-) -> tuple[list[Detections], list[Truth]]:
+) -> tuple[list[Detections], list[GroundTruth]]:
     """Return what was found in every picture and what is there; arguments as of `evaluate`."""
     detections: list[Detections] = []
-    truths: list[Truth] = []
+    truths: list[GroundTruth] = []
     for batch in batches:
         detections.extend(predict(batch.images))
         truths.extend(truths_of(batch))
     return detections, truths
 
 
-def truths_of(batch: LabelledBatch) -> list[Truth]:
+def truths_of(batch: LabelledBatch) -> list[GroundTruth]:
     """Return what is on each picture of a batch, in pixels of S x S."""
     boxes = batch.boxes.cpu().numpy() * np.float32(batch.images.shape[-1])
     labels, difficult = batch.labels.cpu().numpy(), batch.difficult.cpu().numpy()
     present = labels > 0
     return [
-        Truth(boxes[i][present[i]], labels[i][present[i]], difficult[i][present[i]])
+        GroundTruth(boxes[i][present[i]], labels[i][present[i]], difficult[i][present[i]])
         for i in range(len(labels))
     ]

@@ -9,20 +9,16 @@ from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 import torch
 from torch import Tensor
 
-from vision.evaluation.average_precision import (
-    AveragePrecisionResult,
-    Truth,
-    match_detections,
-    rate_matches,
-)
+from vision.evaluation.average_precision import AveragePrecisionResult, rate_matches
 from vision.evaluation.evaluate import truths_of
+from vision.evaluation.matching import GroundTruth, match_detections
+from vision.evaluation.thresholds import detection_columns
 from vision.structures import Detections
 from vision.training.compute.processes import (
     copy_buffers_of_main,
     interleave,
     sum_over_processes,
 )
-from vision.training.reports.closing_lines import detection_columns
 from vision.training.steps import Losses, LossMeter, Training, encode_targets, match_totals
 from vision.transforms import Batch
 from vision.utils.nms import nms_per_picture
@@ -35,7 +31,7 @@ class Examples(NamedTuple):
 
     images: Tensor  # (B, 3, S, S) uint8
     detections: Sequence[Detections]
-    truths: Sequence[Truth]
+    truths: Sequence[GroundTruth]
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ def validate(
     net.eval()
     meter = LossMeter(device)
     detections: list[Detections] = []
-    truths: list[Truth] = []
+    truths: list[GroundTruth] = []
     images: list[Tensor] = []
     for batch in batches:
         batch = batch.to(device, non_blocking=True)

@@ -6,55 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vision.evaluation.average_precision import Matches
-from vision.structures import Detections
-from vision.training.reports.closing_lines import best_threshold, closing_lines, detection_columns
-
-
-def matches(scores, hits, objects):
-    return Matches(
-        np.array(scores, np.float32),
-        np.ones(len(scores), np.int64),
-        np.array(hits, bool),
-        np.array([0, objects]),
-    )
-
-
-@pytest.mark.parametrize(
-    ("scores", "hits", "objects", "threshold", "f1"),
-    [
-        # Two right ones of two objects come first: all that follows is wrong.
-        ([0.9, 0.8, 0.4], [1, 1, 0], 2, 0.6, 1.0),
-        # In any order.
-        ([0.4, 0.9, 0.8], [0, 1, 1], 2, 0.6, 1.0),
-        # F1 is 2/4, 2/5, 4/6.
-        ([0.9, 0.7, 0.5], [1, 0, 1], 3, 0.25, 2 / 3),
-        # No threshold keeps one of two equal scores: F1 is 2/3 for both, not 1 for the first.
-        ([0.8, 0.8], [1, 0], 1, 0.4, 2 / 3),
-        # Nothing right, nothing found, nothing there.
-        ([0.8], [0], 1, 0.5, 0.0),
-        ([], [], 3, 0.5, 0.0),
-        ([0.9], [0], 0, 0.5, 0.0),
-    ],
-)
-def test_the_best_threshold_has_the_best_f1(scores, hits, objects, threshold, f1):
-    assert best_threshold(matches(scores, hits, objects)) == pytest.approx((threshold, f1))
-
-
-def test_detection_columns_count_pictures_that_detectnet_would_mark():
-    def found(*scores):
-        count = len(scores)
-        return Detections(
-            np.zeros((count, 4), np.float32), np.ones(count, np.int64), np.float32(scores)
-        )
-
-    detections = [found(0.9, 0.6), found(0.5), found(0.4), found()]
-    assert detection_columns(detections, matches([0.9, 0.8], [1, 0], 1)) == {
-        "best threshold": pytest.approx(0.85),
-        "best F1": 1.0,
-        "validation pictures": 4,
-        "pictures with a detection at 0.5": 2,
-    }
+from vision.training.reports.closing_lines import closing_lines
 
 
 def rows(precisions, **more):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from vision.evaluation.average_precision import Truth
+from vision.evaluation.matching import GroundTruth
 from vision.pictures.drawing import class_colour
 from vision.structures import Detections, Sample
 from vision.training.reports.pictures import (
@@ -93,7 +93,7 @@ def found(boxes, scores):
 def test_predictions_are_coloured_and_the_truth_is_dashed(tmp_path):
     images = torch.full((1, 3, 100, 100), 200, dtype=torch.uint8)
     detections = [found([[50, 50, 90, 90], [0, 50, 30, 80]], [0.9, 0.3])]
-    truth = Truth(np.float32([[10, 10, 40, 40]]), np.array([2]), np.array([False]))
+    truth = GroundTruth(np.float32([[10, 10, 40, 40]]), np.array([2]), np.array([False]))
     path = tmp_path / "val_predictions.png"
     draw_predictions(images, detections, [truth], NAMES, path, threshold=0.5)
     tile = tile_of(read(path))
@@ -107,7 +107,7 @@ def test_predictions_are_coloured_and_the_truth_is_dashed(tmp_path):
 
 def test_nothing_found_and_nothing_there(tmp_path):
     images = torch.zeros(2, 3, 50, 50, dtype=torch.uint8)
-    empty = Truth(NO_BOXES, np.zeros(0, np.int64), np.zeros(0, bool))
+    empty = GroundTruth(NO_BOXES, np.zeros(0, np.int64), np.zeros(0, bool))
     path = tmp_path / "val_predictions.jpg"
     draw_predictions(images, [found([], [])] * 2, [empty] * 2, NAMES, path)
     assert tile_of(read(path)).max() < 40
@@ -115,7 +115,7 @@ def test_nothing_found_and_nothing_there(tmp_path):
 
 def test_boxes_beyond_the_picture_are_cut_off_at_its_border(tmp_path):
     images = torch.full((1, 3, 100, 100), 200, dtype=torch.uint8)
-    empty = Truth(NO_BOXES, np.zeros(0, np.int64), np.zeros(0, bool))
+    empty = GroundTruth(NO_BOXES, np.zeros(0, np.int64), np.zeros(0, bool))
     path = tmp_path / "val_predictions.png"
     draw_predictions(images, [found([[-40, 20, 160, 60]], [0.9])], [empty], NAMES, path)
     tile = tile_of(read(path))

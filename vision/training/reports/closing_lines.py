@@ -4,56 +4,18 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Mapping, Sequence
 
 import numpy as np
 
-from vision.evaluation.average_precision import Matches
-from vision.structures import Detections
+from vision.evaluation.thresholds import SURE
 from vision.training.model_folder.results import Row, curve
 
-SURE = 0.5  # the score at which detectnet shows a detection, if it is not told otherwise
 SMOKE_TEST = 10  # fewer epochs only show that everything works
 USUAL_EPOCHS = 30
 HOPELESS = 0.05  # a mAP that some objects of one class reach by chance
 RISE = 0.02  # of mAP, that is more than its noise
 MOST_CLASSES = 12  # to name in a line
-
-
-def best_threshold(matches: Matches) -> tuple[float, float]:
-    """Return the score to ask for, so that F1 over all classes is greatest, and that F1.
-
-    It lies halfway between the last detection to keep and the next one. Where nothing was found, or
-    there was nothing to find, it is 0.5, and F1 is 0.
-    """
-    best_first = np.argsort(-matches.scores, kind="stable")
-    scores = matches.scores[best_first].astype(np.float64)
-    found = np.cumsum(matches.true_positive[best_first])
-    objects = int(matches.object_counts.sum())
-    if not objects or not len(found) or not found[-1]:
-        return SURE, 0.0
-    f1 = 2 * found / (np.arange(1, len(found) + 1) + objects)
-    following = np.append(scores[1:], 0.0)
-    f1[following == scores] = 0.0  # no threshold comes between equal scores
-    best = int(f1.argmax())
-    return float((scores[best] + following[best]) / 2), float(f1[best])
-
-
-def detection_columns(detections: Sequence[Detections], matches: Matches) -> dict[str, Any]:
-    """Return what `closing_lines` reads of a validation beside losses and precisions.
-
-    Args:
-        detections: one for each validation picture.
-        matches: theirs.
-    """
-    threshold, f1 = best_threshold(matches)
-    sure = sum(bool((found.scores >= SURE).any()) for found in detections)
-    return {
-        "best threshold": threshold,
-        "best F1": f1,
-        "validation pictures": len(detections),
-        f"pictures with a detection at {SURE}": sure,
-    }
 
 
 def closing_lines(

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from vision.evaluation.average_precision import Truth
 from vision.evaluation.evaluate import truths_of
+from vision.evaluation.matching import GroundTruth
 from vision.pictures.drawing import BLACK, FONT, WHITE, class_colour, draw_detections
 from vision.structures import Detections
 from vision.transforms.collate import Batch
@@ -53,7 +53,7 @@ def draw_batch(batch: Batch, class_names: Sequence[str], path: Path) -> None:
 def draw_predictions(
     images: Tensor,
     detections: Sequence[Detections],
-    truths: Sequence[Truth],
+    truths: Sequence[GroundTruth],
     class_names: Sequence[str],
     path: Path,
     threshold: float = 0.5,

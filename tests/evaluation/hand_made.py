@@ -1,0 +1,31 @@
+"""Detections and truths of a few boxes, written by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vision.evaluation.matching import GroundTruth
+from vision.structures import Detections
+
+NAMES = ["BACKGROUND", "cat", "dog", "emu"]
+HERE, THERE, NOWHERE = [0, 0, 10, 10], [20, 0, 30, 10], [50, 50, 60, 60]
+
+
+def found(*rows):
+    """Return Detections of (box, label, score) rows."""
+    boxes, labels, scores = zip(*rows) if rows else ((), (), ())
+    return Detections(
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.array(labels, np.int64),
+        np.array(scores, np.float32),
+    )
+
+
+def truth(*rows):
+    """Return a GroundTruth of (box, label) or (box, label, difficult) rows."""
+    boxes, labels, difficult = zip(*((*row, False)[:3] for row in rows)) if rows else ((), (), ())
+    return GroundTruth(
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.array(labels, np.int64),
+        np.array(difficult, bool),
+    )
