@@ -162,7 +162,7 @@ def test_without_memory_the_batch_is_halved_until_it_fits(caplog):
     limited(training.net, 3)
     assert train_step(training, batch) is not None
     assert training.engine.part_size == 2
-    assert "with 8 pictures at a time; going on with 4" in caplog.text
+    assert "with 8 pictures at a time. From now on it computes 4" in caplog.text
     assert "--batch-size 2 --accumulate 4" in caplog.text
     assert training.step == 1
 

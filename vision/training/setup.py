@@ -76,9 +76,11 @@ def earlier_devices(typed: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(saved, dict):
+            raise ValueError(f"it must hold options by name, got a {type(saved).__name__}")
         saved = {name: saved[name] for name in ("gpus", "use_cuda") if name in saved}
         TrainOptions.of(saved)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise ValueError(f"{path} cannot be used: {error}") from None
     return saved
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from datetime import timedelta
-from typing import Any, ContextManager, Iterator, TypeVar
+from typing import Any, Callable, ContextManager, Iterator, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -126,7 +126,8 @@ def wrap(net: nn.Module, sync_batch_norm: bool = False) -> nn.Module:
 
 def gradients_stay(model: nn.Module) -> ContextManager:
     """Return a context in which a backward pass through a wrapped net exchanges no gradients."""
-    return model.no_sync() if process_count() > 1 else contextlib.nullcontext()
+    no_sync: Callable[[], ContextManager] | None = getattr(model, "no_sync", None)
+    return no_sync() if no_sync else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

@@ -70,13 +70,12 @@ def _results(best: Row, epoch: int, path: Path) -> list[str]:
 def _precisions(best: Row) -> str:
     """Name the classes and their precision; the weakest, where there are many."""
     precisions = {name[3:]: _number(best, name) for name in best if name.startswith("AP ")}
-    shown = list(precisions)
+    shown = list(precisions.items())
     if len(shown) > MOST_CLASSES:
-        rated = [name for name in shown if precisions[name] is not None]
-        shown = sorted(rated, key=precisions.__getitem__)[:MOST_CLASSES]
+        rated = sorted((value, name) for name, value in shown if value is not None)
+        shown = [(name, value) for value, name in rated[:MOST_CLASSES]]
     text = ", ".join(
-        f"{name} n/a" if precisions[name] is None else f"{name} {precisions[name]:.4f}"
-        for name in shown
+        f"{name} n/a" if value is None else f"{name} {value:.4f}" for name, value in shown
     )
     if len(shown) == len(precisions):
         return f"Average precision: {text}."
