@@ -14,8 +14,8 @@ class WeightAverage:
 
     Args:
         net: the net that learns; it is copied once.
-        decay: weight of the past, reached gradually: at step n at most (1 + n) / (10 + n), so that
-            the average of a short run is not made of its first weights.
+        decay: weight of the past. At step n it is at most (1 + n) / (10 + n), so that the first
+            weights of a short run do not stay in its average.
     """
 
     def __init__(self, net: SSD, decay: float) -> None:

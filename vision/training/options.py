@@ -167,8 +167,8 @@ class OptimizerOptions(Options):
         0.998,
         kind=Number(0, below=1),
         metavar="DECAY",
-        help="decay of the moving average of the weights, which is what is measured and kept; "
-        "0: no average",
+        help="decay of the moving average of the weights; the average is measured and kept; 0: no "
+        "average",
     )
 
     @property

@@ -29,10 +29,10 @@ NO_MEMORY = (
 
 @dataclass
 class Engine:
-    """How the losses and gradients of a batch are computed; not what they are.
+    """How the losses and gradients of a batch are computed; it does not change what they are.
 
-    Gradients are those of the whole batch however many parts and processes it is cut into, but for
-    batch norm, whose statistics are those of a part.
+    However many parts a batch is computed in, its gradients are those of the whole batch. Only
+    batch norm sees one part at a time.
     """
 
     precision: Precision = field(default_factory=Precision)
@@ -48,7 +48,7 @@ class Engine:
         return [slice(first, last) for first, last in zip(ends, ends[1:])]
 
     def halve(self, pictures: int) -> bool:
-        """Compute with half as many pictures at a time; return False where that is impossible."""
+        """Compute half as many pictures at a time; return False where that is impossible."""
         before, largest = self.part_size, self._largest(pictures)
         self.part_size = math.ceil(largest / 2)
         half = self._largest(pictures)

@@ -67,7 +67,7 @@ def gather(value: Exchanged) -> list[Exchanged]:
 
 
 def interleave(values: list[Exchanged], length: int) -> list[Exchanged]:
-    """Return one list of which process R of N has the values R, R + N, ...; cut to `length`."""
+    """Return one list of all values, one of each process by turns, cut to `length`."""
     rows = zip(*gather(values))
     return [value for row in rows for value in row][:length]
 
@@ -102,7 +102,7 @@ def wrap(net: nn.Module, sync_batch_norm: bool = False) -> nn.Module:
     """Return the module to call in training: it averages gradients over all processes.
 
     Args:
-        net: on its device; it keeps its tensor names and stays what is saved.
+        net: on its device; its tensors keep their names, and are the ones to save.
         sync_batch_norm: compute the statistics of batch norm over the pictures of all.
 
     Raises:
@@ -117,7 +117,7 @@ def wrap(net: nn.Module, sync_batch_norm: bool = False) -> nn.Module:
     if sync_batch_norm:
         if not on_gpu:
             raise ValueError("--sync-bn needs GPUs; leave it out to train on CPUs")
-        for parent in list(net.modules()):  # in place: `net` stays what is saved
+        for parent in list(net.modules()):  # in place, since `net` is what is saved
             for name, child in list(parent.named_children()):
                 if type(child) is nn.BatchNorm2d:
                     setattr(parent, name, nn.SyncBatchNorm.convert_sync_batchnorm(child))

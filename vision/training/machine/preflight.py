@@ -1,4 +1,4 @@
-"""What is said before the data are read: the machine, the versions, and what will not work out."""
+"""Before the data are read: log the machine and the versions, and warn of what would fail late."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ logger = logging.getLogger(__name__)
 
 NAMES = {"python": "Python", "numpy": "NumPy", "opencv": "OpenCV"}
 EXPORT_PACKAGES = ("onnx", "onnxruntime")
-# In weights: net, average and two statistics of the optimizer, in last.pth, in previous.pth, and
-# once more while a new one is being written.
-STATES = 3 * 4
-MANY_CLASSES = 91  # how many there will be is not known yet
+# A state holds the weights four times: net, average and two statistics of the optimizer. There are
+# three states while one is being written: last.pth, previous.pth and the new one.
+WEIGHTS_IN_STATES = 3 * 4
+MANY_CLASSES = 91  # the number of classes is not known yet
 REPORTS = 50_000_000  # bytes of pictures, tables and curves
 
 
@@ -41,13 +41,16 @@ def preflight(device: torch.device, folder: Path, net: str, keep: int) -> None:
         logger.warning(
             "%.1f GB of disk are free at %s, and the checkpoints of this run may take %.1f GB; "
             "make room, choose another --model-dir, or --keep less than %d",
-            *(*disk, need / GB, keep),
+            *disk,
+            need / GB,
+            keep,
         )
     missing = missing_packages(EXPORT_PACKAGES)
     if missing:
         logger.warning(
             "Training works without %s, onnx_export.py does not: python3 -m pip install %s",
-            *(" and ".join(missing), " ".join(missing)),
+            " and ".join(missing),
+            " ".join(missing),
         )
 
 
@@ -98,4 +101,4 @@ def checkpoint_need(net: str, keep: int) -> int:
     with torch.device("meta"):
         state = create_net(net, MANY_CLASSES).state_dict()
     weights = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
-    return weights * (STATES + 1 + keep) + REPORTS
+    return weights * (WEIGHTS_IN_STATES + 1 + keep) + REPORTS

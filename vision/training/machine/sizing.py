@@ -1,4 +1,4 @@
-"""`--batch-size auto` and `--workers auto`: what the machine has room for."""
+"""Choose --batch-size and --workers where they are auto, by what the machine has room for."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from vision.training.options import AUTO, TrainOptions
 
 logger = logging.getLogger(__name__)
 
-BATCH_SIZES = (32, 16, 8, 4, 2)  # batch norm has nothing to compare a single picture with
-MOST_ON_CPU = 8  # where larger batches are no faster
-BATCHES_PER_EPOCH = 8  # at least, or there are too few steps to learn from
-# Gradients and work space come on top of what is kept for them. Measured on a CPU at 300 x 300:
-# 1.1 times as much in all for mb1-ssd, 1.25 for mb2-ssd-lite, 1.9 for sq-ssd-lite.
+BATCH_SIZES = (32, 16, 8, 4, 2)  # batch norm needs two pictures at least
+MOST_ON_CPU = 8  # larger batches are no faster on a CPU
+BATCHES_PER_EPOCH = 8  # with fewer there are too few steps to learn from
+# A step needs more memory than its forward pass keeps: gradients and work space. Measured on a CPU
+# at 300 x 300, in all: 1.1 times as much for mb1-ssd, 1.25 for mb2-ssd-lite, 1.9 for sq-ssd-lite.
 NEED_FACTOR = 2.0
-CUDA_LIBRARIES = GB  # of memory for code and work space, once the first step has run
-SHARE = 0.7  # of the free memory; the rest is for what grows, and for others
+CUDA_LIBRARIES = GB  # memory that CUDA's code and work space take once the first step has run
+SHARE = 0.7  # part of the free memory that a step may take; other programs need the rest
 SMALL_MEMORY = 6 * GB
 TINY_MEMORY = 3 * GB
-WORKER_MEMORY = GB // 2  # of a process that loads pictures, with its share of waiting batches
+WORKER_MEMORY = GB // 2  # a process that loads pictures, with its share of the waiting batches
 MOST_WORKERS = 16
-MOST_WORKERS_ON_CPU = 2  # the net needs the cores itself
+MOST_WORKERS_ON_CPU = 2  # the net itself needs the cores
 
 
 class Sizes(NamedTuple):
-    """The values of two options."""
+    """The two options, as numbers."""
 
     batch_size: int
     workers: int
@@ -81,7 +81,7 @@ def shared(machine: Machine, processes: int) -> Machine:
 
 
 def choose_workers(machine: Machine, on_gpu: bool) -> tuple[int, str]:
-    """Return how many processes shall load pictures, and why; one core stays for the training."""
+    """Return the number of processes to load pictures, and why; training keeps one core."""
     cores, memory = machine.cores, machine.memory
     if memory is not None and memory < SMALL_MEMORY:
         reason = f"{memory / GB:.1f} GB of memory in all"
@@ -94,10 +94,10 @@ def choose_workers(machine: Machine, on_gpu: bool) -> tuple[int, str]:
 
 
 def read_room(device: torch.device, machine: Machine, workers: int) -> Room:
-    """Return the memory that is free for a step beside so many workers.
+    """Return the memory that is free for a step beside N workers.
 
-    What CUDA says of a Jetson leaves out what the system would give back, so that the memory which
-    its GPU shares counts as on a CPU.
+    A Jetson's GPU shares the system's memory. CUDA does not count what the system would give back,
+    so there the system's own figure is used, as on a CPU.
     """
     free = None if machine.free is None else machine.free - workers * WORKER_MEMORY
     if device.type != "cuda":
@@ -110,7 +110,7 @@ def read_room(device: torch.device, machine: Machine, workers: int) -> Room:
 
 
 def choose_batch_size(room: Room, need: int, pictures: int) -> tuple[int, str]:
-    """Return how many pictures a step shall take, and why.
+    """Return the number of pictures per step, and why.
 
     Args:
         room: where, and what is free there.

@@ -40,7 +40,7 @@ class Progress:
     steps_per_epoch: int = 0
 
     def judge(self, score: float) -> bool:
-        """Remember the epoch that is running if its score is the best so far; say whether it is."""
+        """Note the running epoch as the best if its score is; say whether it is."""
         is_best = score > self.best_score
         if is_best:
             self.best_score, self.best_epoch = score, self.epoch

@@ -42,7 +42,7 @@ class ProgressBar:
         """Begin a run.
 
         Args:
-            epochs: at whose number the run ends; a resumed one counts those before it.
+            epochs: number of all epochs, those before a resumed run included.
             steps: batches of an epoch.
             show: draw the bar; by default where standard error is a terminal.
             clock: returns seconds.
@@ -66,10 +66,10 @@ class ProgressBar:
         self._stack.close()
 
     def train(self, batches: Iterable, epoch: int, position: int = 0) -> Iterator:
-        """Yield the batches of an epoch, measuring who waits for whom.
+        """Yield the batches of an epoch, and measure the time that they are waited for.
 
-        On a GPU, which works on while the program goes ahead, a wait is only counted where the
-        program really stood still; over an epoch that is the data's fault.
+        A GPU works on while the program goes ahead, so a wait counts only where the program stood
+        still. Over a whole epoch that is the time lost to loading.
 
         Args:
             batches: what is left of the epoch, with `images` (B, ...).
