@@ -10,7 +10,7 @@ from typing import Any, Sequence
 import torch
 
 from vision.checkpoints.detector import LAST
-from vision.training.compute.processes import gather, is_main
+from vision.training.compute.processes import gather_values, is_main
 from vision.training.model_folder.state import Progress
 from vision.training.optimization import train_mode
 from vision.training.steps import Training, batch_losses
@@ -49,7 +49,7 @@ class BadBatches:
         count = self.progress.bad_batches
         guilty = guilty_pictures(training, batch)
         pictures = [self._picture(batch, row, row in guilty) for row in range(len(batch.labels))]
-        pictures = [picture for share in gather(pictures) for picture in share]
+        pictures = [picture for share in gather_values(pictures) for picture in share]
         logger.warning(
             "Epoch: %d, Step: %d: the loss is not finite, so the step is skipped; %s (%d of %d)",
             epoch,

@@ -23,7 +23,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Sequence, TypeVar
 
-Kind = Callable[[Any], Any]  # from a text of the command line, or a value of a file, to the value
+Convert = Callable[
+    [Any], Any
+]  # from a text of the command line, or a value of a file, to the value
 Chosen = TypeVar("Chosen", bound="Options")
 
 
@@ -31,7 +33,7 @@ def option(
     default: Any,
     *names: str,
     help: str,
-    kind: Kind,
+    kind: Convert,
     metavar: str | None = None,
     nargs: Any = None,
     const: Any = None,
@@ -283,7 +285,7 @@ class OneOf:
 class ListOf:
     """Values with commas between them, such as 80,100."""
 
-    kind: Kind
+    kind: Convert
 
     def __call__(self, value: Any) -> tuple[Any, ...]:
         """Return the values.

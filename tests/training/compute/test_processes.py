@@ -50,7 +50,7 @@ def exchange():
     return {
         "sum": processes.sum_over_processes(torch.tensor([rank + 1])).item(),
         "any": [processes.any_process(flag, CPU) for flag in (False, rank == 1)],
-        "gather": processes.gather("ab"[rank]),
+        "gather": processes.gather_values("ab"[rank]),
         "interleave": processes.interleave([rank, rank + 10], 3),
         "from_main": processes.from_main(f"from {rank}"),
     }

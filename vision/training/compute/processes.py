@@ -57,7 +57,7 @@ def any_process(flag: bool, device: torch.device) -> bool:
     return bool(sum_over_processes(torch.tensor(int(flag), device=device)))
 
 
-def gather(value: Exchanged) -> list[Exchanged]:
+def gather_values(value: Exchanged) -> list[Exchanged]:
     """Return the values of all processes, by rank; they are pickled."""
     if process_count() == 1:
         return [value]
@@ -68,7 +68,7 @@ def gather(value: Exchanged) -> list[Exchanged]:
 
 def interleave(values: list[Exchanged], length: int) -> list[Exchanged]:
     """Return one list of all values, one of each process by turns, cut to `length`."""
-    rows = zip(*gather(values))
+    rows = zip(*gather_values(values))
     return [value for row in rows for value in row][:length]
 
 

@@ -23,7 +23,7 @@ from vision.utils.files import atomic_write
 logger = logging.getLogger(__name__)
 
 STATE_FORMAT = 1
-TENSORS = ("net", "optimizer", "scaler", "step", "average", "average_steps")
+STATE_PARTS = ("net", "optimizer", "scaler", "step", "average", "average_steps")
 
 
 @dataclass
@@ -194,7 +194,7 @@ def load_state(path: Path) -> SavedState | None:
         raise ValueError(
             f"{path} has state format {content['state_format']}, this program reads {STATE_FORMAT}"
         )
-    tensors = {name: content.get(name, {}) for name in TENSORS}
+    tensors = {name: content.get(name, {}) for name in STATE_PARTS}
     return SavedState(
         describe(content["description"], path),
         Progress(**content["progress"]),

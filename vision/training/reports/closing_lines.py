@@ -15,7 +15,7 @@ SMOKE_TEST = 10  # fewer epochs only show that everything works
 USUAL_EPOCHS = 30
 HOPELESS = 0.05  # a mAP that some objects of one class reach by chance
 RISE = 0.02  # of mAP, that is more than its noise
-MOST_CLASSES = 12  # to name in a line
+MOST_NAMES = 12  # to name in a line
 
 
 def closing_lines(
@@ -71,9 +71,9 @@ def _precisions(best: Row) -> str:
     """Name the classes and their precision; the weakest, where there are many."""
     precisions = {name[3:]: _number(best, name) for name in best if name.startswith("AP ")}
     shown = list(precisions.items())
-    if len(shown) > MOST_CLASSES:
+    if len(shown) > MOST_NAMES:
         rated = sorted((value, name) for name, value in shown if value is not None)
-        shown = [(name, value) for value, name in rated[:MOST_CLASSES]]
+        shown = [(name, value) for value, name in rated[:MOST_NAMES]]
     text = ", ".join(
         f"{name} n/a" if value is None else f"{name} {value:.4f}" for name, value in shown
     )
@@ -148,5 +148,5 @@ def _number(row: Row, column: str) -> float | None:
 
 def _listed(names: Sequence[str]) -> str:
     """Return the names in a row, the first ones where there are many."""
-    more = f" and {len(names) - MOST_CLASSES} more" if len(names) > MOST_CLASSES else ""
-    return ", ".join(names[:MOST_CLASSES]) + more
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
