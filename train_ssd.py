@@ -122,19 +122,21 @@ def train(typed: Mapping[str, Any]) -> bool:
             batches = loaders.train.epoch(epoch, progress.position)
             for batch in bar.train(batches, epoch, progress.position):
                 batch = batch.to(device, non_blocking=True)
-                losses = train_step(training, batch)
-                meter.add(losses)
-                recent.add(losses)
-                if losses is None:  # they are not finite, and the step was skipped
-                    bad_batches.report(training, batch, epoch, meter.count)
+                result = train_step(training, batch)
+                meter.add(result)
+                recent.add(result)
+                bad_batches.watch(training, batch, result, epoch, meter.count)
                 if options.debug_steps and meter.count % options.debug_steps == 0:
                     log_step(epoch, meter.count, steps, recent.pop())
                 stopping = any_process(stop.requested, device)
-                if stopping or folder.is_time_to_save():
-                    folder.save_state(training, progress.reach(meter))
                 if stopping:
+                    bad_batches.read(training)
+                    folder.save_state(training, progress.reach(meter))
                     log_how_to_go_on(options)
                     return False
+                if folder.is_time_to_save():
+                    folder.save_state(training, progress.reach(meter))
+            bad_batches.read(training)
             progress.reach(meter)
             # A run that went on behind an epoch's last step has not set its rates yet.
             training.schedule.apply(training.optimizer, training.step - 1)

@@ -6,6 +6,8 @@ from torch import nn
 
 from vision.training.averaging import WeightAverage
 
+TAKEN, SKIPPED = torch.tensor(False), torch.tensor(True)
+
 
 def layer(weight):
     net = nn.BatchNorm1d(1)
@@ -20,7 +22,7 @@ def test_on_paper():
     # The past weighs 2/11, then 3/12, then 4/13: less than 0.5.
     expected = 0.0
     for step, past in enumerate((2 / 11, 3 / 12, 4 / 13), 1):
-        average.update(layer(float(step)))
+        average.update(layer(float(step)), TAKEN)
         expected = past * expected + (1 - past) * step
         assert average.net.weight.item() == pytest.approx(expected)
         assert average.net.running_mean.item() == pytest.approx(10 * expected)
@@ -29,8 +31,8 @@ def test_on_paper():
 
 def test_the_past_never_weighs_more_than_the_decay():
     average = WeightAverage(layer(0.0), decay=0.5)
-    average.steps = 1000
-    average.update(layer(8.0))
+    average.steps.fill_(1000)
+    average.update(layer(8.0), TAKEN)
     assert average.net.weight.item() == pytest.approx(4.0)
 
 
@@ -38,7 +40,7 @@ def test_counters_are_copied():
     net = layer(1.0)
     net.num_batches_tracked.fill_(7)
     average = WeightAverage(layer(1.0), decay=0.9)
-    average.update(net)
+    average.update(net, TAKEN)
     assert average.net.num_batches_tracked.item() == 7
 
 
@@ -53,3 +55,12 @@ def test_the_average_is_a_net_of_its_own_that_does_not_learn():
     assert net.weight.requires_grad
     # It normalises by its running mean of 10, not by what it is given.
     assert average.net(torch.ones(2, 1)).flatten().tolist() == pytest.approx([-9, -9], rel=1e-4)
+
+
+def test_a_skipped_step_is_not_taken_in():
+    average = WeightAverage(layer(0.0), decay=0.5)
+    average.update(layer(4.0), TAKEN)
+    before = average.net.weight.item()
+    average.update(layer(9.0), SKIPPED)
+    assert average.net.weight.item() == before
+    assert average.steps == 1

@@ -84,7 +84,7 @@ def test_a_step_without_a_finite_loss_changes_nothing():
     moments = [state["exp_avg"].clone() for state in training.optimizer.state.values()]
     bad.images[2] = 0
     training.net.train()
-    assert train_step(training, bad) is None
+    assert train_step(training, bad).tolist() == [0, 0, 1]
     assert training.step == 2 and training.average.steps == 1
     assert all(torch.equal(before[name], tensor) for name, tensor in state_of(training).items())
     after = [state["exp_avg"] for state in training.optimizer.state.values()]
@@ -101,7 +101,7 @@ def test_gradients_that_are_not_finite_skip_the_step_too():
         lambda module, inputs, outputs: tuple(value * math.inf for value in inputs)
     )
     training.net.train()
-    assert train_step(training, batch) is None
+    assert train_step(training, batch).tolist() == [0, 0, 1]
     assert all(torch.equal(before[name], tensor) for name, tensor in state_of(training).items())
 
 
@@ -112,8 +112,8 @@ def test_bad_batches_are_named_written_down_and_end_the_run(tmp_path, caplog):
     progress = Progress()
     bad = BadBatches(tmp_path, CLASS_NAMES, 2, progress)
     training.net.train()
-    assert [train_step(training, batch) is None for batch in batches] == [False, True, False]
-    bad.report(training, batches[1], 5, 2)
+    for step, batch in enumerate(batches, start=1):
+        bad.watch(training, batch, train_step(training, batch), 5, step)
     assert progress.bad_batches == 1
     guilty = batches[1].image_ids[3]
     assert (
@@ -160,7 +160,7 @@ def test_without_memory_the_batch_is_halved_until_it_fits(caplog):
     training = tiny_training()
     training.engine = make_engine(training.net, CPU, 8, mixed=True)
     limited(training.net, 3)
-    assert train_step(training, batch) is not None
+    assert train_step(training, batch)[2] == 0
     assert training.engine.part_size == 2
     assert "with 8 pictures at a time. From now on it computes 4" in caplog.text
     assert "--batch-size 2 --accumulate 4" in caplog.text
@@ -234,8 +234,8 @@ def test_half_precision_learns_what_float32_learns(dtype):
         )
     for training in (half, full):
         training.net.train()
-        losses = [train_step(training, batch) for _ in range(3)]
-        training.last = losses[-1].sum().item()
+        results = [train_step(training, batch) for _ in range(3)]
+        training.last = results[-1].sum().item()
     assert half.last == pytest.approx(full.last, rel=0.05)
     assert all(value.dtype == torch.float32 for value in half.net.parameters())
 
@@ -249,7 +249,7 @@ def test_overflowing_float16_gradients_halve_the_scale_and_are_no_bad_batch():
     training.engine = Engine(precision=precision)
     training.net.train()
     before = [value.clone() for value in training.net.parameters()]
-    assert train_step(training, batch) is not None
+    assert train_step(training, batch)[2] == 0
     assert all(map(torch.equal, before, training.net.parameters()))
     assert precision.state_dict()["scale"] == 2.0**59
 

@@ -1,4 +1,4 @@
-"""Which prior shall find which object."""
+"""Deciding which priors learn which object."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import torch
 from torch import Tensor
 
 from vision.utils.box_utils import box_iou, cxcywh_to_xyxy, encode_boxes
+from vision.utils.device import reads_at_once
+
+# Every round gives a prior to one object at least, so that only this many objects in one place,
+# all of one shape, could need more.
+MAX_ROUNDS = 64
 
 
 def match_priors(
@@ -13,9 +18,9 @@ def match_priors(
 ) -> tuple[Tensor, Tensor]:
     """Assign the objects of a batch to priors (SSD paper, section 2.2).
 
-    A prior belongs to the object that it overlaps most, if their IoU reaches the threshold. Beyond
-    that every object gets the prior that it overlaps most, whatever their IoU; if several objects
-    want the same one, it goes to the last of them and the others take their next best.
+    A prior belongs to the object that it overlaps most, if their IoU reaches the threshold. In
+    addition every object gets the prior that it overlaps most, whatever their IoU. If several
+    objects want the same prior, the last of them gets it and the others take their next best.
 
     Args:
         boxes: (B, M, 4) xyxy in [0, 1], padded; M may be 0.
@@ -23,7 +28,7 @@ def match_priors(
         priors: (P, 4) cxcywh in [0, 1].
 
     Returns:
-        matched boxes (B, P, 4), where labels are not 0, and labels (B, P), 0 = BACKGROUND.
+        boxes (B, P, 4), which count where the label is not 0, and labels (B, P), 0 = BACKGROUND.
     """
     batch, num_boxes = labels.shape
     if num_boxes == 0:
@@ -48,9 +53,9 @@ def match_and_encode(
     center_variance: float = 0.1,
     size_variance: float = 0.2,
 ) -> tuple[Tensor, Tensor]:
-    """Return what the net shall predict: locations (B, P, 4) and labels (B, P).
+    """Return what the net learns to predict: locations (B, P, 4) and labels (B, P).
 
-    See `match_priors` for the arguments. Locations are 0 where the label is BACKGROUND.
+    The arguments are those of `match_priors`. Locations are 0 where the label is BACKGROUND.
     """
     matched_boxes, matched_labels = match_priors(boxes, labels, priors, iou_threshold)
     locations = encode_boxes(matched_boxes, priors, center_variance, size_variance)
@@ -60,16 +65,19 @@ def match_and_encode(
 def _give_every_object_a_prior(
     iou: Tensor, is_object: Tensor, best_object: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Overwrite `best_object` (B, P) at one prior an object; say where, as (B, P) bool.
+    """Return `best_object` (B, P) with one prior forced to each object, and which, (B, P) bool.
 
-    Each round all objects without a prior ask for the best free one; all but one of those that ask
-    for the same wait for the next round. There are seldom two rounds. Objects for which no prior
-    is left go without.
+    In each round every object without a prior asks for its best free one. If several ask for the
+    same, one gets it and the others wait for the next round; a second round is rare. If there are
+    more objects than priors, some get none. A GPU goes through all the rounds that there may be:
+    to look whether an object still waits, the program would have to wait for the GPU.
     """
     number = torch.arange(iou.shape[1], device=iou.device).expand_as(is_object)
     owner = torch.full_like(best_object, -1)  # (B, P)
     waiting = is_object
-    while bool(waiting.any()):
+    for _ in range(min(iou.shape[1], MAX_ROUNDS)):
+        if reads_at_once(iou) and not waiting.any():
+            break
         free_iou = iou.masked_fill((owner >= 0)[:, None, :], -2)
         best_free, wanted = free_iou.max(dim=2)  # (B, M)
         waiting = waiting & (best_free >= 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
+from torch import Tensor
 
 from vision.ssd.ssd import SSD
 
@@ -22,18 +23,21 @@ class WeightAverage:
         self.net = copy.deepcopy(net).eval()
         self.net.requires_grad_(False)
         self.decay = decay
-        self.steps = 0
+        self.steps = torch.zeros((), device=next(net.parameters()).device)  # those taken in
 
     @torch.no_grad()
-    def update(self, net: SSD) -> None:
-        """Take in the weights after an optimizer step."""
-        self.steps += 1
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+    def update(self, net: SSD, skipped: Tensor) -> None:
+        """Take in the weights after an optimizer step, unless it was `skipped`, () bool."""
+        learnt = 1 - skipped.to(self.steps.dtype)
+        self.steps += learnt
+        decay = ((1 + self.steps) / (10 + self.steps)).clamp(max=self.decay)
         averages, values = [], []
         for average, value in zip(self.net.state_dict().values(), net.state_dict().values()):
             if average.is_floating_point():
                 averages.append(average)
                 values.append(value)
-            else:
+            else:  # a counter of batch norm, which a skipped step has not changed
                 average.copy_(value)
-        torch._foreach_lerp_(averages, values, 1 - decay)
+        changes = torch._foreach_sub(values, averages)
+        torch._foreach_mul_(changes, (1 - decay) * learnt)
+        torch._foreach_add_(averages, changes)

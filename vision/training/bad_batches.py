@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Sequence
 
 import torch
+from torch import Tensor
 
 from vision.checkpoints.detector import LAST
 from vision.training.compute.processes import gather_values, is_main
@@ -15,8 +16,11 @@ from vision.training.model_folder.state import Progress
 from vision.training.optimization import train_mode
 from vision.training.steps import Training, batch_losses
 from vision.transforms import Batch
+from vision.utils.device import reads_at_once
 
 logger = logging.getLogger(__name__)
+
+READ_TOGETHER = 10  # steps
 
 
 class DivergedError(ValueError):
@@ -38,6 +42,44 @@ class BadBatches:
     ) -> None:
         self.path, self.class_names = folder / "bad_batches.jsonl", class_names
         self.limit, self.progress = limit, progress
+        self._unread: list[tuple[Batch, Tensor, int, int]] = []
+
+    def watch(
+        self, training: Training, batch: Batch, result: Tensor, epoch: int, step: int
+    ) -> None:
+        """Keep a batch until it is known whether its step was skipped.
+
+        On a GPU that is read of some steps at once, as the program would wait for each.
+
+        Args:
+            training: which has taken the step.
+            batch: on its device.
+            result: what `train_step` has returned, (3,).
+            epoch: from 0.
+            step: of the epoch, from 1.
+
+        Raises:
+            DivergedError: at the limit.
+        """
+        self._unread.append((batch, result, epoch, step))
+        if reads_at_once(result) or len(self._unread) == READ_TOGETHER:
+            self.read(training)
+
+    def read(self, training: Training) -> None:
+        """Report those batches that are watched and were skipped.
+
+        All processes that train together must ask for it after the same step.
+
+        Raises:
+            DivergedError: at the limit.
+        """
+        if not self._unread:
+            return
+        unread, self._unread = self._unread, []
+        flags = torch.stack([result for _, result, _, _ in unread])[:, 2].tolist()
+        for skipped, (batch, _, epoch, step) in zip(flags, unread):
+            if skipped:
+                self.report(training, batch, epoch, step)
 
     def report(self, training: Training, batch: Batch, epoch: int, step: int) -> None:
         """Log whose fault a skipped batch is, and write down its boxes.

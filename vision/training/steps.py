@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -34,32 +35,35 @@ class Losses:
 
 
 class LossMeter:
-    """Sums losses where they are computed; only reading them waits for the device."""
+    """Sums what steps return, where it was computed; only reading it waits for the device."""
 
     def __init__(
         self, device: torch.device, sums: Sequence[float] = (0, 0), count: int = 0, skipped: int = 0
     ) -> None:
         """Begin with nothing, or with what another meter had summed of `count` batches."""
-        self.sums = torch.tensor(sums, dtype=torch.float32, device=device)
-        self.count, self.skipped = count, skipped
+        self._sums = torch.tensor([*sums, skipped], dtype=torch.float32, device=device)
+        self.count = count
 
-    def add(self, losses: Tensor | None) -> None:
-        """Take in the regression and classification loss, (2,), of one batch; None: it has none."""
+    def add(self, result: Tensor) -> None:
+        """Take in what `train_step` has returned, (3,), for one batch."""
+        self._sums += result
         self.count += 1
-        if losses is None:
-            self.skipped += 1
-        else:
-            self.sums += losses
+
+    def read(self) -> tuple[list[float], int]:
+        """Return the sums of the two losses, and the number of batches that were skipped."""
+        regression, classification, skipped = self._sums.tolist()
+        return [regression, classification], int(skipped)
 
     def average(self) -> Losses:
-        """Return the averages since the meter was made; 0 if nothing was added."""
-        regression, classification = (self.sums / max(1, self.count - self.skipped)).tolist()
-        return Losses(regression, classification)
+        """Return the averages since the meter was made, without skipped batches; 0 of nothing."""
+        sums, skipped = self.read()
+        taken = np.float32(max(1, self.count - skipped))
+        return Losses(*(float(np.float32(one) / taken) for one in sums))
 
     def pop(self) -> Losses:
         """Return the averages, and begin with nothing again."""
         losses = self.average()
-        self.sums, self.count, self.skipped = torch.zeros_like(self.sums), 0, 0
+        self._sums, self.count = torch.zeros_like(self._sums), 0
         return losses
 
 
@@ -92,12 +96,13 @@ class Training:
         return next(self.net.parameters()).device
 
 
-def train_step(training: Training, batch: Batch) -> Tensor | None:
-    """Learn from one batch.
+def train_step(training: Training, batch: Batch) -> Tensor:
+    """Learn from one batch; nothing here waits for the device.
 
     Returns:
-        Its regression and classification loss, (2,), over all processes; None where these or their
-        gradients are not finite: then the step is skipped, and nothing has changed but its number.
+        (3,): the regression and the classification loss, over all processes, and 0. Where these or
+        their gradients are not finite it is 0, 0 and 1: the step was skipped, and has changed
+        nothing but its number.
     """
     training.schedule.apply(training.optimizer, training.step)
     training.step += 1
@@ -106,17 +111,15 @@ def train_step(training: Training, batch: Batch) -> Tensor | None:
     precision, optimizer = training.engine.precision, training.optimizer
     precision.unscale(optimizer)
     norm = clip_gradients(training.net, training.max_gradient_norm)
-    # In float16 gradients overflow now and then; its scaler sees to that.
-    finite = torch.isfinite(losses).all() & (torch.isfinite(norm) | bool(precision.scaler))
-    if not finite:
-        statistics.restore()
-        optimizer.zero_grad(set_to_none=True)
-        precision.skip()
-        return None
-    precision.step(optimizer)
+    finite = torch.isfinite(losses).all()
+    if not precision.scaler:  # in float16 gradients overflow now and then; its scaler sees to that
+        finite = finite & torch.isfinite(norm)
+    skipped = ~finite
+    statistics.restore_where(skipped)
+    precision.step(optimizer, skipped)
     if training.average:
-        training.average.update(training.net)
-    return losses
+        training.average.update(training.net, skipped)
+    return torch.cat([losses.masked_fill(skipped, 0), skipped.to(losses.dtype)[None]])
 
 
 class BatchNormStatistics:
@@ -125,13 +128,33 @@ class BatchNormStatistics:
     def __init__(self, net: nn.Module) -> None:
         # The synchronised ones of PyTorch are no BatchNorm2d, but share its base class.
         norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-        self.buffers = [buffer for norm in norms if norm.training for buffer in norm.buffers()]
-        self.values = [buffer.clone() for buffer in self.buffers]
+        buffers = [buffer for norm in norms if norm.training for buffer in norm.buffers()]
+        # Means and variances, and the counters of steps: each kind in one tensor, so that a GPU
+        # is asked for a few things and not for hundreds.
+        kinds = [
+            [b for b in buffers if b.is_floating_point() == floats] for floats in (True, False)
+        ]
+        self.groups = [(group, _joined(group)) for group in kinds if group]
+
+    def restore_where(self, condition: Tensor) -> None:
+        """Put the statistics back to what they were where a condition, () bool, holds."""
+        for buffers, values in self.groups:
+            _split_into(buffers, torch.where(condition, values, _joined(buffers)))
 
     def restore(self) -> None:
         """Put the statistics back to what they were."""
-        for buffer, value in zip(self.buffers, self.values):
-            buffer.copy_(value)
+        for buffers, values in self.groups:
+            _split_into(buffers, values)
+
+
+def _joined(tensors: list[Tensor]) -> Tensor:
+    return torch.cat([tensor.flatten() for tensor in tensors])
+
+
+def _split_into(tensors: list[Tensor], values: Tensor) -> None:
+    parts = values.split([tensor.numel() for tensor in tensors])
+    with torch.no_grad():
+        torch._foreach_copy_(tensors, [p.view_as(t) for p, t in zip(parts, tensors)])
 
 
 def _backward_within_memory(

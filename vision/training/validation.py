@@ -8,6 +8,7 @@ from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from vision.evaluation.average_precision import AveragePrecisionResult, rate_matches
 from vision.evaluation.evaluate import truths_of
@@ -87,7 +88,7 @@ def validate(
         targets, labels = encode_targets(net, batch)
         totals = match_totals(labels)
         losses = training.criterion(class_logits, locations, labels, targets, totals)
-        meter.add(sum_over_processes(torch.stack(losses)))
+        meter.add(F.pad(sum_over_processes(torch.stack(losses)), (0, 1)))  # none is skipped
         if measure_precision:
             scores, boxes = net.decode(class_logits, locations)
             for kept in nms_per_picture(scores, boxes * net.config.image_size):

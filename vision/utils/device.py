@@ -8,6 +8,13 @@ import torch
 
 logger = logging.getLogger(__name__)
 
+READ_AT_ONCE = frozenset({"cpu"})
+
+
+def reads_at_once(tensor: torch.Tensor) -> bool:
+    """Say whether a value can be read without waiting: a CPU is never behind the program."""
+    return tensor.device.type in READ_AT_ONCE
+
 
 def select_device(use_cuda: bool = True, number: int = 0) -> torch.device:
     """Return the GPU of a number if there is one and it is wanted, else the CPU; log which."""

@@ -42,18 +42,20 @@ class Precision:
         if self.scaler:
             self.scaler.unscale_(optimizer)
 
-    def step(self, optimizer: Optimizer) -> None:
-        """Take an optimizer step, unless float16's gradients overflowed."""
-        if self.scaler is None:
-            optimizer.step()
-            return
-        self.scaler.step(optimizer)
-        self.scaler.update()
+    def step(self, optimizer: Optimizer, skipped: Tensor) -> None:
+        """Take an optimizer step, unless `skipped`, () bool, or float16's gradients overflowed.
 
-    def skip(self) -> None:
-        """Leave a step out."""
+        A loss that is not finite has such gradients, so in float16 the scaler knows it by itself.
+        """
         if self.scaler:
+            self.scaler.step(optimizer)
             self.scaler.update()
+        elif optimizer.defaults.get("fused"):
+            # A fused optimizer looks at these two, on the device, as if a scaler had set them.
+            vars(optimizer).update(grad_scale=None, found_inf=skipped.float())
+            optimizer.step()
+        elif not skipped:
+            optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs: the scale."""

@@ -53,8 +53,8 @@ class Progress:
 
     def reach(self, meter: LossMeter) -> Progress:
         """Note how far the epoch is."""
-        self.position, self.loss_sums = meter.count, meter.sums.tolist()
-        self.skipped = meter.skipped
+        self.position = meter.count
+        self.loss_sums, self.skipped = meter.read()
         return self
 
     def meter(self, device: torch.device) -> LossMeter:
@@ -102,7 +102,7 @@ class SavedState:
         training.step = self.tensors["step"]
         if training.average and self.tensors["average"] is not None:
             training.average.net.load_state_dict(self.tensors["average"])
-            training.average.steps = self.tensors["average_steps"]
+            training.average.steps.fill_(self.tensors["average_steps"])
 
 
 def _restore_optimizer(optimizer: Optimizer, saved: dict[str, Any]) -> None:
@@ -116,13 +116,12 @@ def _restore_optimizer(optimizer: Optimizer, saved: dict[str, Any]) -> None:
             "the run to resume had another optimizer or other frozen parts; resume with its "
             "--optim and --freeze options, or start anew with --pretrained-ssd best.pth"
         )
-    options = [
-        {name: value for name, value in group.items() if name != "params"}
-        for group in optimizer.param_groups
+    groups = [
+        {**own, "params": group["params"]}
+        for own, group in zip(optimizer.param_groups, saved["param_groups"])
     ]
-    optimizer.load_state_dict(saved)
-    for group, own in zip(optimizer.param_groups, options):
-        group.update(own)
+    # Where a fused optimizer keeps the number of its steps follows from the options.
+    optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})
 
 
 def _fingerprint(groups: list[dict[str, Any]]) -> list[tuple[int, bool]]:
@@ -149,7 +148,7 @@ def save_state(
         "scaler": training.engine.precision.state_dict(),
         "step": training.step,
         "average": average.net.state_dict() if average else None,
-        "average_steps": average.steps if average else 0,
+        "average_steps": int(average.steps) if average else 0,
     }
     with atomic_write(path) as temporary:
         torch.save(content, temporary)
