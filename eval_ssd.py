@@ -21,7 +21,7 @@ from vision.utils.cli import boolean, lower, parse_options, run_main, set_up_log
 from vision.utils.threads import share_cores
 
 if TYPE_CHECKING:
-    from vision.checkpoints.predictors import LoadedPredictor
+    from vision.checkpoints.detector import OpenDetector
     from vision.evaluation.average_precision import AveragePrecisionResult
     from vision.ssd.predictor import Predictor
 
@@ -117,18 +117,17 @@ def main(args: argparse.Namespace) -> None:
     logger.info("Results written to %s", path.absolute())
 
 
-def load_model(args: argparse.Namespace) -> LoadedPredictor:
+def load_model(args: argparse.Namespace) -> OpenDetector:
     """Load the file that was named, or the best of the folder."""
-    from vision.checkpoints.detector import Overrides, best_checkpoint
-    from vision.checkpoints.predictors import load_predictor
+    from vision.checkpoints.detector import detector_file, open_detector
     from vision.utils.device import select_device
     from vision.utils.nms import Suppression
+    from vision.utils.overrides import Overrides
 
-    path = args.trained_model or args.model_dir
-    path = best_checkpoint(path) if path.is_dir() else path
+    path = detector_file(args.trained_model or args.model_dir)
     device = select_device(args.use_cuda and path.suffix.lower() != ".onnx")
     overrides = Overrides(args.net, args.label_file, args.resolution, args.mb2_width_mult)
-    loaded = load_predictor(path, overrides, Suppression(method=args.nms_method), device)
+    loaded = open_detector(path, overrides, Suppression(method=args.nms_method), device)
     side = loaded.predictor.image_size
     logger.info("Loaded %s, %d x %d pixels.", path.absolute(), side, side)
     return loaded
@@ -161,7 +160,7 @@ def report_lines(result: AveragePrecisionResult) -> list[str]:
     return [*lines, "", f"Average Precision Across All Classes:{mean}"]
 
 
-def facts(args: argparse.Namespace, loaded: LoadedPredictor, pictures: int) -> dict:
+def facts(args: argparse.Namespace, loaded: OpenDetector, pictures: int) -> dict:
     """Return what the results depend on."""
     return {
         "model": str(loaded.path.absolute()),

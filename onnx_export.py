@@ -77,9 +77,10 @@ def main(args: argparse.Namespace) -> None:
     set_up_logging()
     resolution = square_side(args.width, args.height, args.resolution)
 
-    from vision.checkpoints.detector import Overrides, load_detector
+    from vision.checkpoints.detector import load_detector
     from vision.deploy.export import export_onnx
     from vision.utils.labels import write_labels
+    from vision.utils.overrides import Overrides
 
     weights = find_weights(args.input, args.model_dir)
     logger.info("loading checkpoint: %s", weights)
@@ -114,11 +115,11 @@ def square_side(width: int | None, height: int | None, resolution: int | None) -
 
 def find_weights(name: Path | None, model_dir: Path | None) -> Path:
     """Return the file to load: the one that was named, else the best in the model directory."""
-    from vision.checkpoints.detector import best_checkpoint
+    from vision.checkpoints.detector import WEIGHTS, detector_file
 
     if name is None:
-        return best_checkpoint(model_dir)
-    return model_dir / name if model_dir and _is_bare(name) else name
+        return detector_file(model_dir, WEIGHTS)
+    return detector_file(model_dir / name if model_dir and _is_bare(name) else name, WEIGHTS)
 
 
 def output_path(name: Path | None, model_dir: Path | None, detector: Detector) -> Path:

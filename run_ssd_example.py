@@ -163,15 +163,14 @@ def _distinct(paths: Sequence[Path]) -> Iterator[Path]:
 
 def load_nms(args: argparse.Namespace) -> tuple[Find, Sequence[str]]:
     """Return a function from a picture to its detections by suppression, and the class names."""
-    from vision.checkpoints.detector import Overrides, best_checkpoint
-    from vision.checkpoints.predictors import load_predictor
+    from vision.checkpoints.detector import detector_file, open_detector
     from vision.utils.device import select_device
+    from vision.utils.overrides import Overrides
 
-    path = args.model or args.model_dir
-    path = best_checkpoint(path) if path.is_dir() else path
+    path = detector_file(args.model or args.model_dir)
     device = select_device(args.use_cuda and path.suffix.lower() != ".onnx")
     overrides = Overrides(args.net, args.labels, args.resolution, args.mb2_width_mult)
-    loaded = load_predictor(path, overrides, device=device)
+    loaded = open_detector(path, overrides, device=device)
     logger.info("Loaded %s", path.absolute())
     predict = partial(loaded.predictor.predict, top_k=args.top_k, prob_threshold=args.threshold)
     return predict, loaded.class_names
@@ -179,19 +178,13 @@ def load_nms(args: argparse.Namespace) -> tuple[Find, Sequence[str]]:
 
 def load_detectnet(args: argparse.Namespace) -> tuple[Find, Sequence[str]]:
     """Return a function from a picture to what detectnet reports on it, and the class names."""
+    from vision.checkpoints.detector import EXPORTED, detector_file
     from vision.deploy.detectnet import DetectNet
     from vision.deploy.emulation.clustering import as_detections
 
-    path = args.model or args.model_dir
-    files = sorted(path.glob("*.onnx")) if path.is_dir() else [path]
-    if len(files) != 1 or files[0].suffix.lower() != ".onnx":
-        raise ValueError(
-            f"--postprocess=detectnet needs one .onnx, got {', '.join(map(str, files)) or path}; "
-            "write it with onnx_export.py, name it with --model"
-        )
-    labels = args.labels or files[0].with_name("labels.txt")
-    net = DetectNet(files[0], labels, args.threshold)
-    logger.info("Loaded %s", files[0].absolute())
+    path = detector_file(args.model or args.model_dir, EXPORTED)
+    net = DetectNet(path, args.labels or path.with_name("labels.txt"), args.threshold)
+    logger.info("Loaded %s", path.absolute())
     return lambda image: as_detections(net.detect(image)), net.labels
 
 

@@ -60,11 +60,10 @@ def main(args: argparse.Namespace) -> None:
 
 def measure(args: argparse.Namespace, model: Path, folder: Path) -> None:
     """Evaluate the folder in both ways; print pictures a second and the ratio."""
-    from vision.checkpoints.detector import load_detector
-    from vision.checkpoints.predictors import load_predictor
+    from vision.checkpoints.detector import load_detector, open_detector
     from vision.datasets.opening import open_split
 
-    detector, loaded = load_detector(model), load_predictor(model)
+    detector, loaded = load_detector(model), open_detector(model)
     index = open_split(folder, split="test", class_names=loaded.class_names)
     ways = {
         "one at a time": lambda: evaluate_one_by_one(detector, index),

@@ -9,8 +9,8 @@ import torch
 
 import eval_ssd
 from tests.drawing import CLASS_NAMES, COLOURS, write_open_images, write_voc
-from vision.checkpoints import predictors
-from vision.checkpoints.predictors import LoadedPredictor
+from vision.checkpoints import detector
+from vision.checkpoints.detector import OpenDetector
 from vision.evaluation.average_precision import AveragePrecisionResult, ClassResult
 from vision.ssd import create_net
 from vision.ssd.predictor import Predictor
@@ -44,7 +44,7 @@ def square_finder(monkeypatch, tmp_path):
     path.parent.mkdir()
     path.touch()
     monkeypatch.setattr(
-        predictors, "load_predictor", lambda *_, **__: LoadedPredictor(predictor, CLASS_NAMES, path)
+        detector, "open_detector", lambda *_, **__: OpenDetector(predictor, CLASS_NAMES, path)
     )
     return path
 

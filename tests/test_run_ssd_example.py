@@ -99,9 +99,9 @@ def test_a_damaged_picture_does_not_stop_the_others(model, pictures, tmp_path, c
 def test_detectnets_postprocessing_needs_an_onnx_file(model, pictures, capsys):
     options = ("--postprocess=detectnet", pictures / "a.jpg")
     assert run("--model", model, *options) == 1
-    assert "needs one .onnx" in capsys.readouterr().err
+    assert "must be a .onnx; write one with onnx_export.py" in capsys.readouterr().err
     assert run("--model-dir", model.parent, *options) == 1
-    assert "needs one .onnx" in capsys.readouterr().err
+    assert "must hold one .onnx, it holds none" in capsys.readouterr().err
 
 
 def test_what_sources_name(pictures):

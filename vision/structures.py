@@ -11,6 +11,9 @@ from typing import Iterator
 
 import numpy as np
 
+# detectnet feeds every net (pixel - 127.5) / 127.5; new trainings, but those of VGG, do the same.
+DETECTNET_MEAN = DETECTNET_STD = 127.5
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:

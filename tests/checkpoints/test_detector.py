@@ -7,17 +7,11 @@ import torch
 
 from tests.drawing import CLASS_NAMES
 from tests.tiny import NET, SIDE, tiny_description, tiny_net
-from vision.checkpoints.detector import (
-    Overrides,
-    best_checkpoint,
-    load_detector,
-    load_strictly,
-    recognise_net,
-    recognise_width,
-)
+from vision.checkpoints.detector import best_checkpoint, load_detector, load_strictly
 from vision.checkpoints.weights_file import save_weights
 from vision.ssd import NETS, create_net
 from vision.utils.labels import write_labels
+from vision.utils.overrides import Overrides
 
 
 @pytest.fixture
@@ -155,23 +149,6 @@ def test_strict_loading_names_what_is_too_much():
     weights = {**net.state_dict(), "more": torch.zeros(1)}
     with pytest.raises(ValueError, match=r"x\.pth does not fit the net: more is unknown$"):
         load_strictly(net, weights, "x.pth")
-
-
-@pytest.mark.parametrize("name", NETS)
-def test_every_net_is_recognised_by_its_names(name, tmp_path):
-    with torch.device("meta"):
-        state = create_net(name, 7).state_dict()
-    assert recognise_net(state, tmp_path) == name
-
-
-@pytest.mark.parametrize(
-    ("name", "width"),
-    [("mb2-ssd-lite", 1.0), ("mb2-ssd-lite", 0.75), ("mb3-large-ssd-lite", 1.25)],
-)
-def test_widths_are_recognised_by_their_shapes(name, width):
-    with torch.device("meta"):
-        state = create_net(name, 7, width_mult=width).state_dict()
-    assert recognise_width(name, state) == width
 
 
 def test_a_bare_file_of_half_the_width(bare):

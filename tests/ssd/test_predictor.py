@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import inspect
-
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
-from vision.ssd.predictor import OnnxDetector, Predictor
+from vision.ssd.predictor import Predictor
 from vision.utils.nms import Suppression
 
 MEAN, STD = (100.0, 110.0, 120.0), 50.0
@@ -127,78 +124,3 @@ def test_a_mirrored_view_is_a_picture():
 def test_what_is_no_picture_is_named(image):
     with pytest.raises(ValueError, match="must be \\(H, W, 3\\) uint8 RGB"):
         predictor().predict(image)
-
-
-class TinyNet(nn.Module):
-    """Four priors and three classes, whose scores depend on the picture."""
-
-    def __init__(self):
-        super().__init__()
-        self.head = nn.Conv2d(3, 3, 1)
-        with torch.no_grad():
-            self.head.weight.normal_(generator=torch.Generator().manual_seed(0))
-        self.register_buffer("boxes", torch.rand(1, 4, 4))
-
-    def forward(self, images):
-        cells = nn.functional.avg_pool2d(self.head(images), 4).flatten(2)  # (B, 3, 4)
-        return cells.transpose(1, 2).softmax(-1), self.boxes + 0 * cells[:, :1].transpose(1, 2)
-
-
-def export(path, batch=1, names=("input_0", "scores", "boxes"), size=(8, 8), **options):
-    net = TinyNet().eval()
-    if "dynamo" in inspect.signature(torch.onnx.export).parameters:
-        options["dynamo"] = False
-    torch.onnx.export(
-        net,
-        (torch.zeros(batch, 3, *size),),
-        str(path),
-        input_names=list(names[:1]),
-        output_names=list(names[1:]),
-        opset_version=11,
-        **options,
-    )
-    return net
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("batch", [1, 2, None])
-def test_an_onnx_file_detects_like_its_net(tmp_path, batch):
-    path = tmp_path / "tiny.onnx"
-    axes = {name: {0: "batch"} for name in ("input_0", "scores", "boxes")}
-    dynamic = {"dynamic_axes": axes} if batch is None else {}
-    net = export(path, batch or 2, **dynamic)
-    detector = OnnxDetector(path)
-    assert (detector.image_size, detector.num_classes) == (8, 3 if batch else None)
-    assert (detector.mean, detector.std) == ((127.5, 127.5, 127.5), 127.5)
-    images = torch.randn(5, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-    scores, boxes = detector(images)
-    with torch.no_grad():
-        expected_scores, expected_boxes = net(images)
-    torch.testing.assert_close(scores, expected_scores)
-    torch.testing.assert_close(boxes, expected_boxes)
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_an_onnx_file_behind_a_predictor(tmp_path):
-    export(tmp_path / "tiny.onnx")
-    detector = OnnxDetector(tmp_path / "tiny.onnx")
-    found = Predictor(detector, detector.image_size, detector.mean, detector.std).predict(
-        np.zeros((10, 20, 3), np.uint8)
-    )
-    assert len(found) > 0
-    assert found.boxes[:, 2].max() <= 20
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_files_that_are_no_detector_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no model .*missing\.onnx"):
-        OnnxDetector(tmp_path / "missing.onnx")
-    (tmp_path / "text.onnx").write_text("not a model")
-    with pytest.raises(ValueError, match=r"text\.onnx must be an ONNX file"):
-        OnnxDetector(tmp_path / "text.onnx")
-    export(tmp_path / "names.onnx", names=("data", "scores", "boxes"))
-    with pytest.raises(ValueError, match="must have an input input_0"):
-        OnnxDetector(tmp_path / "names.onnx")
-    export(tmp_path / "wide.onnx", size=(4, 16))
-    with pytest.raises(ValueError, match="must have an input input_0"):
-        OnnxDetector(tmp_path / "wide.onnx")

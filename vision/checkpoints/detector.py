@@ -1,4 +1,4 @@
-"""From a file, or a folder of them, to a detector that works."""
+"""From a file, or a model directory, to a detector that works."""
 
 from __future__ import annotations
 
@@ -6,17 +6,24 @@ import logging
 import math
 import re
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from vision.checkpoints.description import Description, describe_bare
+from vision.checkpoints.description import Description
+from vision.checkpoints.recognition import recognise
 from vision.checkpoints.weights_file import read_weights
-from vision.ssd import NETS, create_net, resolve_net
+from vision.ssd import resolve_net
+from vision.ssd.onnx_detector import OnnxDetector
+from vision.ssd.predictor import Predictor
 from vision.ssd.ssd import SSD
 from vision.utils.labels import read_labels, with_background
+from vision.utils.nms import Suppression
+from vision.utils.overrides import Overrides
 
 logger = logging.getLogger(__name__)
 
@@ -24,72 +31,78 @@ LAST = "last.pth"  # the training state
 PREVIOUS = "previous.pth"  # the one before it
 BEST = "best.pth"  # the best weights so far
 LOSS_IN_NAME = re.compile(r"-Loss-([-+.\w]+?)\.pth$")
+WEIGHTS, EXPORTED = ".pth", ".onnx"  # suffixes of the two kinds of detector
 
 
 @dataclass(frozen=True)
-class Detector:
-    """A net with its weights, and the facts about it."""
+class OpenDetector:
+    """A detector that finds objects in pictures, what its labels mean, and where it came from."""
 
-    net: SSD
-    description: Description
+    predictor: Predictor
+    class_names: list[str]  # BACKGROUND first
     path: Path
 
 
-@dataclass(frozen=True)
-class Overrides:
-    """What the user says of a checkpoint; only weights without a description need any of it."""
+def open_detector(
+    path: str | Path,
+    overrides: Overrides | None = None,
+    suppression: Suppression | None = None,
+    device: torch.device | str = "cpu",
+) -> OpenDetector:
+    """Open a .pth, a .onnx, which runs on the CPU whatever the device, or a model directory.
 
-    net: str | None = None
-    labels: Path | None = None
-    resolution: int | None = None
-    width_mult: float | None = None
-
-
-def load_detector(path: str | Path, overrides: Overrides | None = None) -> Detector:
-    """Load a checkpoint: described, bare, or a COMBO_CHECKPOINT.
-
-    A bare file's net, number of classes and width are read from its tensors. Its class names come
-    from `overrides.labels`, or from the labels.txt beside it.
+    An ONNX file's class names come from `overrides.labels`, or from the labels.txt beside it.
 
     Raises:
-        ValueError: if it cannot be read, or does not fit what is said of it.
+        FileNotFoundError: if there is nothing at `path`, or no labels.txt for an ONNX file.
+        ValueError: if it cannot be read, or contradicts `overrides`.
     """
-    path, overrides = Path(path), overrides or Overrides()
-    weights, description = read_weights(path)
-    if description is None:
-        description = _describe(path, weights, overrides)
-    else:
-        _compare(path, description, overrides)
-    if overrides.resolution and overrides.resolution != description.config.image_size:
-        trained = description.config.image_size
-        description = description.at_resolution(overrides.resolution)
-        logger.warning(
-            "%s was trained at %d x %d; its accuracy at %d is unmeasured",
-            *(path, trained, trained, overrides.resolution),
-        )
-    net = description.create()
-    load_strictly(net, weights, path)
-    return Detector(net.eval(), description, path)
+    path, overrides = detector_file(path), overrides or Overrides()
+    if path.suffix.lower() == EXPORTED:
+        return _open_exported(path, overrides, suppression)
+    detector = load_detector(path, overrides)
+    net, config = detector.net, detector.description.config
+    fuse_batch_norms(net)
+    net.to(device).to(memory_format=torch.channels_last)
+    predictor = Predictor(
+        net.detect, config.image_size, config.image_mean, config.image_std, suppression, device
+    )
+    return OpenDetector(predictor, list(detector.description.class_names), path)
 
 
-def load_strictly(net: SSD, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Load weights that must fit tensor by tensor.
+def detector_file(path: str | Path, suffix: str = "") -> Path:
+    """Return the file of a detector: `path` itself, or the one to take from a model directory.
+
+    Args:
+        path: a file or a model directory. Of a folder the best weights are taken; the only .onnx of
+            it, if it holds no weights.
+        suffix: WEIGHTS or EXPORTED, where only that kind will do.
 
     Raises:
-        ValueError: naming the first tensors that are missing, unknown or of another shape.
+        FileNotFoundError: if there is nothing at `path`.
+        ValueError: if it is of the other kind, or the folder holds no such file, or several .onnx.
     """
-    own = net.state_dict()
-    faults = [f"{name} is missing" for name in own if name not in weights]
-    faults += [f"{name} is unknown" for name in weights if name not in own]
-    faults += [
-        f"{name} is {tuple(weights[name].shape)}, the net's is {tuple(own[name].shape)}"
-        for name in own
-        if name in weights and weights[name].shape != own[name].shape
-    ]
-    if faults:
-        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
-        raise ValueError(f"{path} does not fit the net: {'; '.join(faults[:3])}{more}")
-    net.load_state_dict(weights)
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file or model directory {path.absolute()}")
+    if path.is_dir():
+        holds_weights = any(path.glob("[!.]*.pth"))
+        exported = sorted(path.glob("[!.]*.onnx"))
+        if suffix == WEIGHTS or (suffix != EXPORTED and (holds_weights or not exported)):
+            return best_checkpoint(path)
+        if len(exported) != 1:
+            names = ", ".join(file.name for file in exported) or "none"
+            raise ValueError(
+                f"the folder {path} must hold one .onnx, it holds {names}; name the file, or write "
+                "it with onnx_export.py"
+            )
+        return exported[0]
+    is_exported = path.suffix.lower() == EXPORTED
+    if suffix == EXPORTED and not is_exported:
+        raise ValueError(f"{path} must be a .onnx; write one with onnx_export.py")
+    if suffix == WEIGHTS and is_exported:
+        raise ValueError(f"{path} is an exported file; name the .pth that it was made from")
+    return path
 
 
 def best_checkpoint(folder: str | Path) -> Path:
@@ -113,11 +126,7 @@ def best_checkpoint(folder: str | Path) -> Path:
             f"no usable checkpoint in {folder} ({len(files)} .pth files, none with a finite loss "
             "or an mAP); train first, or name a file"
         )
-    return max(usable, key=_first)[1]
-
-
-def _first(pair: tuple) -> tuple:
-    return pair[0]
+    return max(usable, key=itemgetter(0))[1]
 
 
 def _rank(path: Path) -> tuple[int, float] | None:
@@ -140,84 +149,43 @@ def _rank(path: Path) -> tuple[int, float] | None:
     return (3 if path.name == BEST else 1, -loss) if math.isfinite(loss) else None
 
 
-def _describe(path: Path, weights: Mapping[str, Tensor], overrides: Overrides) -> Description:
-    name = resolve_net(overrides.net) if overrides.net else recognise_net(weights, path)
-    resolution = overrides.resolution or 300
-    spec = NETS[name].config(resolution).prior_specs[-1]
-    try:
-        num_classes = _out_channels("classification", weights) // spec.priors_per_cell
-    except KeyError:
-        raise ValueError(
-            f"{path} has no prediction heads, so it is no {name}; a backbone is for --base-net"
-        ) from None
-    class_names = _class_names(path, num_classes, overrides.labels)
-    width_mult = overrides.width_mult or 1.0
-    if NETS[name].has_width_mult and overrides.width_mult is None:
-        width_mult = recognise_width(name, weights)
-    return describe_bare(name, class_names, resolution, width_mult)
+@dataclass(frozen=True)
+class Detector:
+    """A net with its weights, and the facts about it."""
+
+    net: SSD
+    description: Description
+    path: Path
 
 
-def _out_channels(kind: str, weights: Mapping[str, Tensor]) -> int:
-    """Return the width of the last head, which is one convolution in every net."""
-    return len(weights[f"{kind}_headers.5.weight"])
+def load_detector(path: str | Path, overrides: Overrides | None = None) -> Detector:
+    """Load a checkpoint: described, bare, or a COMBO_CHECKPOINT.
 
-
-def recognise_net(weights: Mapping[str, Tensor], path: Path) -> str:
-    """Tell from the tensor names which net the weights belong to.
+    A bare file's net, number of classes and width are read from its tensors. Its class names come
+    from `overrides.labels`, or from the labels.txt beside it.
 
     Raises:
-        ValueError: if they belong to none.
+        ValueError: if it cannot be read, or contradicts `overrides`.
     """
-    names = _names_of_any_width(weights)
-    for name in NETS:
-        with torch.device("meta"):
-            if _names_of_any_width(create_net(name, 2).state_dict()) == names:
-                return name
-    raise ValueError(
-        f"the {len(weights)} tensors of {path} are those of no net here ({', '.join(NETS)}); "
-        "if it is a backbone, train with --base-net"
-    )
-
-
-def _names_of_any_width(weights: Mapping[str, Tensor]) -> set[str]:
-    """Leave out MobileNetV3's shortcuts, which have weights where a width changes the channels."""
-    return {name for name in weights if ".shortcut." not in name}
-
-
-def recognise_width(name: str, weights: Mapping[str, Tensor]) -> float:
-    """Tell from the tensor shapes of the backbone which width multiplier it has; 1.0 if none."""
-    shapes = _backbone_shapes(weights)
-    for percent in sorted(range(10, 205, 5), key=_distance_from_100):
-        with torch.device("meta"):
-            state = create_net(name, 2, width_mult=percent / 100).state_dict()
-        if _backbone_shapes(state) == shapes:
-            return percent / 100
-    return 1.0
-
-
-def _backbone_shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in weights.items() if name.startswith("base_net.")}
-
-
-def _distance_from_100(percent: int) -> int:
-    return abs(percent - 100)
-
-
-def _class_names(path: Path, num_classes: int, labels: Path | None) -> tuple[str, ...]:
-    beside = path.with_name("labels.txt")
-    labels = labels or (beside if beside.is_file() else None)
-    if labels is None:
-        raise ValueError(
-            f"{path} does not say its class names and there is no {beside}; "
-            f"name a file of {num_classes - 1} classes with --labels"
+    path, overrides = Path(path), overrides or Overrides()
+    weights, description = read_weights(path)
+    if description is None:
+        description = recognise(weights, path, overrides)
+    else:
+        _compare(path, description, overrides)
+    if overrides.resolution and overrides.resolution != description.config.image_size:
+        trained = description.config.image_size
+        description = description.at_resolution(overrides.resolution)
+        logger.warning(
+            "%s was trained at %d x %d; its accuracy at %d is unmeasured",
+            path,
+            trained,
+            trained,
+            overrides.resolution,
         )
-    names = read_labels(labels)
-    if len(names) != num_classes:
-        raise ValueError(
-            f"{path} has {num_classes} classes with BACKGROUND, {labels} lists {len(names)}; "
-            "give the labels.txt that was written when it was trained"
-        )
-    return tuple(names)
+    net = description.create()
+    load_strictly(net, weights, path)
+    return Detector(net.eval(), description, path)
 
 
 def _compare(path: Path, description: Description, overrides: Overrides) -> None:
@@ -225,7 +193,7 @@ def _compare(path: Path, description: Description, overrides: Overrides) -> None
     if overrides.net and resolve_net(overrides.net) != description.net:
         raise ValueError(f"{path} is a {description.net}, not a {overrides.net}; leave --net out")
     if overrides.labels:
-        names: Sequence[str] = with_background(read_labels(overrides.labels), overrides.labels)
+        names = with_background(read_labels(overrides.labels), overrides.labels)
         if tuple(names) != description.class_names:
             raise ValueError(
                 f"{path} was trained on {', '.join(description.class_names[1:])}, "
@@ -233,3 +201,57 @@ def _compare(path: Path, description: Description, overrides: Overrides) -> None
             )
     if overrides.width_mult and overrides.width_mult != description.width_mult:
         raise ValueError(f"{path} has width multiplier {description.width_mult}; leave it out")
+
+
+def load_strictly(net: SSD, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Load weights that must fit tensor by tensor.
+
+    Raises:
+        ValueError: naming the first tensors that are missing, unknown or of another shape.
+    """
+    own = net.state_dict()
+    faults = [f"{name} is missing" for name in own if name not in weights]
+    faults += [f"{name} is unknown" for name in weights if name not in own]
+    faults += [
+        f"{name} is {tuple(weights[name].shape)}, the net's is {tuple(own[name].shape)}"
+        for name in own
+        if name in weights and weights[name].shape != own[name].shape
+    ]
+    if faults:
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise ValueError(f"{path} does not fit the net: {'; '.join(faults[:3])}{more}")
+    net.load_state_dict(weights)
+
+
+def fuse_batch_norms(net: nn.Module) -> None:
+    """Let every convolution of a net in evaluation mode do its batch norm's work, in place.
+
+    The outputs stay the same but for rounding and come a fifth sooner; the net can no longer learn.
+    """
+    for layers in [module for module in net.modules() if isinstance(module, nn.Sequential)]:
+        for i, (layer, following) in enumerate(zip(layers, layers[1:])):
+            if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
+                layers[i] = fuse_conv_bn_eval(layer, following)
+                layers[i + 1] = nn.Identity()
+
+
+def _open_exported(
+    path: Path, overrides: Overrides, suppression: Suppression | None
+) -> OpenDetector:
+    from vision.deploy.onnx_reading import open_session  # a .pth needs no onnx and no onnxruntime
+
+    detector = OnnxDetector(open_session(str(path)), path)
+    if overrides.resolution not in (None, detector.image_size):
+        raise ValueError(
+            f"{path} is fixed to {detector.image_size} x {detector.image_size} pixels, "
+            f"not {overrides.resolution}; leave --resolution out, or export again"
+        )
+    labels = overrides.labels or path.with_name("labels.txt")
+    class_names = read_labels(labels)
+    if detector.num_classes not in (None, len(class_names)):
+        raise ValueError(
+            f"{path} has {detector.num_classes} classes with BACKGROUND, {labels} lists "
+            f"{len(class_names)}; give the labels.txt that was written with it"
+        )
+    predictor = Predictor(detector, detector.image_size, detector.mean, detector.std, suppression)
+    return OpenDetector(predictor, class_names, path)

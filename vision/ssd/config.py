@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Callable, Sequence
 
+from vision.structures import DETECTNET_MEAN, DETECTNET_STD
+
 
 @dataclass(frozen=True)
 class PriorSpec:
@@ -28,8 +30,8 @@ class SSDConfig:
 
     image_size: int
     prior_specs: tuple[PriorSpec, ...]
-    image_mean: tuple[float, float, float] = (127.5, 127.5, 127.5)  # RGB, 0..255
-    image_std: float = 127.5
+    image_mean: tuple[float, float, float] = (DETECTNET_MEAN,) * 3  # RGB, 0..255
+    image_std: float = DETECTNET_STD
     center_variance: float = 0.1
     size_variance: float = 0.2
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -15,8 +14,6 @@ from vision.structures import Detections
 from vision.utils.nms import Kept, Suppression, nms_per_picture
 
 Detect = Callable[[Tensor], "tuple[Tensor, Tensor]"]
-DETECTNET_MEAN = (127.5, 127.5, 127.5)
-DETECTNET_STD = 127.5
 
 
 class Predictor:
@@ -35,7 +32,7 @@ class Predictor:
 
         Args:
             detect: normalised pictures (B, 3, S, S) to scores (B, P, C) and boxes (B, P, 4) xyxy in
-                [0, 1]: `SSD.detect` of a net in evaluation mode, or an `OnnxDetector`.
+                [0, 1]: `SSD.detect` of a net in evaluation mode, or an OnnxDetector.
             image_size: S, the side of the net's input.
             mean: RGB, 0..255, subtracted from the picture.
             std: what the rest is divided by, one number or RGB.
@@ -97,70 +94,6 @@ class Predictor:
         images = images.to(self.device, non_blocking=True).float()
         scores, boxes = self.detect((images - self._mean) / self._std)
         return nms_per_picture(scores, boxes, suppression)
-
-
-class OnnxDetector:
-    """An ONNX file, called like `SSD.detect`; it runs on the CPU.
-
-    Attributes:
-        image_size: S, the side of the input.
-        num_classes: C, BACKGROUND included; None where the file leaves it open.
-        mean: RGB, of the normalisation that detectnet does and the file expects.
-        std: likewise.
-    """
-
-    mean = DETECTNET_MEAN
-    std = DETECTNET_STD
-
-    def __init__(self, path: str | Path) -> None:
-        """Load the file.
-
-        Raises:
-            FileNotFoundError: if there is none.
-            ValueError: if it is no ONNX file, or one with other inputs and outputs.
-        """
-        self._session = _open_session(Path(path))
-        shapes = {value.name: value.shape for value in self._session.get_inputs()}
-        outputs = {value.name: value.shape for value in self._session.get_outputs()}
-        shape = shapes.get("input_0", [])
-        if len(shape) != 4 or shape[2] != shape[3] or not {"scores", "boxes"} <= outputs.keys():
-            raise ValueError(
-                f"{path} must have an input input_0 (B, 3, S, S) and the outputs scores and boxes, "
-                f"it has {shapes} and {outputs}; write it with onnx_export.py"
-            )
-        self.image_size: int = shape[2]
-        self.num_classes = _fixed(outputs["scores"][2])
-        self._batch_size = _fixed(shape[0])
-
-    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return scores (B, P, C) and boxes (B, P, 4) of normalised images (B, 3, S, S)."""
-        parts = [self._run(part) for part in images.split(self._batch_size or len(images))]
-        scores, boxes = (torch.from_numpy(np.concatenate(part)) for part in zip(*parts))
-        return scores[: len(images)], boxes[: len(images)]
-
-    def _run(self, images: Tensor) -> list[np.ndarray]:
-        missing = (self._batch_size or len(images)) - len(images)
-        if missing:
-            images = torch.cat([images, images[:1].expand(missing, -1, -1, -1)])
-        pixels = np.ascontiguousarray(images.cpu().numpy(), dtype=np.float32)
-        return self._session.run(["scores", "boxes"], {"input_0": pixels})
-
-
-def _fixed(size: int | str | None) -> int | None:
-    """Return a size that the file fixes, None for a name, which stands for any size."""
-    return size if isinstance(size, int) else None
-
-
-def _open_session(path: Path) -> Any:
-    import onnxruntime
-    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
-
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no model {path.absolute()}")
-    try:
-        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except (Fail, InvalidGraph, InvalidProtobuf) as error:
-        raise ValueError(f"{path} must be an ONNX file: {error}") from None
 
 
 def _stretch(image: np.ndarray, side: int) -> np.ndarray:

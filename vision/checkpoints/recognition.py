@@ -1,0 +1,94 @@
+"""What weights without a description are: their net, width and classes, told from the tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Mapping
+
+import torch
+from torch import Tensor
+
+from vision.checkpoints.description import Description, describe_bare
+from vision.ssd import NETS, create_net, resolve_net
+from vision.utils.labels import read_labels
+from vision.utils.overrides import Overrides
+
+# Width multipliers that are tried, in percent: from the usual one outwards.
+WIDTH_PERCENTS = sorted(range(10, 205, 5), key=lambda percent: abs(percent - 100))
+
+
+def recognise(weights: Mapping[str, Tensor], path: Path, overrides: Overrides) -> Description:
+    """Describe weights that carry no description, with the normalisation that upstream used.
+
+    Class names come from `overrides.labels`, or from the labels.txt beside `path`.
+
+    Raises:
+        ValueError: naming `path`, if the weights are of no net here, or the labels do not fit.
+    """
+    name = resolve_net(overrides.net) if overrides.net else recognise_net(weights, path)
+    resolution = overrides.resolution or 300
+    last_head = weights.get("classification_headers.5.weight")  # one convolution in every net
+    if last_head is None:
+        raise ValueError(
+            f"{path} has no prediction heads, so it is no {name}; a backbone is for --base-net"
+        )
+    num_classes = len(last_head) // NETS[name].config(resolution).prior_specs[-1].priors_per_cell
+    class_names = _class_names(path, num_classes, overrides.labels)
+    width_mult = overrides.width_mult or 1.0
+    if NETS[name].has_width_mult and overrides.width_mult is None:
+        width_mult = recognise_width(name, weights)
+    return describe_bare(name, class_names, resolution, width_mult)
+
+
+def recognise_net(weights: Mapping[str, Tensor], path: Path) -> str:
+    """Tell from the tensor names which net the weights belong to.
+
+    Raises:
+        ValueError: if they belong to none.
+    """
+    names = _names_of_any_width(weights)
+    for name in NETS:
+        with torch.device("meta"):
+            if _names_of_any_width(create_net(name, 2).state_dict()) == names:
+                return name
+    raise ValueError(
+        f"the {len(weights)} tensors of {path} are those of no net here ({', '.join(NETS)}); "
+        "if it is a backbone, train with --base-net"
+    )
+
+
+def _names_of_any_width(weights: Mapping[str, Tensor]) -> set[str]:
+    """Leave out MobileNetV3's shortcuts, which have weights where a width changes the channels."""
+    return {name for name in weights if ".shortcut." not in name}
+
+
+def recognise_width(name: str, weights: Mapping[str, Tensor]) -> float:
+    """Tell from the tensor shapes of the backbone which width multiplier it has; 1.0 if none."""
+    shapes = _backbone_shapes(weights)
+    for percent in WIDTH_PERCENTS:
+        with torch.device("meta"):
+            state = create_net(name, 2, width_mult=percent / 100).state_dict()
+        if _backbone_shapes(state) == shapes:
+            return percent / 100
+    return 1.0
+
+
+def _backbone_shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in weights.items() if name.startswith("base_net.")}
+
+
+def _class_names(path: Path, num_classes: int, labels: Path | None) -> tuple[str, ...]:
+    beside = path.with_name("labels.txt")
+    labels = labels or (beside if beside.is_file() else None)
+    if labels is None:
+        raise ValueError(
+            f"{path} does not say its class names and there is no {beside}; "
+            f"name a file of {num_classes - 1} classes with --labels"
+        )
+    names = read_labels(labels)
+    if len(names) != num_classes:
+        raise ValueError(
+            f"{path} has {num_classes} classes with BACKGROUND, {labels} lists {len(names)}; "
+            "give the labels.txt that was written when it was trained"
+        )
+    return tuple(names)

@@ -1,0 +1,63 @@
+"""An exported detector: called like a net, computed by onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vision.structures import DETECTNET_MEAN, DETECTNET_STD
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+
+class OnnxDetector:
+    """An open ONNX file, called like `SSD.detect`.
+
+    Attributes:
+        image_size: S, the side of the input, pixels.
+        num_classes: C, BACKGROUND included; None where the file leaves it open.
+        mean: RGB, of the normalisation that detectnet does and the file expects.
+        std: likewise.
+    """
+
+    mean = (DETECTNET_MEAN,) * 3
+    std = DETECTNET_STD
+
+    def __init__(self, session: InferenceSession, path: str | Path) -> None:
+        """Look at the inputs and outputs of a session; `path` names the file in errors.
+
+        Raises:
+            ValueError: if they are not those of a detector.
+        """
+        self._session = session
+        shapes = {value.name: value.shape for value in session.get_inputs()}
+        outputs = {value.name: value.shape for value in session.get_outputs()}
+        shape = shapes.get("input_0", [])
+        if len(shape) != 4 or shape[2] != shape[3] or not {"scores", "boxes"} <= outputs.keys():
+            raise ValueError(
+                f"{path} must have an input input_0 (B, 3, S, S) and the outputs scores and boxes, "
+                f"it has {shapes} and {outputs}; write it with onnx_export.py"
+            )
+        self.image_size: int = shape[2]
+        # A name in place of a number stands for any size.
+        classes, batch = outputs["scores"][2], shape[0]
+        self.num_classes = classes if isinstance(classes, int) else None
+        self._batch_size = batch if isinstance(batch, int) else None
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scores (B, P, C) and boxes (B, P, 4) of normalised images (B, 3, S, S)."""
+        parts = [self._run(part) for part in images.split(self._batch_size or len(images))]
+        scores, boxes = (torch.from_numpy(np.concatenate(part)) for part in zip(*parts))
+        return scores[: len(images)], boxes[: len(images)]
+
+    def _run(self, images: Tensor) -> list[np.ndarray]:
+        missing = (self._batch_size or len(images)) - len(images)
+        if missing:
+            images = torch.cat([images, images[:1].expand(missing, -1, -1, -1)])
+        pixels = np.ascontiguousarray(images.cpu().numpy(), dtype=np.float32)
+        return self._session.run(["scores", "boxes"], {"input_0": pixels})
