@@ -98,7 +98,7 @@ def main(args: argparse.Namespace) -> int:
     from vision.datasets.opening import open_datasets
     from vision.datasets.report.inspection import inspect, open_test_part
     from vision.ssd import resolve_net
-    from vision.training.data_report import priors_by_resolution
+    from vision.ssd.prior_search import priors_by_resolution
 
     pictures, selection = make_checks(args), make_selection(args)
     data = args.data, args.dataset_type

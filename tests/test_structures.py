@@ -88,7 +88,7 @@ def test_detections_unpack():
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ((np.zeros((2, 3)), np.zeros(2), np.zeros(2)), r"boxes must be \(K, 4\), got \(2, 3\)"),
+        ((np.zeros((2, 3)), np.zeros(2), np.zeros(2)), r"boxes must be \(N, 4\), got \(2, 3\)"),
         ((np.zeros((2, 4)), np.zeros(1), np.zeros(2)), r"labels must be \(2,\) like boxes"),
         ((np.zeros((2, 4)), np.zeros(2), np.zeros((2, 1))), r"scores must be \(2,\) like boxes"),
     ],

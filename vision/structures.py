@@ -1,4 +1,4 @@
-"""The types that everything speaks: what is marked on a picture, and what was found in one.
+"""The types that all rooms share: what is marked on a picture, and what was found in one.
 
 Boxes are xyxy in pixels of the picture that they travel with; x runs right and y runs down. A box
 covers [x1, x2) x [y1, y2): its width is x2 - x1, and a whole picture is (0, 0, width, height).
@@ -11,13 +11,13 @@ from typing import Iterator
 
 import numpy as np
 
-# detectnet feeds every net (pixel - 127.5) / 127.5; new trainings, but those of VGG, do the same.
+# detectnet feeds every net (pixel - 127.5) / 127.5. New trainings do the same, except those of VGG.
 DETECTNET_MEAN = DETECTNET_STD = 127.5
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A picture and the objects marked on it; an object-free picture has boxes of shape (0, 4)."""
+    """A picture and the objects marked on it; without objects, boxes are (0, 4)."""
 
     image: np.ndarray  # (H, W, 3) uint8 RGB
     boxes: np.ndarray  # (N, 4) float32 xyxy, pixels of `image`
@@ -27,27 +27,22 @@ class Sample:
 
     def __post_init__(self) -> None:
         """Check that the arrays fit each other."""
-        _check(
-            self.image.ndim == 3 and self.image.shape[2] == 3 and self.image.dtype == np.uint8,
-            "image must be (H, W, 3) uint8",
-            self.image,
-            self.image_id,
-        )
+        image = self.image
+        is_picture = image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
+        _check(is_picture, "image must be (H, W, 3) uint8", image, self.image_id)
         _check_objects(self.boxes, self.labels, self.difficult, self.image_id)
 
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """The objects marked on one picture whose file has not been opened yet."""
+    """The objects marked on a picture whose file has not been opened yet."""
 
     image_id: str
     path: str  # of the picture file
-    boxes: (
-        np.ndarray
-    )  # (N, 4) float32 xyxy, pixels of the stored picture, or fractions of it if `relative`
+    boxes: np.ndarray  # (N, 4) float32 xyxy, pixels of the stored picture
     labels: np.ndarray  # (N,) int64, 1..C-1
     difficult: np.ndarray  # (N,) bool
-    relative: bool = False
+    relative: bool = False  # boxes are fractions of the picture, not pixels
 
     def __post_init__(self) -> None:
         """Check that the arrays fit each other."""
@@ -55,10 +50,9 @@ class Annotation:
 
     def boxes_in_pixels(self, width: int, height: int) -> np.ndarray:
         """Return the boxes as (N, 4) float32 xyxy pixels of the stored picture, clipped to it."""
-        boxes = (
-            self.boxes * np.float32([width, height, width, height]) if self.relative else self.boxes
-        )
-        return np.clip(boxes, 0, np.float32([width, height, width, height]), dtype=np.float32)
+        limits = np.array([width, height, width, height], np.float32)
+        boxes = self.boxes * limits if self.relative else self.boxes
+        return np.clip(boxes, 0, limits, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +65,7 @@ class Detections:
 
     def __post_init__(self) -> None:
         """Check that the arrays fit each other."""
-        _check(
-            self.boxes.ndim == 2 and self.boxes.shape[1] == 4, "boxes must be (K, 4)", self.boxes
-        )
-        for name, array in (("labels", self.labels), ("scores", self.scores)):
-            _check(
-                array.shape == self.boxes.shape[:1],
-                f"{name} must be {self.boxes.shape[:1]} like boxes {self.boxes.shape}",
-                array,
-            )
+        _check_rows(self.boxes, {"labels": self.labels, "scores": self.scores})
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -91,18 +77,19 @@ class Detections:
 def _check_objects(
     boxes: np.ndarray, labels: np.ndarray, difficult: np.ndarray, image_id: str
 ) -> None:
-    _check(boxes.ndim == 2 and boxes.shape[1] == 4, "boxes must be (N, 4)", boxes, image_id)
-    for name, array in (("labels", labels), ("difficult", difficult)):
-        _check(
-            array.shape == boxes.shape[:1],
-            f"{name} must be {boxes.shape[:1]} like boxes {boxes.shape}",
-            array,
-            image_id,
-        )
+    _check_rows(boxes, {"labels": labels, "difficult": difficult}, image_id)
     if len(labels) and labels.min() < 1:
         raise ValueError(
             f"labels must be 1 or more (0 is BACKGROUND), got {labels.min()} in {image_id}"
         )
+
+
+def _check_rows(boxes: np.ndarray, columns: dict[str, np.ndarray], image_id: str = "") -> None:
+    """Check that boxes are (N, 4) and that every column has one value a box."""
+    _check(boxes.ndim == 2 and boxes.shape[1] == 4, "boxes must be (N, 4)", boxes, image_id)
+    for name, array in columns.items():
+        rule = f"{name} must be {boxes.shape[:1]} like boxes {boxes.shape}"
+        _check(array.shape == boxes.shape[:1], rule, array, image_id)
 
 
 def _check(condition: bool, rule: str, array: np.ndarray, image_id: str = "") -> None:

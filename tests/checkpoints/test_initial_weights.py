@@ -161,7 +161,7 @@ def test_detectors_with_another_backbone_are_refused_and_change_nothing(path, ot
     state = create_net(other, 4, 64).state_dict()
     save_weights(path, state, replace(tiny_description(), net=other))
     with pytest.raises(
-        ValueError, match=r"given\.pth has not the backbone .* SSD of the same --net"
+        ValueError, match=r"given\.pth does not hold this net.s backbone .* SSD of the same --net"
     ):
         load_pretrained(net, path, CLASS_NAMES)
     assert same(net.state_dict(), before)

@@ -4,14 +4,22 @@ import pytest
 
 from vision.ssd import NETS
 from vision.ssd.config import (
+    MOBILENET_PRIORS,
     PriorSpec,
-    derived_specs,
     halved,
     mobilenet_config,
+    prior_specs_for,
     squeezenet_config,
     upstream_normalisation,
     vgg_config,
 )
+
+
+def test_shapes_on_paper():
+    # Squares of 4 and of the square root of 4 * 9, then 4:1 both ways with the area of the first.
+    square, between, *stretched = PriorSpec(1, 1, 4, 9, (4,)).shapes()
+    assert (square, between) == ((4, 4), (6, 6))
+    assert stretched == [(8, 2), (2, 8)]
 
 
 def test_halving_rounds_up():
@@ -47,7 +55,7 @@ def test_tables_at_300_pixels():
 
 def test_derived_sizes_on_paper():
     # A tenth of the side, then 20, 37, 54, 71, 88 and 105 per cent; strides are rounded up.
-    specs = derived_specs(200, [13, 7, 4, 2, 1, 1], ((2,),) * 6)
+    specs = prior_specs_for(200, [13, 7, 4, 2, 1, 1], MOBILENET_PRIORS)
     assert [spec.min_size for spec in specs] == pytest.approx([20, 40, 74, 108, 142, 176])
     assert [spec.max_size for spec in specs] == pytest.approx([40, 74, 108, 142, 176, 210])
     assert [spec.stride for spec in specs] == [16, 29, 50, 100, 200, 200]

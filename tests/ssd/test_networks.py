@@ -176,5 +176,5 @@ def test_a_config_of_ones_own_needs_a_spec_for_every_map():
     config = mobilenet_config(64)
     assert on_meta("mb1-ssd", 3, config=config).config is config
     short = type(config)(64, (PriorSpec(4, 16, 6, 12, (2, 3)),))
-    with pytest.raises(ValueError, match="6 maps need as many priors"):
+    with pytest.raises(ValueError, match="6 maps needs 6 prior specs, got"):
         create_mobilenetv1_ssd(3, short)

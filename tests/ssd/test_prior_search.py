@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from vision.ssd import NETS, create_net
-from vision.ssd import prior_search as anchors
+from vision.ssd import NETS, create_net, prior_search
 from vision.ssd.config import mobilenet_config, squeezenet_config, vgg_config
 from vision.ssd.prior_search import cluster_sizes, fit_priors, measure_priors
 from vision.ssd.priors import generate_priors
@@ -115,7 +114,7 @@ def test_no_boxes_worth_the_name_leave_the_priors_as_they_are(boxes):
 
 
 def test_same_seed_same_priors_also_of_a_sample(monkeypatch):
-    monkeypatch.setattr(anchors, "MAX_BOXES", 50)
+    monkeypatch.setattr(prior_search, "MAX_BOXES", 50)
     boxes = random_boxes(90, 10, 120).astype(np.float32)
     first, second = fit_priors(boxes, CONFIG, 3), fit_priors(boxes, CONFIG, 3)
     assert first == second and first.before.boxes == 50

@@ -10,7 +10,7 @@ import torch
 
 from vision.utils import nms
 from vision.utils.box_utils import box_iou
-from vision.utils.nms import Suppression, nms_per_class, nms_per_picture
+from vision.utils.nms import Suppression, nms_per_picture
 
 
 @pytest.fixture(params=["compiled", "own"])
@@ -18,6 +18,11 @@ def variant(request, monkeypatch):
     """Run the test with torchvision's compiled function and with our own."""
     if request.param == "own":
         monkeypatch.setattr(nms, "compiled_nms", lambda: None)
+
+
+def nms_per_class(scores, boxes, suppression=None):
+    """Return what is left of one picture: scores (P, C), boxes (P, 4)."""
+    return nms_per_picture(scores[None], boxes[None], suppression)[0]
 
 
 def one_class(scores):

@@ -1,4 +1,4 @@
-"""What a detector is, beside its weights: enough to build it again from a checkpoint alone."""
+"""The description in a checkpoint: the facts that build the net again, beside its weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class Description:
-    """The facts that a checkpoint carries, so that no other script has to ask for them."""
+    """The facts that a checkpoint carries, so that no script has to ask for them."""
 
     net: str  # a key of NETS
     class_names: tuple[str, ...]  # BACKGROUND first
@@ -22,7 +22,7 @@ class Description:
     width_mult: float = 1.0
     epoch: int | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)  # such as mAP and loss
-    versions: Mapping[str, str] = field(default_factory=dict)  # of the tools that wrote it
+    versions: Mapping[str, str] = field(default_factory=dict)  # of torch and the other tools
 
     def create(self) -> SSD:
         """Build the net, with untrained weights."""
@@ -31,9 +31,9 @@ class Description:
         )
 
     def at_resolution(self, resolution: int) -> Description:
-        """Return the same detector for another input size.
+        """Return the description of the same detector for another input size.
 
-        The net's own priors are derived anew; priors that were fitted to data grow with the input.
+        The net's own priors are derived anew; priors fitted to data are scaled with the input.
         """
         if resolution == self.config.image_size:
             return self
@@ -61,7 +61,7 @@ class Description:
                 )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain lists, numbers and text, which load without running any code."""
+        """Return plain lists, numbers and text, which load without running code."""
         values = asdict(self)
         values["class_names"] = list(self.class_names)
         values["config"]["prior_specs"] = [asdict(spec) for spec in self.config.prior_specs]
@@ -100,7 +100,7 @@ class Description:
 def _scaled_specs(
     specs: tuple[PriorSpec, ...], fitted: SSDConfig, resolution: int
 ) -> tuple[PriorSpec, ...]:
-    """Put the sizes and ratios of fitted priors on the maps of another resolution."""
+    """Return `specs` with the ratios of fitted priors, and with their sizes scaled."""
     factor = resolution / fitted.image_size
     return tuple(
         replace(
@@ -116,7 +116,7 @@ def _scaled_specs(
 def describe_bare(
     net: str, class_names: tuple[str, ...], resolution: int = 300, width_mult: float = 1.0
 ) -> Description:
-    """Describe weights that carry no description, with the normalisation that upstream used."""
+    """Return a description for weights that carry none, with upstream's normalisation."""
     net = resolve_net(net)
     config = upstream_normalisation(NETS[net].config(resolution))
     return Description(net, class_names, config, width_mult)

@@ -1,4 +1,4 @@
-"""Where a net's weights come from before training: nowhere, a backbone, or another detector."""
+"""The weights that a training starts from: random ones, a backbone's, or another detector's."""
 
 from __future__ import annotations
 
@@ -11,29 +11,37 @@ from typing import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from vision.checkpoints.backbone_conversion import convert, require_shapes
-from vision.checkpoints.backbone_tables import TORCHVISION, Backbone, find_backbone
+from vision.checkpoints.description import Description
+from vision.checkpoints.torchvision_backbones import (
+    TORCHVISION,
+    TorchvisionBackbone,
+    convert,
+    find_backbone,
+    require_shapes,
+)
 from vision.checkpoints.weights_file import read_weights
-from vision.ssd.ssd import SSD
+from vision.ssd.ssd import SSD, last_convolution
+from vision.utils.labels import BACKGROUND
 
 logger = logging.getLogger(__name__)
 
 # The classes of weights published for PASCAL VOC, which carry no names.
 VOC_CLASS_NAMES = (
-    "BACKGROUND", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
+    BACKGROUND, "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
     "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
     "train", "tvmonitor",
 )  # fmt: skip
 BACKBONE_PREFIXES = ("module.", "base_net.", "model.", "features.")
-# Larger, and the untrained heads of wide maps answer so firmly that the first steps only undo it.
+# Standard deviation of the weights of untrained heads. With a larger one, heads on maps of many
+# channels give such extreme answers at first that the first training steps only undo them.
 HEAD_DEVIATION = 0.001
 
 
 def initialise(net: SSD) -> None:
     """Give every layer the weights that training from scratch starts from.
 
-    Convolutions are drawn so that signals keep their size (He et al. 2015), heads small, so that
-    all classes are equally likely at first and no box is far from its prior.
+    Convolutions are drawn so that signals keep their size (He et al. 2015). Heads are drawn small,
+    so that at first all classes are equally likely and every box is close to its prior.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
@@ -42,17 +50,16 @@ def initialise(net: SSD) -> None:
                 nn.init.zeros_(module.bias)
     for headers in (net.classification_headers, net.regression_headers):
         for head in headers:
-            last = head if isinstance(head, nn.Conv2d) else head[-1]
-            nn.init.normal_(last.weight, std=HEAD_DEVIATION)
+            nn.init.normal_(last_convolution([head]).weight, std=HEAD_DEVIATION)
 
 
 def load_base_net(net: SSD, path: str | Path) -> None:
     """Load the backbone from a classifier trained on ImageNet.
 
-    Takes state dicts of torchvision (see `load_imagenet`), those of this family (names with or
-    without `model.`, `features.`, or others in the same order), tensor by tensor, and whole
-    detectors of the same backbone. What comes behind the backbone is ignored, but that VGG's is
-    made of it.
+    The file may hold a state dict of torchvision's (see `load_imagenet`); one of this family, whose
+    names may begin with `model.` or `features.`, or differ but stand in the same order; or a whole
+    detector with the same backbone. The classifier behind the backbone is ignored; only VGG's
+    becomes a part of the backbone.
 
     Raises:
         ValueError: if its layers are not those of the net's backbone.
@@ -62,7 +69,11 @@ def load_base_net(net: SSD, path: str | Path) -> None:
     if backbone:
         _load_torchvision(net, weights, backbone, path)
         return
-    weights = {_without_prefix(name): tensor for name, tensor in weights.items()}
+    for prefix in BACKBONE_PREFIXES:
+        weights = {
+            name[len(prefix) :] if name.startswith(prefix) else name: tensor
+            for name, tensor in weights.items()
+        }
     own = net.base_net.state_dict()
     if not set(own) <= set(weights):
         weights = _by_order(weights, own, path)
@@ -72,11 +83,12 @@ def load_base_net(net: SSD, path: str | Path) -> None:
 
 
 def load_imagenet(net: SSD, name: str) -> None:
-    """Load the backbone that torchvision has trained on ImageNet, which it fetches if need be.
+    """Load the backbone that torchvision has trained on ImageNet; torchvision may download it.
 
-    mb2-ssd-lite, sq-ssd-lite and vgg16-ssd compute torchvision's features, but for the border of
-    the picture and SqueezeNet's poolings, which end elsewhere. mb3-small-ssd-lite and the first
-    half of mb3-large-ssd-lite do so where squeeze-and-excite weighs as it does on average.
+    mb2-ssd-lite, sq-ssd-lite and vgg16-ssd then compute torchvision's features, except at the
+    border of the picture, and except that SqueezeNet's poolings end elsewhere. mb3-small-ssd-lite
+    and the first half of mb3-large-ssd-lite compute them with torchvision's squeeze-and-excite
+    replaced by its average.
 
     Args:
         name: a key of NETS, the net's.
@@ -95,7 +107,7 @@ def load_imagenet(net: SSD, name: str) -> None:
 
 
 def _fetch(model: str) -> Mapping[str, Tensor]:
-    """Have torchvision fetch weights, or take them from where it has put them before."""
+    """Return weights that torchvision downloads, or has downloaded before."""
     try:
         from torchvision.models import get_model_weights
 
@@ -114,7 +126,7 @@ def _fetch(model: str) -> Mapping[str, Tensor]:
 
 
 def _load_torchvision(
-    net: SSD, weights: Mapping[str, Tensor], backbone: Backbone, source: str | Path
+    net: SSD, weights: Mapping[str, Tensor], backbone: TorchvisionBackbone, source: str | Path
 ) -> None:
     given = convert(weights, backbone, net, source)
     own = net.base_net.state_dict()
@@ -122,17 +134,10 @@ def _load_torchvision(
     logger.info("Took %d of the backbone's %d tensors from %s.", len(given), len(own), source)
 
 
-def _without_prefix(name: str) -> str:
-    for prefix in BACKBONE_PREFIXES:
-        if name.startswith(prefix):
-            name = name[len(prefix) :]
-    return name
-
-
 def _by_order(
     weights: Mapping[str, Tensor], own: Mapping[str, Tensor], path: str | Path
 ) -> dict[str, Tensor]:
-    """Pair layers of other names but the same order and shapes; the classifier comes last."""
+    """Pair tensors of other names but the same order and shapes; the classifier comes last."""
     given = list(weights.values())[: len(own)]
     if [tensor.shape for tensor in given] != [tensor.shape for tensor in own.values()]:
         raise ValueError(
@@ -147,8 +152,8 @@ class Transferred:
     """What was taken from a pretrained detector."""
 
     tensors: int
-    of_tensors: int
-    classes: tuple[str, ...]  # whose head rows were taken
+    of_tensors: int  # the number that the net has
+    classes: tuple[str, ...]  # whose rows in the heads were taken
 
     def __str__(self) -> str:
         heads = f"heads of {', '.join(self.classes)}" if self.classes else "heads are new"
@@ -157,10 +162,10 @@ class Transferred:
 
 @torch.no_grad()
 def load_pretrained(net: SSD, path: str | Path, class_names: Sequence[str]) -> Transferred:
-    """Copy everything that fits from another detector; head rows go by class name.
+    """Copy all tensors that fit from another detector; in the class heads, row by class name.
 
-    A bare file of 21 classes is taken for one trained on PASCAL VOC; any other bare file gives its
-    box heads and the row of BACKGROUND, but no other class.
+    A file without class names counts as trained on PASCAL VOC if it has 21 classes. From another
+    one, no class is taken but BACKGROUND.
 
     Raises:
         ValueError: if the file cannot be read or is of a net with another backbone.
@@ -170,35 +175,38 @@ def load_pretrained(net: SSD, path: str | Path, class_names: Sequence[str]) -> T
     _require_backbone(weights, own, path)
     source = _class_names_of(weights, description, net)
     shared = [name for name in class_names if name in source]
+    by_class = _tensors_by_class(net)
     taken = 0
     for name, tensor in own.items():
         given = weights.get(name)
         if given is None:
             continue
-        if given.shape == tensor.shape and not _is_class_row(name, net):
+        if given.shape == tensor.shape and name not in by_class:
             tensor.copy_(given)
             taken += 1
-        elif _is_class_row(name, net) and given.shape[1:] == tensor.shape[1:] and source:
+        elif name in by_class and given.shape[1:] == tensor.shape[1:] and source:
             _copy_rows(tensor, given, class_names, source)
             taken += 1
-    return Transferred(taken, len(own), tuple(name for name in shared if name != "BACKGROUND"))
+    return Transferred(taken, len(own), tuple(name for name in shared if name != BACKGROUND))
 
 
 def _require_backbone(
     weights: Mapping[str, Tensor], own: Mapping[str, Tensor], path: str | Path
 ) -> None:
-    """Refuse another net, of which some extra layer or head may well have a shape that fits."""
+    """Refuse another net: some of its extra layers or heads may fit by chance."""
     for name, tensor in own.items():
         if name.startswith("base_net.") and (
             name not in weights or weights[name].shape != tensor.shape
         ):
             raise ValueError(
-                f"{path} has not the backbone of this net ({name} is missing or of another shape); "
+                f"{path} does not hold this net's backbone ({name} is missing or differs); "
                 "--pretrained-ssd takes an SSD of the same --net, --base-net a backbone alone"
             )
 
 
-def _class_names_of(weights: Mapping[str, Tensor], description, net: SSD) -> tuple[str, ...]:
+def _class_names_of(
+    weights: Mapping[str, Tensor], description: Description | None, net: SSD
+) -> tuple[str, ...]:
     if description is not None:
         return description.class_names
     rows = weights.get("classification_headers.5.weight")
@@ -207,28 +215,26 @@ def _class_names_of(weights: Mapping[str, Tensor], description, net: SSD) -> tup
     num_classes = len(rows) // net.config.prior_specs[-1].priors_per_cell
     if num_classes == len(VOC_CLASS_NAMES):
         return VOC_CLASS_NAMES
-    return ("BACKGROUND", *[f"unnamed class {i}" for i in range(1, num_classes)])
+    return (BACKGROUND, *[f"unnamed class {i}" for i in range(1, num_classes)])
 
 
-def _is_class_row(name: str, net: SSD) -> bool:
-    """Say whether a tensor's first dimension counts classes: the last layer of a class head."""
-    if not name.startswith("classification_headers."):
-        return False
-    index = int(name.split(".")[1])
-    head = net.classification_headers[index]
-    depth = f"{len(head) - 1}." if isinstance(head, nn.Sequential) else ""
-    return name.startswith(f"classification_headers.{index}.{depth}") and name.count(".") == (
-        3 if depth else 2
-    )
+def _tensors_by_class(net: SSD) -> set[str]:
+    """Return the names of the tensors with rows for classes: the last layer of each class head."""
+    last = [last_convolution([head]) for head in net.classification_headers]
+    return {
+        f"{name}.{tensor}"
+        for name, module in net.named_modules()
+        if any(module is one for one in last)
+        for tensor in ("weight", "bias")
+    }
 
 
 def _copy_rows(
     tensor: Tensor, given: Tensor, class_names: Sequence[str], source: Sequence[str]
 ) -> None:
     """Copy rows of (priors_per_cell * C, ...) for the classes that both have."""
-    if given.shape[0] % len(source) or given.shape[0] // len(source) != tensor.shape[0] // len(
-        class_names
-    ):
+    priors_per_cell = len(tensor) // len(class_names)
+    if len(given) != priors_per_cell * len(source):
         return
     rows = tensor.unflatten(0, (-1, len(class_names)))
     given_rows = given.unflatten(0, (-1, len(source)))

@@ -1,8 +1,8 @@
-"""Reading and writing .pth files: plain state dicts, with a description travelling inside.
+"""Reading and writing .pth files: plain state dicts with a description inside.
 
 `torch.load` of a file written here gives a state dict that the older scripts of this family load.
-The description sits in the state dict's `_metadata`, where `load_state_dict` keeps module versions
-and looks at nothing else.
+The description is one more entry of the state dict's `_metadata`, where torch keeps the versions of
+modules; `load_state_dict` ignores it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from vision.utils.files import atomic_write
 
 DESCRIPTION_KEY = "ssd_description"
 MAX_EPOCHS = 1_000_000
-MODULE = "module."  # in front of every name where DataParallel was saved
-# Where other programs put the weights among other things: COMBO_CHECKPOINT files, and usual names.
+MODULE = "module."  # begins every name if a DataParallel was saved
+# The keys under which other programs save weights among other things, COMBO_CHECKPOINT files first.
 WEIGHTS_KEYS = ("weights", "state_dict", "model_state_dict", "model")
-# What torch.load raises where the bytes are not what they should be; it checks none of them.
+# What torch.load raises for damaged files: it checks nothing, and fails wherever it happens to.
 DAMAGED = (
     pickle.UnpicklingError,
     ArithmeticError,
@@ -50,8 +50,9 @@ SAFE_GLOBALS = {
 def save_weights(path: Path, state: Mapping[str, Tensor], description: Description) -> None:
     """Write a state dict with its description; the file is whole or not there."""
     weights = collections.OrderedDict((name, tensor.cpu()) for name, tensor in state.items())
-    weights._metadata = collections.OrderedDict(getattr(state, "_metadata", {}))
-    weights._metadata[DESCRIPTION_KEY] = description.to_dict()
+    metadata = collections.OrderedDict(getattr(state, "_metadata", {}))
+    metadata[DESCRIPTION_KEY] = description.to_dict()
+    vars(weights)["_metadata"] = metadata
     with atomic_write(path) as temporary:
         torch.save(weights, temporary)
 
@@ -101,7 +102,7 @@ def describe(values: Mapping[str, Any], path: str | Path) -> Description:
 
 
 def read_pth(path: str | Path) -> Any:
-    """Read whatever a .pth file holds, running none of its code.
+    """Read what a .pth file holds, without running any code in it.
 
     Raises:
         ValueError: with a sentence that says what is wrong with the file and what to do.
@@ -146,7 +147,7 @@ def _find_weights(content: Any) -> Mapping[str, Tensor] | None:
 def _tidied(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors without DataParallel's prefix and with every counter of batch norm.
 
-    Files from before PyTorch 0.4.1 have no counters. Nothing here reads them, but a net has them.
+    Files from before PyTorch 0.4.1 lack the counters, which a net has although nothing reads them.
     """
     tidied = {}
     for name, tensor in weights.items():
@@ -159,7 +160,7 @@ def _tidied(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 class _Ignored:
-    """Stands for any object that is neither a tensor nor plain data, such as a saved schedule."""
+    """Replaces any object that is neither a tensor nor plain data, such as a saved schedule."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
@@ -176,7 +177,7 @@ class _Ignored:
 
 
 class _InertUnpickler(pickle.Unpickler):
-    """Builds tensors and dicts, and replaces everything else, so that no code of the file runs."""
+    """Builds tensors and dicts and replaces everything else, so that no code of the file runs."""
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what a name in the file stands for."""
@@ -186,10 +187,10 @@ class _InertUnpickler(pickle.Unpickler):
 
 
 def _load(file: BinaryIO, **options: Any) -> Any:
-    """Stand in for pickle.load, with which torch.load begins a file of the old format."""
     return _InertUnpickler(file, **options).load()
 
 
+# torch.load takes a pickle module; for files of the old format it also calls its `load`.
 _INERT_PICKLE = types.SimpleNamespace(
     __name__="inert_pickle", Unpickler=_InertUnpickler, load=_load
 )

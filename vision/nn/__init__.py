@@ -1,1 +1,1 @@
-"""Backbones, each a function that returns its layers as one nn.Sequential, and the loss."""
+"""Backbones, each built by a function as one nn.Sequential, and the loss."""

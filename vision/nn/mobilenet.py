@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 # (output channels, stride) of the depthwise separable blocks.
-BLOCKS = [
+MOBILENET_V1_BLOCKS = [
     (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2),
     (512, 1), (512, 1), (512, 1), (512, 1), (512, 1), (1024, 2), (1024, 1),
 ]  # fmt: skip
@@ -21,7 +21,7 @@ def mobilenet_v1_layers() -> nn.Sequential:
         )
     ]
     in_channels = 32
-    for out_channels, stride in BLOCKS:
+    for out_channels, stride in MOBILENET_V1_BLOCKS:
         layers.append(depthwise_separable(in_channels, out_channels, stride))
         in_channels = out_channels
     return nn.Sequential(*layers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 # (expansion, output channels, repeats, stride of the first repeat)
-BLOCKS = [
+MOBILENET_V2_BLOCKS = [
     (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2),
     (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1),
 ]  # fmt: skip
@@ -40,8 +40,10 @@ def mobilenet_v2_layers(width_mult: float = 1.0) -> nn.Sequential:
         width_mult: scales the channels of every block; the last layer keeps 1280 below 1.
     """
     in_channels = int(32 * width_mult)
-    layers = [nn.Sequential(*conv_bn_relu6(3, in_channels, kernel_size=3, stride=2))]
-    for expansion, channels, repeats, first_stride in BLOCKS:
+    layers: list[nn.Module] = [
+        nn.Sequential(*conv_bn_relu6(3, in_channels, kernel_size=3, stride=2))
+    ]
+    for expansion, channels, repeats, first_stride in MOBILENET_V2_BLOCKS:
         out_channels = int(channels * width_mult)
         for repeat in range(repeats):
             stride = first_stride if repeat == 0 else 1

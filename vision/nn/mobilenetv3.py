@@ -1,8 +1,8 @@
 """MobileNetV3 large and small (Howard et al. 2019, tables 1 and 2), as SSD checkpoints have them.
 
-The published checkpoints differ from the paper in two ways, kept here because their tensors depend
-on it: squeeze-and-excite stands behind the projection, with batch norm inside, and a block of
-stride 1 whose channels change has a 1x1 shortcut.
+The published checkpoints differ from the paper in two ways. Squeeze-and-excite stands behind the
+projection, with batch norm inside; and a block of stride 1 whose channels change has a 1x1
+shortcut. Their tensors depend on both, so both are kept here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 # (kernel, expanded channels, output channels, activation, squeeze-and-excite, stride)
-LARGE_BLOCKS = [
+MOBILENET_V3_LARGE_BLOCKS = [
     (3, 16, 16, nn.ReLU, False, 1),
     (3, 64, 24, nn.ReLU, False, 2),
     (3, 72, 24, nn.ReLU, False, 1),
@@ -27,7 +27,7 @@ LARGE_BLOCKS = [
     (5, 672, 160, nn.Hardswish, True, 2),
     (5, 960, 160, nn.Hardswish, True, 1),
 ]
-SMALL_BLOCKS = [
+MOBILENET_V3_SMALL_BLOCKS = [
     (3, 16, 16, nn.ReLU, True, 2),
     (3, 72, 24, nn.ReLU, False, 2),
     (3, 88, 24, nn.ReLU, False, 1),
@@ -43,7 +43,7 @@ SMALL_BLOCKS = [
 
 
 class SqueezeExcite(nn.Module):
-    """Weigh each channel by a number in [0, 1] computed from the means of all channels."""
+    """Multiply each channel by a number in [0, 1], computed from the means of all channels."""
 
     def __init__(self, channels: int, reduction: int = 4) -> None:
         super().__init__()
@@ -62,8 +62,8 @@ class SqueezeExcite(nn.Module):
         return x * self.se(x)
 
 
-class Block(nn.Module):
-    """An inverted residual of MobileNetV3."""
+class InvertedResidualV3(nn.Module):
+    """Widen by 1x1, filter each channel, project by 1x1, weigh the channels, add what came in."""
 
     def __init__(
         self,
@@ -104,12 +104,12 @@ class Block(nn.Module):
 
 def mobilenet_v3_large_layers(width_mult: float = 1.0) -> nn.Sequential:
     """Build the 21 layers of MobileNetV3-large; layer 14 ends at stride 16, the last at 32."""
-    return _mobilenet_v3_layers(LARGE_BLOCKS, 960, width_mult)
+    return _mobilenet_v3_layers(MOBILENET_V3_LARGE_BLOCKS, 960, width_mult)
 
 
 def mobilenet_v3_small_layers(width_mult: float = 1.0) -> nn.Sequential:
     """Build the 17 layers of MobileNetV3-small; layer 10 ends at stride 16, the last at 32."""
-    return _mobilenet_v3_layers(SMALL_BLOCKS, 576, width_mult)
+    return _mobilenet_v3_layers(MOBILENET_V3_SMALL_BLOCKS, 576, width_mult)
 
 
 def scaled(channels: int, width_mult: float) -> int:
@@ -129,7 +129,7 @@ def _mobilenet_v3_layers(
     for kernel_size, expanded, channels, activation, squeeze_excite, stride in blocks:
         out_channels = scaled(channels, width_mult)
         layers.append(
-            Block(
+            InvertedResidualV3(
                 in_channels,
                 scaled(expanded, width_mult),
                 out_channels,

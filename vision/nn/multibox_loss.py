@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 class MatchTotals(NamedTuple):
-    """What the losses of a batch are measured by, however many parts it is computed in."""
+    """Counts over a whole batch, which its losses are divided by even if it is split into parts."""
 
     positives: Tensor  # () priors that belong to an object
     pictures: Tensor  # () pictures with such priors
@@ -25,12 +25,12 @@ class MatchTotals(NamedTuple):
 class MultiboxLoss(nn.Module):
     """Smooth L1 on the boxes of objects, cross-entropy on objects and the hardest background.
 
-    SSD paper, section 2.2, equations 1 to 3. Both parts are sums divided by the number of positive
-    priors of the batch, or by 1 where there is none: a batch without objects has loss 0.
+    SSD paper, section 2.2, equations 1 to 3. Both losses are sums, divided by the number of
+    positive priors of the batch, or by 1 if there are none: a batch without objects has loss 0.
 
     Args:
-        neg_pos_ratio: background priors taken for each positive one of a picture. A picture without
-            objects takes as many as the pictures with objects take on average.
+        neg_pos_ratio: background priors per positive prior of a picture. A picture without objects
+            gets as many as the pictures with objects have on average.
     """
 
     def __init__(self, neg_pos_ratio: float = 3) -> None:
@@ -52,8 +52,8 @@ class MultiboxLoss(nn.Module):
             locations: (B, P, 4).
             labels: (B, P) int64, 0 = BACKGROUND.
             target_locations: (B, P, 4), used where the label is not 0.
-            totals: of the whole batch, where this is a part of it; the losses of the parts add up
-                to that of the whole.
+            totals: counts of the whole batch, if this is a part of it; then the losses of the parts
+                add up to the loss of the batch.
         """
         class_logits, locations = class_logits.float(), locations.float()
         totals = totals or MatchTotals.of(labels)
@@ -65,7 +65,7 @@ class MultiboxLoss(nn.Module):
         with torch.no_grad():
             background_loss = -class_logits.log_softmax(dim=2)[..., 0]
             negative = hardest_negatives(background_loss, positive, self.neg_pos_ratio, totals)
-        # Masks instead of indexing: on a GPU an index waits for the number of positives.
+        # Masks, not indices: a GPU would have to wait until the number of positives is known.
         classification = (cross_entropy * (positive | negative)).sum()
         distance = F.smooth_l1_loss(locations, target_locations, reduction="none").sum(dim=2)
         regression = (distance * positive).sum()
@@ -81,9 +81,9 @@ def hardest_negatives(
     Args:
         background_loss: (B, P), minus log of the probability of BACKGROUND.
         positive: (B, P) bool, priors that belong to an object and are never chosen.
-        neg_pos_ratio: how many to choose for each positive prior of the same picture; of a picture
-            without any, for each that pictures with objects have on average.
-        totals: which say that average.
+        neg_pos_ratio: how many to choose per positive prior of the picture. A picture without
+            positive priors counts as if it had the average number.
+        totals: counts of the whole batch, from which that average comes.
 
     Returns:
         (B, P) bool.

@@ -1,4 +1,4 @@
-"""The nets: one table, from which scripts, help texts, tests and documents read."""
+"""The table of nets, which scripts, help texts, tests and documents read."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Callable, Sequence
+from math import sqrt
+from typing import Callable, NamedTuple, Sequence
 
 from vision.structures import DETECTNET_MEAN, DETECTNET_STD
 
@@ -20,8 +21,21 @@ class PriorSpec:
 
     @property
     def priors_per_cell(self) -> int:
-        """Two squares, and each aspect ratio lying and standing."""
+        """Return the number of priors of a cell: two squares, and two for each aspect ratio."""
         return 2 + 2 * len(self.aspect_ratios)
+
+    def shapes(self) -> list[tuple[float, float]]:
+        """Return (width, height) of the priors of a cell, pixels.
+
+        First a square of the min size, then one of the geometric mean of min and max size, then for
+        each aspect ratio a lying and a standing box with the area of the first square.
+        """
+        mean = sqrt(self.min_size * self.max_size)
+        shapes = [(self.min_size, self.min_size), (mean, mean)]
+        for ratio in self.aspect_ratios:
+            long, short = self.min_size * sqrt(ratio), self.min_size / sqrt(ratio)
+            shapes += [(long, short), (short, long)]
+        return shapes
 
 
 @dataclass(frozen=True)
@@ -37,24 +51,36 @@ class SSDConfig:
 
     @property
     def fill_colour(self) -> tuple[int, int, int]:
-        """The RGB colour that the net sees as (nearly) zero, for what lies outside a picture."""
+        """Return the RGB colour that the net sees as (nearly) zero, to fill what is no picture."""
         red, green, blue = (round(value) for value in self.image_mean)
         return red, green, blue
 
 
+class PublishedPriors(NamedTuple):
+    """The priors of the published nets of one family, all for 300 x 300 pixels, map by map."""
+
+    strides: tuple[float, ...]
+    borders: tuple[float, ...]  # a map's min size and, behind it, its max size
+    aspect_ratios: tuple[tuple[float, ...], ...]
+
+
+MOBILENET_PRIORS = PublishedPriors(
+    (16, 32, 64, 100, 150, 300), (60, 105, 150, 195, 240, 285, 330), ((2, 3),) * 6
+)
+VGG_PRIORS = PublishedPriors(
+    (8, 16, 32, 64, 100, 300),
+    (30, 60, 111, 162, 213, 264, 315),
+    ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,)),
+)
 VGG_MEAN = (123.0, 117.0, 104.0)
-MOBILENET_RATIOS = ((2, 3),) * 6
-VGG_RATIOS = ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,))
+
+ConfigFunction = Callable[[int], SSDConfig]
 
 
 def mobilenet_config(image_size: int = 300) -> SSDConfig:
     """Return the priors of the mobilenets, whose maps are the input halved four to nine times."""
-    sizes = [halved(image_size, times) for times in range(4, 10)]
-    if image_size == 300:
-        specs = _tabled_specs(sizes, (16, 32, 64, 100, 150, 300), range(60, 331, 45))
-    else:
-        specs = derived_specs(image_size, sizes, MOBILENET_RATIOS)
-    return SSDConfig(image_size, specs)
+    map_sizes = [halved(image_size, times) for times in range(4, 10)]
+    return SSDConfig(image_size, prior_specs_for(image_size, map_sizes, MOBILENET_PRIORS))
 
 
 def squeezenet_config(image_size: int = 300) -> SSDConfig:
@@ -62,28 +88,17 @@ def squeezenet_config(image_size: int = 300) -> SSDConfig:
     size = image_size
     for _ in range(4):
         size = (size - 3) // 2 + 1
-    sizes = [size, (size + 1) // 2 + 1]
-    for _ in range(4):
-        sizes.append(halved(sizes[-1]))
-    if image_size == 300:
-        specs = _tabled_specs(sizes, (16, 32, 64, 100, 150, 300), range(60, 331, 45))
-    else:
-        specs = derived_specs(image_size, sizes, MOBILENET_RATIOS)
-    return SSDConfig(image_size, specs)
+    second = (size + 1) // 2 + 1
+    map_sizes = [size, second, *(halved(second, times) for times in range(1, 5))]
+    return SSDConfig(image_size, prior_specs_for(image_size, map_sizes, MOBILENET_PRIORS))
 
 
 def vgg_config(image_size: int = 300) -> SSDConfig:
     """Return the priors of VGG; its last two maps come from unpadded 3x3 convolutions."""
     conv4_3 = halved(image_size // 4)
-    sizes = [conv4_3, conv4_3 // 2]
-    for _ in range(2):
-        sizes.append(halved(sizes[-1]))
-    sizes += [sizes[-1] - 2, sizes[-1] - 4]
-    if image_size == 300:
-        strides, borders = (8, 16, 32, 64, 100, 300), (30, 60, 111, 162, 213, 264, 315)
-        specs = _tabled_specs(sizes, strides, borders, VGG_RATIOS)
-    else:
-        specs = derived_specs(image_size, sizes, VGG_RATIOS)
+    fourth = halved(conv4_3 // 2, 2)
+    map_sizes = [conv4_3, conv4_3 // 2, halved(conv4_3 // 2), fourth, fourth - 2, fourth - 4]
+    specs = prior_specs_for(image_size, map_sizes, VGG_PRIORS)
     return SSDConfig(image_size, specs, image_mean=VGG_MEAN, image_std=1.0)
 
 
@@ -101,10 +116,12 @@ def halved(size: int, times: int = 1) -> int:
     return size
 
 
-def derived_specs(
-    image_size: int, map_sizes: Sequence[int], aspect_ratios: Sequence[tuple[float, ...]]
+def prior_specs_for(
+    image_size: int, map_sizes: Sequence[int], published: PublishedPriors
 ) -> tuple[PriorSpec, ...]:
-    """Lay priors for any input size: 0.1 of the side first, then 0.2 to 0.9 in equal steps.
+    """Return the published priors for 300 pixels; for another size, priors derived like them.
+
+    Derived priors have 0.1 of the side on the first map, then 0.2 to 0.9 in equal steps.
 
     Raises:
         ValueError: if the picture is too small to leave one cell on every map.
@@ -114,22 +131,12 @@ def derived_specs(
             f"a resolution of {image_size} leaves feature maps of {list(map_sizes)} cells; "
             "every map needs one, choose a larger --resolution"
         )
-    step = (90 - 20) // (len(map_sizes) - 2)
-    percents = [10, *range(20, 91 + step, step)]
-    borders = [image_size * percent / 100 for percent in percents[: len(map_sizes) + 1]]
-    strides = [-(-image_size // size) for size in map_sizes]
-    return _tabled_specs(map_sizes, strides, borders, aspect_ratios)
-
-
-def _tabled_specs(
-    map_sizes: Sequence[int],
-    strides: Sequence[float],
-    borders: Sequence[float],
-    aspect_ratios: Sequence[tuple[float, ...]] = MOBILENET_RATIOS,
-) -> tuple[PriorSpec, ...]:
-    """Each map's max size is the next one's min size, so one list of borders says both."""
+    strides, borders, aspect_ratios = published
+    if image_size != 300:
+        step = (90 - 20) // (len(map_sizes) - 2)
+        percents = [10, *range(20, 91 + step, step)][: len(map_sizes) + 1]
+        borders = tuple(image_size * percent / 100 for percent in percents)
+        strides = tuple(-(-image_size // size) for size in map_sizes)
+    # Each map's max size is the next one's min size, so one list of borders gives both.
     rows = zip(map_sizes, strides, borders[:-1], borders[1:], aspect_ratios)
     return tuple(PriorSpec(*row) for row in rows)
-
-
-ConfigFunction = Callable[[int], SSDConfig]

@@ -1,7 +1,7 @@
 """The small layers of an SSD: prediction heads, and the extra layers behind the backbone.
 
-A head is a function of (in_channels, out_channels, is_last), because the lite nets end in a plain
-1x1 convolution on the last map, which is a single cell.
+A head is built from (in_channels, out_channels, is_last): on the last map, a single cell, the lite
+nets have a plain 1x1 convolution.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def separable_conv(
 def extra_layer(
     in_channels: int, hidden: int, out_channels: int, stride: int = 2, padding: int = 1
 ) -> nn.Sequential:
-    """Build the layer that makes the next, smaller map: 1x1 to `hidden` channels, then 3x3."""
+    """Build a layer that makes the next, smaller map: 1x1 to `hidden` channels, then 3x3."""
     return nn.Sequential(
         nn.Conv2d(in_channels, hidden, 1),
         nn.ReLU(inplace=True),
@@ -59,7 +59,7 @@ def extra_layer(
 def lite_extra_layer(
     in_channels: int, hidden: int, out_channels: int, padding: int = 1
 ) -> nn.Sequential:
-    """Build the same with a separable 3x3 convolution, and no activation behind it."""
+    """Build an extra layer with a separable 3x3 convolution, and no activation behind it."""
     return nn.Sequential(
         nn.Conv2d(in_channels, hidden, 1),
         nn.ReLU(inplace=True),

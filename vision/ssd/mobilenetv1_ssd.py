@@ -9,7 +9,7 @@ from vision.ssd.config import SSDConfig
 from vision.ssd.heads import conv_head, extra_layer
 from vision.ssd.ssd import SSD, Stages
 
-CHANNELS = (512, 1024, 512, 256, 256, 256)
+MOBILENET_V1_CHANNELS = (512, 1024, 512, 256, 256, 256)
 
 
 def create_mobilenetv1_ssd(num_classes: int, config: SSDConfig) -> SSD:
@@ -20,12 +20,12 @@ def create_mobilenetv1_ssd(num_classes: int, config: SSDConfig) -> SSD:
         extra_layer(256, 128, 256),
         extra_layer(256, 128, 256),
     ]
-    return SSD(
-        config, num_classes, mobilenet_v1_layers(), mobilenet_v1_stages, extras, CHANNELS, conv_head
-    )
+    channels = MOBILENET_V1_CHANNELS
+    base_net = mobilenet_v1_layers()
+    return SSD(config, num_classes, base_net, mobilenet_v1_stages, extras, channels, conv_head)
 
 
 def mobilenet_v1_stages(base_net: nn.Sequential) -> Stages:
-    """Heads look at layer 11, of stride 16, and at the end, of stride 32."""
+    """Put heads on layer 11, of stride 16, and on the last layer, of stride 32."""
     layers = list(base_net)
     return layers[:12], layers[12:], ()

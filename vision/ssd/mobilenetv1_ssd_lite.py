@@ -5,7 +5,7 @@ from __future__ import annotations
 from vision.nn.mobilenet import mobilenet_v1_layers
 from vision.ssd.config import SSDConfig
 from vision.ssd.heads import lite_extra_layer, lite_head
-from vision.ssd.mobilenetv1_ssd import CHANNELS, mobilenet_v1_stages
+from vision.ssd.mobilenetv1_ssd import MOBILENET_V1_CHANNELS, mobilenet_v1_stages
 from vision.ssd.ssd import SSD
 
 
@@ -17,6 +17,6 @@ def create_mobilenetv1_ssd_lite(num_classes: int, config: SSDConfig) -> SSD:
         lite_extra_layer(256, 128, 256),
         lite_extra_layer(256, 128, 256),
     ]
-    return SSD(
-        config, num_classes, mobilenet_v1_layers(), mobilenet_v1_stages, extras, CHANNELS, lite_head
-    )
+    channels = MOBILENET_V1_CHANNELS
+    base_net = mobilenet_v1_layers()
+    return SSD(config, num_classes, base_net, mobilenet_v1_stages, extras, channels, lite_head)

@@ -1,4 +1,4 @@
-"""From pictures to detections: preprocessing, net, suppression, back to the picture's pixels."""
+"""From pictures to detections: stretch, normalise, detect, suppress, scale the boxes back."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Predictor:
                 [0, 1]: `SSD.detect` of a net in evaluation mode, or an OnnxDetector.
             image_size: S, the side of the net's input.
             mean: RGB, 0..255, subtracted from the picture.
-            std: what the rest is divided by, one number or RGB.
-            suppression: thresholds and method; upstream's where it is missing.
+            std: divides the rest; one number or RGB.
+            suppression: thresholds and method; upstream's if None.
             device: where the net is.
         """
         self.detect = detect
@@ -53,8 +53,8 @@ class Predictor:
 
         Args:
             image: (H, W, 3) uint8 RGB of any size.
-            top_k: at most so many of each class; -1 leaves it to the suppression.
-            prob_threshold: what scores have to exceed, 0.0 included; None leaves it to the
+            top_k: the most objects of a class; -1 leaves it to the suppression.
+            prob_threshold: scores must be higher than this, 0.0 included; None leaves it to the
                 suppression.
 
         Returns:
@@ -68,8 +68,14 @@ class Predictor:
         """Do `predict` for several pictures, which may differ in size, in one pass of the net."""
         if not images:
             return []
-        side = self.image_size
-        resized = np.stack([_stretch(image, side) for image in images])
+        for image in images:
+            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+                raise ValueError(
+                    "image must be (H, W, 3) uint8 RGB and not empty, "
+                    f"got {image.shape} {image.dtype}"
+                )
+        sides = (self.image_size, self.image_size)
+        resized = np.stack([cv2.resize(image, sides) for image in images])
         suppression = self.suppression
         if top_k > 0:
             suppression = replace(suppression, top_k=top_k)
@@ -77,17 +83,18 @@ class Predictor:
             suppression = replace(suppression, score_threshold=prob_threshold)
         batch = torch.from_numpy(resized).permute(0, 3, 1, 2)
         return [
-            _place(kept, image.shape[1], image.shape[0])
+            _scale(kept, image.shape[1], image.shape[0], clipped=True)
             for kept, image in zip(self._find(batch, suppression), images)
         ]
 
     def predict_tensor(self, images: Tensor) -> list[Detections]:
         """Return what is found in (B, 3, S, S) uint8 RGB pictures, in pixels of S x S.
 
-        Boxes are not clipped to the picture: this is for evaluation, and upstream's numbers are of
-        boxes as they come out of the net.
+        Boxes are not clipped to the picture: evaluation calls this, and upstream evaluates boxes as
+        they come out of the net.
         """
-        return [_scale(kept, self.image_size) for kept in self._find(images, self.suppression)]
+        side = self.image_size
+        return [_scale(kept, side, side) for kept in self._find(images, self.suppression)]
 
     @torch.inference_mode()
     def _find(self, images: Tensor, suppression: Suppression) -> list[Kept]:
@@ -96,21 +103,9 @@ class Predictor:
         return nms_per_picture(scores, boxes, suppression)
 
 
-def _stretch(image: np.ndarray, side: int) -> np.ndarray:
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-        raise ValueError(
-            f"image must be (H, W, 3) uint8 RGB and not empty, got {image.shape} {image.dtype}"
-        )
-    return cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR)
-
-
-def _place(kept: Kept, width: int, height: int) -> Detections:
-    """Turn what is left into detections in pixels of a picture, clipped to it."""
-    limits = np.float32([width, height, width, height])
-    boxes, labels, scores = _scale(kept, limits)
-    return Detections(np.clip(boxes, 0, limits), labels, scores)
-
-
-def _scale(kept: Kept, sizes: float | np.ndarray) -> Detections:
+def _scale(kept: Kept, width: int, height: int, clipped: bool = False) -> Detections:
+    """Return what suppression has kept as detections in pixels of `width` x `height`."""
     boxes, labels, scores = (tensor.cpu().numpy() for tensor in kept)
-    return Detections(boxes * np.float32(sizes), labels, scores)
+    limits = np.array([width, height, width, height], np.float32)
+    boxes = boxes * limits
+    return Detections(np.clip(boxes, 0, limits) if clipped else boxes, labels, scores)

@@ -1,4 +1,4 @@
-"""Prior sizes and aspect ratios that fit the objects of a dataset."""
+"""Searching prior sizes and aspect ratios that fit the objects of a dataset."""
 
 from __future__ import annotations
 
@@ -7,39 +7,43 @@ from typing import Iterator, Sequence
 
 import numpy as np
 
+from vision.ssd import NETS
 from vision.ssd.config import PriorSpec, SSDConfig
+from vision.ssd.priors import generate_priors
+from vision.utils.numpy_boxes import intersection_over_union
 
-MATCH_IOU = 0.5  # from here on a prior belongs to an object in training
-MAX_BOXES = 2_000  # more do not change a mean by a hundredth
-MIN_SIZE = 4.0  # pixels
-MAX_SIZE = 1.1  # of the input's side, as in the default priors
-RATIOS = (1.1, 6.0)
-STEPS = (1.3, 1.1, 1.03)  # of the search, coarse to fine
-ROUNDS = 12  # of each step at most; it ends earlier where nothing gets better
-LEAST_GAIN = 1e-4  # of a step that is taken
+RESOLUTIONS = (300, 400, 512, 640, 800, 1024)  # input sizes to advise if no prior fits the objects
+MATCH_IOU = 0.5  # training assigns an object to priors that overlap it at least this much
+MAX_BOXES = 2_000  # more boxes change the mean IoU by less than 0.01
+MIN_SIZE = 4.0  # smallest min size of a map, pixels
+MAX_SIZE = 1.1  # largest max size of a map, as a fraction of the input's side
+RATIOS = (1.1, 6.0)  # smallest and largest aspect ratio
+STEPS = (1.3, 1.1, 1.03)  # factors by which the search changes a number, coarse to fine
+ROUNDS = 12  # most passes over all maps with one factor
+LEAST_GAIN = 1e-4  # a change must raise the score by more than this
 
 
 @dataclass(frozen=True)
 class PriorCoverage:
-    """How well priors cover boxes, each box with the prior that overlaps it most."""
+    """How well priors cover boxes; what counts is the prior that overlaps a box most."""
 
     mean_iou: float
-    uncovered: float  # share of the boxes without a prior of IoU 0.5
-    boxes: int
+    uncovered: float  # share of the boxes that no prior overlaps by MATCH_IOU
+    boxes: int  # their number
 
     def at_least(self, other: PriorCoverage) -> bool:
-        """Say whether neither number is worse than another's."""
+        """Return whether neither number is worse than the other's."""
         return self.mean_iou >= other.mean_iou and self.uncovered <= other.uncovered
 
 
 @dataclass(frozen=True)
 class PriorFit:
-    """Priors for a dataset, and what they gain; `specs` are the net's own where nothing does."""
+    """Priors for a dataset, and what they gain over the net's own."""
 
-    specs: tuple[PriorSpec, ...]
+    specs: tuple[PriorSpec, ...]  # the net's own, if nothing fits better
     before: PriorCoverage  # of the net's own priors
-    after: PriorCoverage
-    changed: bool
+    after: PriorCoverage  # of `specs`
+    changed: bool  # whether `specs` are others than the net's own
 
     def __str__(self) -> str:
         if not self.before.boxes:
@@ -56,16 +60,16 @@ def fit_priors(boxes: np.ndarray, config: SSDConfig, seed: int = 0) -> PriorFit:
     """Choose sizes and aspect ratios so that objects find a prior that overlaps them well.
 
     K-means with 1 - IoU as distance (Redmon and Farhadi 2017, section 2) proposes sizes for the
-    finest maps; from there, and from the net's own priors, a search by small steps goes on. What
-    counts is the overlap with priors as they lie in their cells: a small prior of a coarse map fits
-    a small object's shape, but lies beside it. Number of maps, cells and priors per cell stay, so
-    trained heads still load; sizes grow from map to map.
+    finest maps. A search by small steps starts from those sizes, and from the net's own priors. It
+    measures the overlap with priors where they lie, in their cells: a small prior on a coarse map
+    has the shape of a small object, but lies beside it. The numbers of maps, cells and priors per
+    cell stay, so that trained heads still load; sizes grow from map to map.
 
     Args:
-        boxes: (N, 4) xyxy, pixels of the net's input; those under a pixel wide or high are left
-            out, and of more than 2000 a sample is taken.
+        boxes: (N, 4) xyxy, pixels of the net's input. Boxes less than a pixel wide or high are left
+            out; of more than MAX_BOXES a sample is taken.
         config: of the net, with its own priors.
-        seed: of the sample and of k-means.
+        seed: for the sample and for k-means.
 
     Raises:
         ValueError: if `boxes` has another shape or is not finite.
@@ -89,6 +93,13 @@ def fit_priors(boxes: np.ndarray, config: SSDConfig, seed: int = 0) -> PriorFit:
     return fit
 
 
+def priors_by_resolution(net: str, resolution: int) -> dict[int, np.ndarray]:
+    """Return the priors (P, 4) cxcywh in [0, 1] of a net at a resolution and at larger ones."""
+    config = NETS[net].config
+    sides = [resolution, *(side for side in RESOLUTIONS if side > resolution)]
+    return {side: generate_priors(config(side).prior_specs, side).numpy() for side in sides}
+
+
 def measure_priors(boxes: np.ndarray, specs: Sequence[PriorSpec], image_size: int) -> PriorCoverage:
     """Measure how well priors cover boxes (N, 4), in pixels of the input; 0 where N is 0."""
     if not len(boxes):
@@ -103,7 +114,7 @@ def _coverage(best_iou: np.ndarray) -> PriorCoverage:
 
 
 def _score(coverage: PriorCoverage, uncovered: float = 1.0) -> float:
-    """Return what the search raises; leaving more than a share uncovered is never worth it."""
+    """Return the number that the search raises; it falls steeply beyond a share `uncovered`."""
     excess = max(0.0, coverage.uncovered - uncovered)
     return coverage.mean_iou - coverage.uncovered - 100 * excess
 
@@ -111,34 +122,22 @@ def _score(coverage: PriorCoverage, uncovered: float = 1.0) -> float:
 def _best_iou(boxes: np.ndarray, spec: PriorSpec, image_size: int) -> np.ndarray:
     """Return the best IoU (N,) of each box with a map's priors.
 
-    Of equal priors in a grid, the one whose centre is nearest overlaps most; only it is looked at.
+    Of all priors of one shape, the one with the nearest centre overlaps a box most.
     """
-    sizes = boxes[:, 2:] - boxes[:, :2]
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     cells = np.clip(np.floor(centres / spec.stride), 0, spec.feature_map_size - 1)
     nearest = ((cells + 0.5) * spec.stride).clip(0, image_size)
-    shapes = _shapes(spec).clip(max=image_size)[:, None]  # (K, 1, 2)
-    low = np.maximum(boxes[:, :2], nearest - shapes / 2)
-    high = np.minimum(boxes[:, 2:], nearest + shapes / 2)
-    overlap = (high - low).clip(min=0).prod(axis=2)
-    return (overlap / (sizes.prod(axis=1) + shapes.prod(axis=2) - overlap)).max(axis=0)
-
-
-def _shapes(spec: PriorSpec) -> np.ndarray:
-    """Return width and height (K, 2) of a map's priors, pixels."""
-    shapes = [[spec.min_size] * 2, [(spec.min_size * spec.max_size) ** 0.5] * 2]
-    for ratio in spec.aspect_ratios:
-        long, short = spec.min_size * ratio**0.5, spec.min_size / ratio**0.5
-        shapes += [[long, short], [short, long]]
-    return np.array(shapes)
+    half = np.array(spec.shapes()).clip(max=image_size)[:, None] / 2  # (K, 1, 2)
+    priors = np.concatenate([nearest - half, nearest + half], axis=2)  # (K, N, 4)
+    return intersection_over_union(boxes, priors).max(axis=0)
 
 
 def _propose(
     boxes: np.ndarray, own: tuple[PriorSpec, ...], side: int, rng: np.random.Generator
 ) -> Iterator[tuple[PriorSpec, ...]]:
-    """Yield priors whose finest map, finer half, or all maps have the sizes of as many clusters.
+    """Yield priors with sizes by k-means: on the finest map, on the finer half, on all maps.
 
-    The coarser maps keep their own sizes where those are larger.
+    The other maps keep their own sizes if those are larger.
     """
     sizes = boxes[:, 2:] - boxes[:, :2]
     for count in sorted({1, len(own) // 2, len(own)}):
@@ -155,38 +154,40 @@ def _propose(
 def cluster_sizes(sizes: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return `count` typical sizes by k-means, where 1 - IoU of concentric boxes is the distance.
 
-    The first are drawn as k-means++ does (Arthur and Vassilvitskii 2007): far from those there are.
+    The first sizes are drawn like those of k-means++ (Arthur and Vassilvitskii 2007): each far from
+    the ones before it.
 
     Args:
         sizes: (N, 2) width and height, above 0; N must be 1 or more.
+        count: K, the number of clusters.
+        rng: draws the first sizes.
+
+    Returns:
+        (K, 2) the medians of the clusters.
     """
-    centres = sizes[rng.integers(len(sizes), size=1)]
-    while len(centres) < count:
-        distance = (1 - _size_iou(sizes, centres).max(axis=1)).clip(min=0) ** 2
+    boxes = np.concatenate([-sizes, sizes], axis=1)  # all round one centre
+    clusters = boxes[rng.integers(len(boxes), size=1)]
+    while len(clusters) < count:
+        overlaps = intersection_over_union(boxes[:, None], clusters)  # (N, clusters so far)
+        distance = (1 - overlaps.max(axis=1)).clip(min=0) ** 2
         total = distance.sum()
         weights = distance / total if total > 0 else None
-        centres = np.concatenate([centres, sizes[rng.choice(len(sizes), size=1, p=weights)]])
-    members = np.full(len(sizes), -1)
+        clusters = np.concatenate([clusters, boxes[rng.choice(len(boxes), size=1, p=weights)]])
+    members = np.full(len(boxes), -1)
     for _ in range(100):
-        nearest = _size_iou(sizes, centres).argmax(axis=1)
+        nearest = intersection_over_union(boxes[:, None], clusters).argmax(axis=1)
         if (nearest == members).all():
             break
         members = nearest
         for k in np.unique(members):
-            centres[k] = np.median(sizes[members == k], axis=0)
-    return centres
-
-
-def _size_iou(sizes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the IoU (N, M) of sizes (N, 2) and (M, 2), as if all boxes had one centre."""
-    overlap = np.minimum(sizes[:, None], others[None]).prod(axis=2)
-    return overlap / (sizes.prod(axis=1)[:, None] + others.prod(axis=1)[None] - overlap)
+            clusters[k] = np.median(boxes[members == k], axis=0)
+    return clusters[:, 2:]
 
 
 def _refine(
     boxes: np.ndarray, specs: tuple[PriorSpec, ...], side: int, uncovered: float
 ) -> tuple[PriorSpec, ...]:
-    """Change one number at a time, as long as a change makes the score better."""
+    """Change one number at a time, as long as a change raises the score."""
     current = list(specs)
     best_iou = np.stack([_best_iou(boxes, spec, side) for spec in current])  # (maps, N)
     score = _score(_coverage(best_iou.max(axis=0)), uncovered)
@@ -208,7 +209,7 @@ def _refine(
 
 
 def _neighbours(spec: PriorSpec, step: float) -> list[PriorSpec]:
-    """Return what a map's priors could be instead, each of its numbers a step up or down."""
+    """Return the specs with one number of a map's priors a step up or down."""
     found = []
     for factor in (step, 1 / step):
         low, high = spec.min_size * factor, spec.max_size * factor
@@ -222,7 +223,7 @@ def _neighbours(spec: PriorSpec, step: float) -> list[PriorSpec]:
 
 
 def _in_order(specs: Sequence[PriorSpec], side: int) -> bool:
-    """Say whether sizes grow from map to map, and none is too small or too large to be of use."""
+    """Return whether sizes grow from map to map and stay within the limits."""
     smallest, largest = [spec.min_size for spec in specs], [spec.max_size for spec in specs]
     return (
         smallest[0] >= MIN_SIZE
@@ -234,7 +235,7 @@ def _in_order(specs: Sequence[PriorSpec], side: int) -> bool:
 
 
 def _rounded(spec: PriorSpec) -> PriorSpec:
-    """Round to what can be read: tenths of a pixel, hundredths of a ratio."""
+    """Round for readers: sizes to tenths of a pixel, ratios to hundredths."""
     return replace(
         spec,
         min_size=round(spec.min_size, 1),

@@ -9,8 +9,6 @@ from vision.ssd.config import SSDConfig
 from vision.ssd.heads import lite_extra_layer, lite_head
 from vision.ssd.ssd import SSD, Stages
 
-CHANNELS = (512, 512, 512, 256, 256, 256)
-
 
 def create_squeezenet_ssd_lite(num_classes: int, config: SSDConfig) -> SSD:
     """Build sq-ssd-lite with untrained weights."""
@@ -21,10 +19,11 @@ def create_squeezenet_ssd_lite(num_classes: int, config: SSDConfig) -> SSD:
         lite_extra_layer(256, 128, 256),
         lite_extra_layer(256, 128, 256),
     ]
-    return SSD(config, num_classes, squeezenet_layers(), _stages, extras, CHANNELS, lite_head)
+    channels = (512, 512, 512, 256, 256, 256)
+    return SSD(config, num_classes, squeezenet_layers(), _stages, extras, channels, lite_head)
 
 
 def _stages(base_net: nn.Sequential) -> Stages:
-    """The backbone feeds one head, before its last Fire, which only the extra layers look at."""
+    """Put one head on the backbone, before its last Fire, which only the extra layers look at."""
     layers = list(base_net)
     return layers[:12], layers[12:]

@@ -1,4 +1,4 @@
-"""The detector itself."""
+"""The SSD: a backbone, extra layers, and heads that predict from feature maps."""
 
 from __future__ import annotations
 
@@ -22,13 +22,17 @@ class SSD(nn.Module):
         config: input size, normalisation and priors.
         num_classes: C, BACKGROUND included.
         base_net: the backbone.
-        stages: cuts the backbone into runs of layers. A head looks at the output of every run but
-            the last, whose output is looked at by the first extra layer only.
-        extras: layers of which each makes one more, smaller map.
+        stages: cuts the backbone into runs of layers. A head looks at the output of each run except
+            the last, which only feeds the first extra layer.
+        extras: layers that each make one more, smaller map.
         channels: of the maps, finest first.
         head: builds one head from (in_channels, out_channels, is_last).
         add_ons: layers applied to the first maps before their heads.
     """
+
+    priors: Tensor  # (P, 4) cxcywh in [0, 1]
+    image_mean: Tensor  # (1, 3, 1, 1) RGB
+    image_std: Tensor  # ()
 
     def __init__(  # noqa: PLR0913 (the parts of a detector)
         self,
@@ -43,7 +47,10 @@ class SSD(nn.Module):
     ) -> None:
         super().__init__()
         if len(channels) != len(config.prior_specs):
-            raise ValueError(f"{len(channels)} maps need as many priors, got {config.prior_specs}")
+            raise ValueError(
+                f"a net of {len(channels)} maps needs {len(channels)} prior specs, "
+                f"got {len(config.prior_specs)}"
+            )
         self.config, self.num_classes, self.stages = config, num_classes, stages
         # The next five names are tensor names; renaming one breaks every published checkpoint.
         self.base_net = base_net
@@ -51,14 +58,14 @@ class SSD(nn.Module):
         self.classification_headers = _heads(head, channels, config, num_classes)
         self.regression_headers = _heads(head, channels, config, 4)
         self.source_layer_add_ons = nn.ModuleList(add_ons)
-        # A buffer follows net.to(device); non-persistent keeps it out of the checkpoints, which
-        # have none of these.
-        self._constant("priors", generate_priors(config.prior_specs, config.image_size))
-        self._constant("image_mean", torch.tensor(config.image_mean).view(1, 3, 1, 1))
-        self._constant("image_std", torch.tensor(config.image_std))
-
-    def _constant(self, name: str, value: Tensor) -> None:
-        self.register_buffer(name, value.to(torch.float32), persistent=False)
+        constants = {
+            "priors": generate_priors(config.prior_specs, config.image_size),
+            "image_mean": torch.tensor(config.image_mean).view(1, 3, 1, 1),
+            "image_std": torch.tensor(config.image_std),
+        }
+        for name, value in constants.items():
+            # Buffers, which follow net.to(device); not persistent, as no checkpoint has them.
+            self.register_buffer(name, value.to(torch.float32), persistent=False)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Turn (B, 3, S, S) RGB images of 0..255, uint8 or float, into the net's input."""
@@ -92,7 +99,7 @@ class SSD(nn.Module):
         return class_logits, locations
 
     def detect(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict scores and boxes from normalised images; this is what an exported file computes.
+        """Predict scores and boxes from normalised images, as an exported file does.
 
         Returns:
             scores (B, P, C), softmax over the classes, and boxes (B, P, 4), xyxy in [0, 1] of the
@@ -106,6 +113,12 @@ class SSD(nn.Module):
             locations, self.priors, self.config.center_variance, self.config.size_variance
         )
         return class_logits.softmax(dim=-1), boxes
+
+
+def last_convolution(layers: Iterable[nn.Module]) -> nn.Conv2d:
+    """Return the last convolution of a run of layers, whose channels come out of the run."""
+    modules = [module for layer in layers for module in layer.modules()]
+    return [module for module in modules if isinstance(module, nn.Conv2d)][-1]
 
 
 def _heads(

@@ -9,8 +9,6 @@ from vision.ssd.config import SSDConfig
 from vision.ssd.heads import conv_head, extra_layer
 from vision.ssd.ssd import SSD, Stages
 
-CHANNELS = (512, 1024, 512, 256, 256, 256)
-
 
 def create_vgg_ssd(num_classes: int, config: SSDConfig) -> SSD:
     """Build vgg16-ssd with untrained weights."""
@@ -22,10 +20,11 @@ def create_vgg_ssd(num_classes: int, config: SSDConfig) -> SSD:
     ]
     # Where the paper scales conv4_3 by its L2 norm, the published weights have batch norm.
     add_ons = [nn.BatchNorm2d(512)]
-    return SSD(config, num_classes, vgg16_layers(), _stages, extras, CHANNELS, conv_head, add_ons)
+    channels = (512, 1024, 512, 256, 256, 256)
+    return SSD(config, num_classes, vgg16_layers(), _stages, extras, channels, conv_head, add_ons)
 
 
 def _stages(base_net: nn.Sequential) -> Stages:
-    """Heads look at conv4_3, of stride 8, and at fc7, of stride 16."""
+    """Put heads on conv4_3, of stride 8, and on fc7, of stride 16."""
     layers = list(base_net)
     return layers[:23], layers[23:], ()

@@ -5,20 +5,14 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-import numpy as np
-
 from vision.datasets.opening import Datasets, open_datasets
 from vision.datasets.report.inspection import inspect
 from vision.datasets.sampling import balance, repeat_rare
-from vision.ssd import NETS
-from vision.ssd.priors import generate_priors
+from vision.ssd.prior_search import priors_by_resolution
 from vision.training.compute.processes import is_main, main_first
 from vision.training.options import TrainOptions
 
 logger = logging.getLogger(__name__)
-
-# Input sizes that can be advised where no prior fits the objects.
-RESOLUTIONS = (300, 400, 512, 640, 800, 1024)
 
 
 def open_training_data(options: TrainOptions) -> Datasets:
@@ -56,10 +50,3 @@ def open_training_data(options: TrainOptions) -> Datasets:
     logger.info("Train dataset size: %d", len(train))
     logger.info("Validation dataset size: %d", len(datasets.validation))
     return replace(datasets, train=train)
-
-
-def priors_by_resolution(net: str, resolution: int) -> dict[int, np.ndarray]:
-    """Return the priors (P, 4) cxcywh in [0, 1] of a net at a resolution and at larger ones."""
-    config = NETS[net].config
-    sides = [resolution, *(side for side in RESOLUTIONS if side > resolution)]
-    return {side: generate_priors(config(side).prior_specs, side).numpy() for side in sides}

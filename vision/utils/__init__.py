@@ -1,1 +1,1 @@
-"""Small pieces that every other part may use: boxes, NMS, labels, files."""
+"""Small pieces that every room may use: boxes, NMS, labels, files, command lines."""

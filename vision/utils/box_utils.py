@@ -1,4 +1,7 @@
-"""Pure functions on boxes: forms, areas, overlaps, and the offsets that a net predicts."""
+"""Pure functions on tensors of boxes: forms, areas, overlaps, and the offsets that a net predicts.
+
+`numpy_boxes.py` has the overlaps for arrays.
+"""
 
 from __future__ import annotations
 

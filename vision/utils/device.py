@@ -1,4 +1,4 @@
-"""Choosing where a net runs; only scripts ask for it."""
+"""Choosing the device that a net runs on; only scripts choose."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def reads_at_once(tensor: torch.Tensor) -> bool:
 
 
 def select_device(use_cuda: bool = True, number: int = 0) -> torch.device:
-    """Return the GPU of a number if there is one and it is wanted, else the CPU; log which."""
+    """Return GPU `number` if `use_cuda` allows it and there is a GPU, else the CPU; log which."""
     if use_cuda and torch.cuda.is_available():
         torch.backends.cudnn.benchmark = True
         logger.info("Using CUDA... (%s)", torch.cuda.get_device_name(number))

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent."""
+"""Writing files so that they are either whole or absent."""
 
 from __future__ import annotations
 
@@ -20,14 +20,10 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         yield temporary
-        _flush_to_disk(temporary)
+        with temporary.open("rb+") as file:
+            # Without this a power cut may leave an empty file under the final name.
+            os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         if temporary.exists():
             temporary.unlink()
-
-
-def _flush_to_disk(path: Path) -> None:
-    """Make the content durable before the rename can be, or a power cut leaves an empty file."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

@@ -1,7 +1,7 @@
-"""labels.txt: one class a line, BACKGROUND first.
+"""Reading and writing labels.txt: one class name a line, BACKGROUND first.
 
-The file in a model directory has BACKGROUND as its first line, because detectnet takes line n as
-the name of class n. The file in a dataset usually has not. Both are read into the same list.
+In a model directory the first line is BACKGROUND, because detectnet takes line n as the name of
+class n. In a dataset that line is usually missing. Both files are read into the same list.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ MAX_CLASSES = 10_000
 def read_labels(path: str | Path) -> list[str]:
     """Read the class names of a labels.txt, with BACKGROUND first exactly once.
 
-    Blank lines, CRLF line ends and blanks around a name are tolerated with one warning, because
-    each of them becomes a class, or part of a name, in less forgiving readers.
+    Blank lines, CRLF line ends and blanks around a name are ignored with one warning: other
+    readers, detectnet among them, take them for a class or for part of a name.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not UTF-8, names no class, names one twice or more than MAX_CLASSES.
+        ValueError: if it is not UTF-8, names no class, names a class twice, or has more than
+            MAX_CLASSES lines.
     """
     path = Path(path)
     try:

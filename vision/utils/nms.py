@@ -1,10 +1,10 @@
 """Non-maximum suppression: of boxes of one class that cover the same object, keep the best.
 
-Every picture and every class is one group, all groups are treated together, and no step loops over
-boxes. Hard suppression uses torchvision's compiled function on the CPU where it loads. Where it
-does not (a torch and a torchvision that do not belong together, as often on a Jetson), and on a
-GPU, where one call a class would wait for the device each time, the same answer comes out of a
-matrix of overlaps.
+The boxes of one class in one picture form a group. All groups are treated together, and no step
+loops over boxes. On the CPU, hard suppression uses torchvision's compiled function. A matrix of
+overlaps gives the same answer in two cases: where that function does not load, because torch and
+torchvision do not belong together (often so on a Jetson); and on a GPU, where a call for each class
+would wait for the device each time.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ from vision.utils.box_utils import box_iou
 
 logger = logging.getLogger(__name__)
 
-MATRIX_ELEMENTS = 1 << 22  # of one matrix of overlaps: 601 classes at once would take gigabytes
+# The most elements of one matrix of overlaps: 601 classes at once would take gigabytes.
+MATRIX_ELEMENTS = 1 << 22
 
 
 @dataclass(frozen=True)
 class Suppression:
-    """What is kept of the boxes of one class.
+    """Which boxes of one class in one picture are kept.
 
-    `score_threshold`: only scores above it are candidates; 0.0 is a threshold like any other.
-    `iou_threshold`: hard suppression drops a box that overlaps a better one by more.
-    `candidate_size`: only so many of a class, the best, are looked at.
-    `top_k`: at most so many of a class are kept; -1 for all.
+    `score_threshold`: only boxes with a higher score are candidates; 0.0 is a threshold too.
+    `iou_threshold`: hard suppression drops a box that overlaps a better one by more than this.
+    `candidate_size`: the number of candidates, those with the best scores.
+    `top_k`: the most boxes to keep; -1 keeps all.
     `method`: "hard" drops overlapping boxes; "soft" lowers their scores (Bodla et al. 2017,
     equation 4).
-    `sigma`: width of soft suppression's Gaussian; a smaller one lowers more.
+    `sigma`: width of soft suppression's Gaussian; a smaller one lowers scores more.
     """
 
     score_threshold: float = 0.01
@@ -58,7 +59,7 @@ class Suppression:
 
 
 class Kept(NamedTuple):
-    """What is left of one picture, best first; boxes in the unit in which they came."""
+    """What is left of one picture, best first; the boxes keep their unit."""
 
     boxes: Tensor  # (K, 4) xyxy
     labels: Tensor  # (K,) int64, 1..C-1
@@ -66,7 +67,7 @@ class Kept(NamedTuple):
 
 
 class _Candidates(NamedTuple):
-    """Boxes of all groups in one row: the groups in rising order, best first within each."""
+    """The boxes of all groups in one list: group after group, best first within each."""
 
     boxes: Tensor  # (N, 4)
     scores: Tensor  # (N,)
@@ -74,21 +75,16 @@ class _Candidates(NamedTuple):
     ranks: Tensor  # (N,) place within the group, from 0
 
 
-def nms_per_class(scores: Tensor, boxes: Tensor, suppression: Suppression | None = None) -> Kept:
-    """Return what is left of one picture's boxes, best first.
-
-    Args:
-        scores: (P, C) in [0, 1]; class 0 is BACKGROUND and skipped; NaN is never a candidate.
-        boxes: (P, 4) xyxy in any unit, shared by the classes.
-        suppression: thresholds and method; upstream's where it is missing.
-    """
-    return nms_per_picture(scores[None], boxes[None], suppression)[0]
-
-
 def nms_per_picture(
     scores: Tensor, boxes: Tensor, suppression: Suppression | None = None
 ) -> list[Kept]:
-    """Do `nms_per_class` for every picture of a batch: scores (B, P, C), boxes (B, P, 4)."""
+    """Return what is left of the boxes of every picture of a batch, best first.
+
+    Args:
+        scores: (B, P, C) in [0, 1]; class 0 is BACKGROUND and skipped; NaN is never a candidate.
+        boxes: (B, P, 4) xyxy in any unit, shared by the classes.
+        suppression: thresholds and method; upstream's if None.
+    """
     if scores.ndim != 3 or boxes.shape != (*scores.shape[:2], 4):
         raise ValueError(
             "scores must be (B, P, C) and boxes (B, P, 4), "
@@ -141,8 +137,7 @@ def _split_by_picture(candidates: _Candidates, pictures: int, classes: int) -> l
 
 
 def _suppress_hard(candidates: _Candidates, suppression: Suppression) -> _Candidates:
-    # The compiled function compares in double and ours in float32, so both get a value that is the
-    # same in either.
+    # The compiled function compares in double, ours in float32: round to what both can hold.
     threshold = torch.tensor(suppression.iou_threshold, dtype=torch.float32).item()
     compiled = compiled_nms() if candidates.boxes.device.type == "cpu" else None
     if compiled is not None:
@@ -164,14 +159,14 @@ def _keep_compiled(compiled: Callable, candidates: _Candidates, threshold: float
 def _keep_unbeaten(overlapping: Tensor) -> Tensor:
     """Return (G, K) bool, what is kept, given who overlaps whom (G, K, K), best first.
 
-    A box stays if no better box that stays overlaps it. Said of all boxes at once and repeated
-    until nothing changes: the best box is right from the start, and each round settles at least
-    the next one.
+    A box stays if no better box that stays overlaps it. Each round applies this rule to all boxes
+    at once, until nothing changes. The best box is right from the start, and every round makes at
+    least the next one right.
     """
     beats = overlapping.triu(diagonal=1).float()  # row beats column
     kept = overlapping.new_ones(overlapping.shape[:2])
     while True:
-        unbeaten = torch.einsum("gk,gkj->gj", kept.float(), beats) == 0  # beaten so many times
+        unbeaten = torch.einsum("gk,gkj->gj", kept.float(), beats) == 0
         if torch.equal(unbeaten, kept):
             return kept
         kept = unbeaten
@@ -189,10 +184,10 @@ def _suppress_soft(candidates: _Candidates, suppression: Suppression) -> _Candid
 def _lower_scores(scores: Tensor, overlaps: Tensor, suppression: Suppression) -> Tensor:
     """Return (G, K) scores after soft suppression, given scores (G, K) and overlaps (G, K, K).
 
-    The definition picks the best box, lowers what it overlaps, and repeats. A box above everything
-    that it overlaps will be picked at its present score whatever happens elsewhere, since scores
-    only fall: all such boxes are picked in one round. What falls to the score threshold lowers
-    nothing any more.
+    By definition the best box is picked, the scores of all boxes that it overlaps are lowered, and
+    so on with the rest. A box with a higher score than all that it overlaps will be picked at its
+    present score, because scores only fall; so one round picks all such boxes together. A box whose
+    score has fallen to the threshold is dropped, and lowers no other.
     """
     log_decay = -(overlaps * overlaps) / suppression.sigma
     touching = overlaps > 0
@@ -215,9 +210,10 @@ METHODS = {"hard": _suppress_hard, "soft": _suppress_soft}
 
 
 def _by_matrix(candidates: _Candidates, judge: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Return, as (N,), what `judge` says of scores (G, K) and overlaps (G, K, K) of all groups.
+    """Return what `judge` says of every box, (N,), given scores (G, K) and overlaps (G, K, K).
 
-    Groups are filled up to the largest with empty boxes of score 0, which overlap nothing.
+    Small groups are filled up to the size of the largest, with empty boxes of score 0, which
+    overlap nothing.
     """
     groups = torch.unique_consecutive(candidates.groups, return_inverse=True)[1]
     count = int(groups[-1]) + 1 if len(groups) else 0
@@ -236,18 +232,17 @@ def _by_matrix(candidates: _Candidates, judge: Callable[[Tensor, Tensor], Tensor
 
 @lru_cache(maxsize=None)
 def compiled_nms() -> Callable[[Tensor, Tensor, float], Tensor] | None:
-    """Return torchvision's compiled NMS, or None, with one warning, where it does not work."""
+    """Return torchvision's compiled NMS; None, after one warning, if it does not work here."""
     try:
         from torchvision.ops import nms
 
         nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
-        # RuntimeError is a torchvision that finds its operators missing in this torch;
-        # AttributeError is what a second import of the same one raises.
+        # A torchvision that does not fit this torch raises RuntimeError when it is first imported,
+        # and AttributeError when it is imported again.
         logger.warning(
-            "torchvision's compiled NMS does not work with torch %s (%s); "
-            "using a slower one of our own with the same result. "
-            "Install the torchvision that belongs to this torch to get rid of this warning",
+            "torchvision's compiled NMS does not work with torch %s (%s); a slower one with the "
+            "same result is used. Install the torchvision that belongs to this torch",
             torch.__version__,
             str(error).splitlines()[0] if str(error) else type(error).__name__,
         )

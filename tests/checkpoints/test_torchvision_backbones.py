@@ -13,10 +13,15 @@ import pytest
 import torch
 from torch import nn
 
-from vision.checkpoints.backbone_conversion import IMAGENET_DEVIATION, IMAGENET_MEAN, convert
-from vision.checkpoints.backbone_tables import TORCHVISION, find_backbone
 from vision.checkpoints.initial_weights import initialise, load_base_net, load_imagenet
-from vision.nn.mobilenetv3 import Block
+from vision.checkpoints.torchvision_backbones import (
+    IMAGENET_DEVIATION,
+    IMAGENET_MEAN,
+    TORCHVISION,
+    convert,
+    find_backbone,
+)
+from vision.nn.mobilenetv3 import InvertedResidualV3
 from vision.ssd import create_net
 
 models = pytest.importorskip("torchvision.models")
@@ -183,9 +188,9 @@ def test_what_starts_neutral_in_mobilenet_v3_can_learn():
     batch = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(4))
     net.base_net(batch).square().mean().backward()
     for layer in net.base_net:
-        if isinstance(layer, Block) and not isinstance(layer.se, nn.Identity):
+        if isinstance(layer, InvertedResidualV3) and not isinstance(layer.se, nn.Identity):
             assert layer.se.se[5].weight.grad.abs().max() > 0
-        if isinstance(layer, Block) and len(layer.shortcut):
+        if isinstance(layer, InvertedResidualV3) and len(layer.shortcut):
             assert layer.shortcut[1].weight.grad.abs().max() > 0
 
 
