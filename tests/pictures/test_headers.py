@@ -14,9 +14,13 @@ from tests.datasets.picture_bytes import (
     red_corner,
     turned_jpeg,
 )
-from vision.pictures.headers import PictureHeader, read_header
+from vision.pictures.headers import PictureHeader, read_picture_header
 
 IMAGE = red_corner(60, 40)
+
+
+def webp(kind, data):
+    return b"RIFF\0\0\0\0WEBP" + kind + struct.pack("<I", len(data)) + data
 
 
 @pytest.mark.parametrize(
@@ -37,21 +41,34 @@ IMAGE = red_corner(60, 40)
         (jpeg_header(9, 7, bits=12), PictureHeader("jpeg", 9, 7, "16-bit")),
         (png_file(9, 7, colour=3), PictureHeader("png", 9, 7, "palette")),
         (b"GIF89a" + bytes(20), PictureHeader("gif", pixels="palette")),
+        (b"GIF87a" + struct.pack("<HH", 9, 7), PictureHeader("gif", 9, 7, "palette")),
+        (encode(IMAGE, ".webp"), PictureHeader("webp", 60, 40)),
+        (webp(b"VP8X", bytes(4) + b"\x08\0\0\x06\0\0"), PictureHeader("webp", 9, 7)),
+        (webp(b"VP8L", b"\x2f" + struct.pack("<I", 8 | 6 << 14)), PictureHeader("webp", 9, 7)),
+        (webp(b"VP8 ", b"\0\0\0\x9d\x01\x2a" + b"\x09\0\x07\0"), PictureHeader("webp", 9, 7)),
         (b"RIFF\0\0\0\0WEBPVP8 ", PictureHeader("webp")),
         (b"<html>not found</html>", PictureHeader("other")),
         (b"", PictureHeader("other")),
     ],
 )
 def test_a_header_says_format_size_and_pixels(data, expected):
-    assert read_header(data) == expected
+    assert read_picture_header(data)._replace(end=0) == expected
+
+
+def test_the_coded_pixels_of_a_jpeg_begin_behind_its_frame_header():
+    data = turned_jpeg(IMAGE, 6)
+    end = read_picture_header(data).end
+    frame = data.index(b"\xff\xc0")
+    assert end == frame + 2 + int.from_bytes(data[frame + 2 : frame + 4], "big")
+    assert read_picture_header(encode(IMAGE)).end == 0
 
 
 @pytest.mark.parametrize("order", [">", "<"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_orientation_is_found_in_either_byte_order(orientation, order):
-    assert read_header(turned_jpeg(IMAGE, orientation, order)).orientation == orientation
+    assert read_picture_header(turned_jpeg(IMAGE, orientation, order)).orientation == orientation
     png = png_file(9, 7, chunks=png_chunk(b"eXIf", exif(orientation, order)))
-    assert read_header(png).orientation == orientation
+    assert read_picture_header(png).orientation == orientation
 
 
 @pytest.mark.parametrize(
@@ -59,7 +76,7 @@ def test_the_orientation_is_found_in_either_byte_order(orientation, order):
 )
 def test_exif_data_that_says_nothing_sensible_means_upright(data):
     png = png_file(9, 7, chunks=png_chunk(b"eXIf", data))
-    assert read_header(png).orientation == 1
+    assert read_picture_header(png).orientation == 1
 
 
 def test_any_beginning_of_a_file_is_read_without_an_error():
@@ -70,4 +87,10 @@ def test_any_beginning_of_a_file_is_read_without_an_error():
         encode(IMAGE, ".bmp"),
     ):
         for length in range(min(len(whole), 400)):
-            assert read_header(whole[:length]).format in ("other", "jpeg", "png", "tiff", "bmp")
+            assert read_picture_header(whole[:length]).format in (
+                "other",
+                "jpeg",
+                "png",
+                "tiff",
+                "bmp",
+            )

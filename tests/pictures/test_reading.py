@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.datasets.picture_bytes import jpeg_header, png_file
 from vision.pictures.reading import EncodedPicture, PictureError, read_picture, read_picture_size
 
 WIDTH, HEIGHT = 21, 13
@@ -226,6 +227,34 @@ def test_a_file_cut_short_is_an_error(tmp_path, extension, kept):
     with pytest.raises(PictureError, match=r"cut short|damaged"):
         read_picture(path)
     assert read_picture_size(path) == (64, 64)  # the header is still there
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        jpeg_header(50_000, 50_000),
+        png_file(50_000, 50_000),
+        b"GIF89a" + struct.pack("<HH", 50_000, 50_000) + bytes(20),
+        b"BM" + bytes(12) + struct.pack("<IiiHH", 40, 50_000, 50_000, 1, 24) + bytes(24),
+    ],
+    ids=["jpeg", "png", "gif", "bmp"],
+)
+def test_a_picture_too_large_to_decode_is_refused_by_its_header(tmp_path, monkeypatch, data):
+    monkeypatch.setattr(cv2, "imdecode", None)
+    path = tmp_path / "huge.picture"
+    path.write_bytes(data)
+    message = r"huge\.picture is 50,000 x 50,000 pixels, and at most 268,435,456"
+    with pytest.raises(PictureError, match=message):
+        read_picture(path)
+
+
+def test_a_size_far_behind_the_beginning_is_found(tmp_path):
+    """Behind a thumbnail of 60,000 bytes and a colour profile of as many."""
+    plain = encode(".jpg", bgr(stripes()))
+    profile = b"\xff\xe2" + struct.pack(">H", 60_002) + bytes(60_000)
+    path = tmp_path / "camera.jpg"
+    path.write_bytes(plain[:2] + exif(1, bytes(60_000)) + profile + plain[2:])
+    assert read_picture_size(path) == (WIDTH, HEIGHT)
 
 
 def _array(data: bytes) -> np.ndarray:

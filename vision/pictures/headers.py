@@ -1,4 +1,4 @@
-"""What the first bytes of a picture file say: its format, size, kind of pixels and EXIF turn."""
+"""Reading the header of a picture file: its format, size, kind of pixels and EXIF orientation."""
 
 from __future__ import annotations
 
@@ -17,46 +17,52 @@ SUFFIXES = {
 # Kinds of pixels that are converted on the way to 8-bit RGB.
 KINDS_OF_PIXELS = ("RGB", "grey", "palette", "alpha", "CMYK", "16-bit")
 
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_WITHOUT_LENGTH = frozenset(range(0xD0, 0xD8)) | {0x01}
-_PNG_PIXELS = {0: "grey", 3: "palette", 4: "alpha", 6: "alpha"}
-_TIFF_PIXELS = {0: "grey", 1: "grey", 3: "palette", 5: "CMYK"}
-_ORIENTATION = 0x0112  # the EXIF tag
+JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the SOF markers
+JPEG_WITHOUT_LENGTH = frozenset(range(0xD0, 0xD8)) | {0x01}  # markers without a length behind them
+PNG_PIXELS = {0: "grey", 3: "palette", 4: "alpha", 6: "alpha"}
+TIFF_PIXELS = {0: "grey", 1: "grey", 3: "palette", 5: "CMYK"}
+EXIF_ORIENTATION = 0x0112  # the number of the tag
 
 
 class PictureHeader(NamedTuple):
-    """What a file is before anything of it is decoded; sizes are 0 where it does not say."""
+    """What a picture file says of itself; sizes are 0 if it does not say them."""
 
     format: str  # of FORMATS
     width: int = 0  # as stored, pixels
     height: int = 0
     pixels: str = "RGB"  # of KINDS_OF_PIXELS
     orientation: int = 1  # EXIF: 1 upright, 2 to 8 mirrored or turned
+    end: int = 0  # of a JPEG: the position of its coded pixels
 
 
-def read_header(data: bytes) -> PictureHeader:
-    """Return what the bytes of a picture file say of themselves; "other" for anything unknown."""
+def read_picture_header(data: bytes) -> PictureHeader:
+    """Return what a picture file says of itself; the format is "other" for anything unknown.
+
+    Args:
+        data: the file, or its beginning. It must reach to the size, which in a JPEG may stand
+            behind a thumbnail.
+    """
     readers = (
         (b"\xff\xd8\xff", _read_jpeg),
         (b"\x89PNG\r\n\x1a\n", _read_png),
         (b"BM", _read_bmp),
         (b"II*\0", _read_tiff),
         (b"MM\0*", _read_tiff),
+        (b"GIF87a", _read_gif),
+        (b"GIF89a", _read_gif),
+        (b"RIFF", _read_webp),
     )
     for magic, read in readers:
         if data.startswith(magic):
             try:
                 return read(data)
             except (struct.error, IndexError):
-                return PictureHeader("other")
-    if data[:6] in (b"GIF87a", b"GIF89a"):
-        return PictureHeader("gif", pixels="palette")
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return PictureHeader("webp")
+                break
     return PictureHeader("other")
 
 
 def _read_jpeg(data: bytes) -> PictureHeader:
+    """Go from marker to marker up to the frame header; a thumbnail lies inside a segment."""
     position, orientation = 2, 1
     while True:
         prefix, marker = data[position], data[position + 1]
@@ -66,22 +72,21 @@ def _read_jpeg(data: bytes) -> PictureHeader:
             position += 1
             continue
         position += 2
-        if marker in _WITHOUT_LENGTH:
+        if marker in JPEG_WITHOUT_LENGTH:
             continue
         (length,) = struct.unpack_from(">H", data, position)
-        if marker in _FRAMES:
+        if marker in JPEG_FRAMES:
             bits, height, width, channels = struct.unpack_from(">BHHB", data, position + 2)
             pixels = "16-bit" if bits > 8 else {1: "grey", 4: "CMYK"}.get(channels, "RGB")
-            return PictureHeader("jpeg", width, height, pixels, orientation)
-        segment = data[position + 2 : position + length]
-        if marker == 0xE1 and segment.startswith(b"Exif\0\0"):
-            orientation = _orientation_in(segment[6:])
+            return PictureHeader("jpeg", width, height, pixels, orientation, position + length)
+        if marker == 0xE1 and data.startswith(b"Exif\0\0", position + 2):
+            orientation = _orientation_in(data[position + 8 : position + length])
         position += length
 
 
 def _read_png(data: bytes) -> PictureHeader:
     width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
-    pixels = "16-bit" if bits == 16 else _PNG_PIXELS.get(colour, "RGB")
+    pixels = "16-bit" if bits == 16 else PNG_PIXELS.get(colour, "RGB")
     position, orientation = 8, 1
     while position + 8 <= len(data):
         (length,) = struct.unpack_from(">I", data, position)
@@ -104,9 +109,9 @@ def _read_bmp(data: bytes) -> PictureHeader:
 
 
 def _read_tiff(data: bytes) -> PictureHeader:
-    """Read the first directory; its orientation does not count, as decoders apply it always."""
+    """Read the first directory; leave out its orientation, which decoders always apply."""
     tags = _tags_of(data)
-    pixels = _TIFF_PIXELS.get(tags.get(262, 2), "RGB")
+    pixels = TIFF_PIXELS.get(tags.get(262, 2), "RGB")
     if tags.get(258, 8) > 8:
         pixels = "16-bit"
     elif pixels == "RGB" and tags.get(277, 3) == 4:
@@ -114,10 +119,29 @@ def _read_tiff(data: bytes) -> PictureHeader:
     return PictureHeader("tiff", tags.get(256, 0), tags.get(257, 0), pixels)
 
 
+def _read_gif(data: bytes) -> PictureHeader:
+    return PictureHeader("gif", *struct.unpack_from("<HH", data, 6), pixels="palette")
+
+
+def _read_webp(data: bytes) -> PictureHeader:
+    if data[8:12] != b"WEBP":
+        return PictureHeader("other")
+    width = height = 0
+    kind = data[12:16]
+    if kind == b"VP8X":
+        width, height = (1 + int.from_bytes(data[i : i + 3], "little") for i in (24, 27))
+    elif kind == b"VP8L" and data[20:21] == b"\x2f":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    elif kind == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
+        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+    return PictureHeader("webp", width, height)
+
+
 def _orientation_in(exif: bytes) -> int:
     """Return the orientation that a block of EXIF data states, 1 where it states none."""
     try:
-        orientation = _tags_of(exif).get(_ORIENTATION, 1)
+        orientation = _tags_of(exif).get(EXIF_ORIENTATION, 1)
     except struct.error:
         return 1
     return orientation if 1 <= orientation <= 8 else 1

@@ -15,12 +15,11 @@ from typing import Sequence
 import numpy as np
 
 from vision.datasets.index.arrays import StringTable, blocks
-from vision.pictures.headers import FORMATS, KINDS_OF_PIXELS, read_header
+from vision.pictures.headers import FORMATS, KINDS_OF_PIXELS
 from vision.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
 
-LARGEST_AREA = 1 << 28  # pixels; 16,384 x 16,384 takes 800 MB decoded
 LARGEST_FILE = 1 << 30  # bytes
 RECORD = np.dtype(
     [
@@ -138,11 +137,7 @@ def look_at(path: str) -> tuple[tuple, str]:
 
     nothing = (0, 0, 0, 1, 0, 0)
     try:
-        data = _read(path)
-        header = read_header(data)
-        _require_bearable(header.width, header.height)
-        picture = EncodedPicture.read(path)
-        _require_bearable(picture.width, picture.height)
+        picture = EncodedPicture.of(_read(path), path)
         picture.decode(max(picture.reductions))
     except PictureError as error:
         return nothing, str(error).replace(f"the picture {path}", "the picture").replace(path, "it")
@@ -150,7 +145,8 @@ def look_at(path: str) -> tuple[tuple, str]:
         return nothing, f"the picture cannot be read: {error.strerror}"
     except ValueError as error:
         return nothing, str(error)
-    content = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+    content = int.from_bytes(hashlib.blake2b(picture.data, digest_size=8).digest(), "little")
+    header = picture.header
     places = FORMATS.index(header.format), KINDS_OF_PIXELS.index(header.pixels)
     return (picture.width, picture.height, content, header.orientation, *places), ""
 
@@ -163,14 +159,6 @@ def _read(path: str) -> bytes:
     if status.st_size > LARGEST_FILE:
         raise ValueError(f"the picture has {status.st_size:,} bytes, at most {LARGEST_FILE:,} do")
     return Path(path).read_bytes()
-
-
-def _require_bearable(width: int, height: int) -> None:
-    if width * height > LARGEST_AREA:
-        raise ValueError(
-            f"the picture is {width:,} x {height:,} pixels, and at most {LARGEST_AREA:,} in all "
-            "are decoded; make it smaller"
-        )
 
 
 def _key(path: str) -> int:
