@@ -137,14 +137,14 @@ def make_batches(args: argparse.Namespace, index, predictor: Predictor) -> Itera
     """Return batches of whole pictures, with a progress bar on a terminal."""
     from tqdm import tqdm
 
-    from vision.loading.loaders import LoaderOptions, make_loader
+    from vision.loading.loaders import EpochLoader, LoaderOptions
     from vision.transforms import EvalTransform
 
     # On a CPU the maps of a larger batch no longer fit its cache.
     batch_size = args.batch_size or (32 if predictor.device.type == "cuda" else 4)
     workers = min(args.num_workers, -(-len(index) // batch_size))
     options = LoaderOptions(batch_size, workers, predictor.device)
-    loader = make_loader(index, EvalTransform(predictor.image_size), options)
+    loader = EpochLoader(index, EvalTransform(predictor.image_size), options)
     return tqdm(loader, desc="Evaluating", unit="batch", disable=not sys.stderr.isatty())
 
 

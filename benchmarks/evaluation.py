@@ -86,12 +86,12 @@ def measure(args: argparse.Namespace, model: Path, folder: Path) -> None:
 def evaluate_batched(loaded, index: AnnotationIndex, batch_size: int, workers: int) -> float:
     """Return the mAP, measured as eval_ssd.py does."""
     from vision.evaluation.evaluate import evaluate
-    from vision.loading.loaders import LoaderOptions, make_loader
+    from vision.loading.loaders import EpochLoader, LoaderOptions
     from vision.transforms import EvalTransform
 
     predictor = loaded.predictor
     options = LoaderOptions(batch_size, workers, predictor.device)
-    batches = make_loader(index, EvalTransform(predictor.image_size), options)
+    batches = EpochLoader(index, EvalTransform(predictor.image_size), options)
     return evaluate(predictor.predict_tensor, batches, loaded.class_names).mean or 0.0
 
 

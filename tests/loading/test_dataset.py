@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from torch.utils.data import DataLoader
 
 from tests.drawing import CLASS_NAMES, write_open_images, write_voc
 from vision.datasets.opening import open_split
 from vision.datasets.sampling import EpochSampler
-from vision.loading.dataset import DetectionDataset, worker_init
+from vision.loading.dataset import DetectionDataset
+from vision.loading.workers import worker_init
 
 
 def draw_number(annotation, rng):
@@ -78,13 +78,3 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "JPEGImages" / "drawn_0000.png").write_bytes(b"")
     with pytest.raises(ValueError, match=r"drawn_0000\.png"):
         DetectionDataset(index)[0]
-
-
-def test_worker_init_leaves_opencv_one_thread():
-    import cv2
-
-    threads = cv2.getNumThreads()
-    worker_init(0)
-    assert cv2.getNumThreads() <= 1
-    cv2.setNumThreads(threads)
-    assert np.isscalar(threads)

@@ -5,7 +5,7 @@ import torch
 
 from tests.drawing import write_voc
 from vision.datasets.opening import open_split
-from vision.loading.loaders import EpochLoader, LoaderOptions, make_loader
+from vision.loading.loaders import EpochLoader, LoaderOptions
 from vision.transforms import EvalTransform, TrainTransform
 
 CPU = torch.device("cpu")
@@ -24,7 +24,7 @@ def pictures(tmp_path):
 
 
 def batch_sizes(index, batch_size, shuffle):
-    loader = make_loader(index, EvalTransform(32), LoaderOptions(batch_size, 0, CPU), shuffle)
+    loader = EpochLoader(index, EvalTransform(32), LoaderOptions(batch_size, 0, CPU), shuffle)
     sizes = [len(batch.images) for batch in loader]
     assert len(loader) == len(sizes)
     return sizes
@@ -43,7 +43,7 @@ def test_nothing_is_left_out_of_a_validation(pictures):
 
 
 def test_batches_are_what_the_loop_takes(pictures):
-    loader = make_loader(
+    loader = EpochLoader(
         pictures(3), TrainTransform(32), LoaderOptions(3, 0, CPU, seed=1), shuffle=True
     )
     (batch,) = loader
@@ -56,9 +56,8 @@ def test_batches_are_what_the_loop_takes(pictures):
 
 def test_the_order_follows_from_seed_and_epoch(pictures):
     def order(seed, epoch):
-        loader = make_loader(pictures(6), EvalTransform(32), LoaderOptions(6, 0, CPU, seed), True)
-        loader.sampler.set_epoch(epoch)
-        return [image_id for batch in loader for image_id in batch.image_ids]
+        loader = EpochLoader(pictures(6), EvalTransform(32), LoaderOptions(6, 0, CPU, seed), True)
+        return [image_id for batch in loader.epoch(epoch) for image_id in batch.image_ids]
 
     assert order(0, 0) == order(0, 0)
     assert len({tuple(order(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
@@ -67,18 +66,17 @@ def test_the_order_follows_from_seed_and_epoch(pictures):
 
 def test_memory_is_pinned_for_a_gpu_only(pictures):
     index = pictures(2)
-    assert not make_loader(index, EvalTransform(32), LoaderOptions(2, 0, CPU)).pin_memory
-    assert make_loader(
-        index, EvalTransform(32), LoaderOptions(2, 0, torch.device("cuda:0"))
-    ).pin_memory
+    for device, pinned in ((CPU, False), (torch.device("cuda:0"), True)):
+        loader = EpochLoader(index, EvalTransform(32), LoaderOptions(2, 0, device))
+        assert loader.data_loader.pin_memory == pinned
 
 
 def test_workers_live_on_between_the_epochs_of_a_training(pictures):
     index = pictures(2)
     for shuffle in (True, False):
-        loader = make_loader(index, EvalTransform(32), LoaderOptions(2, 2, CPU), shuffle)
-        assert loader.persistent_workers == shuffle
-        assert loader.num_workers == 2
+        loader = EpochLoader(index, EvalTransform(32), LoaderOptions(2, 2, CPU), shuffle)
+        assert loader.data_loader.persistent_workers == shuffle
+        assert loader.data_loader.num_workers == 2
 
 
 def test_any_epoch_from_any_position(pictures):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.transforms import squares
+from vision.pictures.headers import PictureHeader
 from vision.pictures.reading import EncodedPicture
 from vision.transforms.geometry import INTERPOLATIONS, GeometryPlan
 from vision.transforms.resampling import choose_reduction, draw, resample, resize
@@ -118,8 +119,8 @@ def test_area_is_a_mean():
 
 
 def test_reductions_on_paper():
-    photo = EncodedPicture("photo.jpg", b"\xff\xd8\xff", 4000, 3000)
-    drawing = EncodedPicture("drawing.png", b"\x89PNG", 4000, 3000)
+    photo = EncodedPicture("photo.jpg", b"", PictureHeader("jpeg"), 4000, 3000)
+    drawing = EncodedPicture("drawing.png", b"", PictureHeader("png"), 4000, 3000)
     whole = GeometryPlan.whole(4000, 3000, 300)  # 13.3 and 10 pixels to one
     expected = {
         (3000, "area"): 8,

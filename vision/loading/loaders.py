@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Iterator
 
 import torch
@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader
 
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.sampling import EpochSampler
-from vision.loading.dataset import DetectionDataset, Transform, worker_init
-from vision.loading.worker_recovery import WorkerRecovery, collate_shared
+from vision.loading.dataset import DetectionDataset, Transform
+from vision.loading.workers import WorkerRecovery, collate_shared, worker_init
 from vision.transforms import Batch, collate
 
 
@@ -19,39 +19,24 @@ from vision.transforms import Batch, collate
 class LoaderOptions:
     """How batches are loaded, and which share of them."""
 
-    batch_size: int  # pictures of a batch of this process
-    workers: int  # processes that load, 0 for this one itself
-    device: torch.device  # where the batches will go
+    batch_size: int  # pictures in a batch of this process
+    workers: int  # processes that load; 0: this process loads
+    device: torch.device  # that the batches will go to
     seed: int = 0
     rank: int = 0  # of this process among those that train together
-    world_size: int = 1
-
-
-def make_loader(
-    index: AnnotationIndex, transform: Transform, options: LoaderOptions, shuffle: bool = False
-) -> DataLoader:
-    """Return a loader of batches; set `sampler.set_epoch` before each epoch.
-
-    A last batch of one picture is left out of shuffled epochs: batch norm has nothing to compare
-    a single cell of a single picture with.
-    """
-    sampler = EpochSampler(len(index), options.seed, shuffle, options.rank, options.world_size)
-    pictures, size = len(sampler), options.batch_size
-    return DataLoader(
-        DetectionDataset(index, transform, options.seed),
-        size,
-        sampler=sampler,
-        num_workers=options.workers,
-        collate_fn=collate_shared,
-        drop_last=shuffle and 1 < size < pictures and pictures % size == 1,
-        pin_memory=options.device.type == "cuda",
-        persistent_workers=shuffle and options.workers > 0,
-        worker_init_fn=worker_init,
-    )
+    world_size: int = 1  # their number
 
 
 class EpochLoader:
-    """The batches of a dataset, of any epoch and from any position, also when a worker dies."""
+    """The batches of a dataset: of any epoch, from any position on, even if a worker dies.
+
+    A last batch of a single picture is left out of shuffled epochs: on the coarsest map it has one
+    cell, with which batch norm cannot train.
+
+    Attributes:
+        dataset: where the samples come from.
+        data_loader: torch's loader of the present number of workers.
+    """
 
     def __init__(
         self,
@@ -60,11 +45,17 @@ class EpochLoader:
         options: LoaderOptions,
         shuffle: bool = False,
     ) -> None:
-        self.index, self.transform, self.options, self.shuffle = index, transform, options, shuffle
-        self._loader = make_loader(index, transform, options, shuffle)
+        self.dataset = DetectionDataset(index, transform, options.seed)
+        self.options, self.shuffle = options, shuffle
+        self._sampler = EpochSampler(
+            len(index), options.seed, shuffle, options.rank, options.world_size
+        )
+        pictures, size = len(self._sampler), options.batch_size
+        self._drop_last = shuffle and 1 < size < pictures and pictures % size == 1
+        self.data_loader = self._make(options.workers)
+        self._batches = len(self.data_loader)
         self._epoch = 0
         self._recovery: WorkerRecovery[Batch] = WorkerRecovery(self._start, options.workers)
-        self._batches = len(self._loader)
 
     def __len__(self) -> int:
         """Return the number of batches of a whole epoch."""
@@ -80,15 +71,26 @@ class EpochLoader:
         return self._recovery.batches(position)
 
     def sample_batch(self, pictures: int) -> Batch:
-        """Return the first pictures of the dataset as epoch 0 sees them, loaded here and now."""
-        dataset = self._loader.dataset
-        return collate([dataset[0, row] for row in range(min(pictures, len(dataset)))])
+        """Return the first pictures of the dataset as epoch 0 sees them, loaded by this process."""
+        return collate([self.dataset[0, row] for row in range(min(pictures, len(self.dataset)))])
 
     def _start(self, workers: int, position: int) -> DataLoader:
-        if workers != self._loader.num_workers:
-            del self._loader  # with its queues, before there are new ones
-            options = replace(self.options, workers=workers)
-            self._loader = make_loader(self.index, self.transform, options, self.shuffle)
-        self._loader.sampler.set_epoch(self._epoch)
-        self._loader.sampler.start_at(position * self.options.batch_size)
-        return self._loader
+        if workers != self.data_loader.num_workers:
+            del self.data_loader  # with its queues, before there are new ones
+            self.data_loader = self._make(workers)
+        self._sampler.set_epoch(self._epoch)
+        self._sampler.start_at(position * self.options.batch_size)
+        return self.data_loader
+
+    def _make(self, workers: int) -> DataLoader:
+        return DataLoader(
+            self.dataset,
+            self.options.batch_size,
+            sampler=self._sampler,
+            num_workers=workers,
+            collate_fn=collate_shared,
+            drop_last=self._drop_last,
+            pin_memory=self.options.device.type == "cuda",
+            persistent_workers=self.shuffle and workers > 0,
+            worker_init_fn=worker_init,
+        )

@@ -1,1 +1,1 @@
-"""Picture files: reading, headers, checking that they are whole, drawing."""
+"""Picture files: reading them, their headers, whether they are whole; drawing on pictures."""

@@ -1,4 +1,4 @@
-"""Boxes and their labels, drawn so that they can be read on a picture of any size."""
+"""Drawing boxes and their labels, readable on a picture of any size."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 
 from vision.structures import Detections
+from vision.utils.numpy_boxes import shared_area
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
-FONT_HEIGHT = 22.0  # pixels of the font's capitals at scale 1
-GOLDEN_TURN = 0.61803398875  # of the colour circle: neighbours in the class list come out far apart
+FONT_HEIGHT = 22.0  # height of a capital at scale 1, pixels
+# From class to class the hue turns by this part of a circle: neighbours in the list look different.
+GOLDEN_TURN = 0.61803398875
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 
 
@@ -33,8 +35,8 @@ def draw_detections(
 ) -> np.ndarray:
     """Return a copy of the picture with every box and its "name: 0.87".
 
-    Lines and letters grow with the picture. Labels stay inside it, and clear of each other while
-    there is room; the best detections choose their place first, and lie on top.
+    Lines and letters grow with the picture. Labels stay inside it, and do not cover each other as
+    long as there is room. The best detections choose their places first, and are drawn on top.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -60,7 +62,7 @@ def draw_detections(
 
 
 def class_colour(label: int) -> tuple[int, int, int]:
-    """Return the RGB colour of a class: the same on every picture, and unlike its neighbours'."""
+    """Return the RGB colour of a class, the same on every picture and unlike its neighbours'."""
     hue = (0.33 + (label - 1) * GOLDEN_TURN) % 1.0
     brightness = (1.0, 0.75, 0.9)[label % 3]
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.9, brightness)
@@ -68,7 +70,7 @@ def class_colour(label: int) -> tuple[int, int, int]:
 
 
 def _drawable(name: str, label: int) -> str:
-    """Return the name, or what the font of OpenCV before version 5, which is ASCII, has of it."""
+    """Return the name; in ASCII if OpenCV is older than 5 and its font has nothing else."""
     if name.isascii() or int(cv2.__version__.split(".")[0]) >= 5:
         return name
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().strip()
@@ -76,7 +78,7 @@ def _drawable(name: str, label: int) -> str:
 
 
 def _fit(name: str, score: str, width: int, height: int) -> _Tag:
-    """Measure a text at the size that suits the picture, smaller or shorter if it is too wide."""
+    """Return the tag for a picture of this size: smaller, then without score, if it is too wide."""
     letters = max(9.0, (width * height) ** 0.5 / 45)  # pixels
     for text, size in ((name + score, letters), (name + score, 8.0), (name, 8.0)):
         tag = _measure(text, size)
@@ -96,21 +98,19 @@ def _measure(text: str, letters: float) -> _Tag:
 def _place(
     tag: _Tag, box: np.ndarray, taken: Sequence[np.ndarray], size: tuple[int, int]
 ) -> np.ndarray:
-    """Return the rectangle, xyxy, for a box's tag: the first free one of the usual places."""
+    """Return the rectangle, xyxy, for a box's tag: the first of the usual places that is free."""
     x1, y1, x2, y2 = np.round(box).astype(int)
     rows = (y1 - tag.height, y1, y2 - tag.height, y2)  # above, inside at both ends, below
     columns = (x1, x2 - tag.width)
     extent = (tag.width, tag.height)
     furthest = np.maximum(np.array(size) - extent, 0)
-    # Above a box at the top edge is outside the picture; pushed back in, it is as good as inside.
+    # A place outside the picture is pushed back in.
     corners = [np.clip((left, top), 0, furthest) for left in columns for top in rows]
     rectangles = [np.append(corner, corner + np.array(extent)) for corner in corners]
-    free = (place for place in rectangles if not any(_touch(place, other) for other in taken))
+    free = (
+        place for place in rectangles if not any(shared_area(place, other) > 0 for other in taken)
+    )
     return next(free, rectangles[0])
-
-
-def _touch(one: np.ndarray, other: np.ndarray) -> bool:
-    return bool((np.maximum(one[:2], other[:2]) < np.minimum(one[2:], other[2:])).all())
 
 
 def _draw_tag(

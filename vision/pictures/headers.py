@@ -120,7 +120,8 @@ def _read_tiff(data: bytes) -> PictureHeader:
 
 
 def _read_gif(data: bytes) -> PictureHeader:
-    return PictureHeader("gif", *struct.unpack_from("<HH", data, 6), pixels="palette")
+    width, height = struct.unpack_from("<HH", data, 6)
+    return PictureHeader("gif", width, height, "palette")
 
 
 def _read_webp(data: bytes) -> PictureHeader:

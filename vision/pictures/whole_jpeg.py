@@ -1,4 +1,4 @@
-"""Whether a JPEG is whole."""
+"""Checking that a JPEG file is whole."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 
 END_OF_IMAGE = b"\xff\xd9"
 START_OF_SCAN = b"\xff\xda"
-TAIL = 64  # bytes; some cameras pad their files after the end marker
+TAIL = 64  # bytes to search for the end marker; some cameras pad their files behind it
 
 
 def jpeg_fault(data: bytes) -> str | None:
-    """Return why these bytes are no JPEG that decodes to its end, None if they are one.
+    """Return why these bytes do not decode to the end as a JPEG; None if they do.
 
-    It is decoded in grey at an eighth of its size: every coded byte is read, few pixels are made.
+    They are decoded in grey at an eighth of the size, which reads every coded byte but makes few
+    pixels.
     """
     from PIL import Image
 
@@ -23,14 +24,14 @@ def jpeg_fault(data: bytes) -> str | None:
             picture.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return " ".join(str(error).split())
-    # The decoder takes a scan that ends in zeros. Coded pixels hold neither of the two markers.
+    # The decoder accepts a scan that ends in zeros. Coded pixels contain neither marker.
     if data.rfind(END_OF_IMAGE) < data.rfind(START_OF_SCAN):
         return "its end marker is missing"
     return None
 
 
 def is_whole_jpeg(path: Path) -> bool:
-    """Return whether a file is there and is a whole JPEG; decode only where its end is unusual."""
+    """Return whether `path` is a whole JPEG; decode it only if its end is unusual."""
     try:
         with path.open("rb") as file:
             length = file.seek(0, io.SEEK_END)

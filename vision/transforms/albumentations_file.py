@@ -1,4 +1,4 @@
-"""Augmentation by a pipeline that Albumentations has saved, in place of ours."""
+"""Augmentation by a pipeline file of Albumentations, in place of `TrainTransform`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 from vision.pictures.reading import read_picture
 from vision.structures import Annotation, Sample
 from vision.transforms import resampling
+from vision.transforms.geometry import can_be_seen
 
 HOW_TO_SAVE = (
     "save it with albumentations.save(albumentations.Compose([...], "
@@ -22,11 +23,11 @@ HOW_TO_SAVE = (
 
 
 class AlbumentationsTransform:
-    """Augment as a pipeline file says, then stretch to a square where the pipeline does not.
+    """Augment as a pipeline file says, then stretch to a square if the pipeline does not.
 
-    Takes the place of `TrainTransform`; what is random comes from the generator given. The file
-    decides which objects are dropped (min_area, min_visibility, ...); its box format and label
-    fields do not matter, they are replaced.
+    All randomness comes from the generator given. The file decides which objects are dropped
+    (min_area, min_visibility, ...); its box format and label fields do not matter, they are
+    replaced.
 
     Args:
         path: of a .json or .yaml file, written by `albumentations.save`.
@@ -42,7 +43,7 @@ class AlbumentationsTransform:
         self.pipeline = _build(_read(self.path), self.path)
 
     def __call__(self, annotation: Annotation, rng: np.random.Generator) -> Sample:
-        """Return a sample of S x S pixels and the objects left in it, perhaps none.
+        """Return a sample of S x S pixels with the objects that are left in it, perhaps none.
 
         Raises:
             PictureError: the picture file is missing or damaged.
@@ -50,14 +51,13 @@ class AlbumentationsTransform:
         """
         picture = read_picture(annotation.path)
         boxes = annotation.boxes_in_pixels(picture.shape[1], picture.shape[0])
-        # Albumentations refuses a box without area.
+        # Albumentations refuses boxes without an area.
         present = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
         image, boxes, left = self._draw(picture, boxes[present], present, rng)
         height, width = image.shape[:2]
-        boxes = boxes * (self.size / np.float64([width, height, width, height]))
+        boxes = boxes * (self.size / np.array([width, height, width, height]))
         boxes = boxes.clip(0, self.size).astype(np.float32)
-        # Narrower than a pixel of its input, an object is nothing that a network could see.
-        visible = ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(axis=1)
+        visible = can_be_seen(boxes)
         boxes, left = boxes[visible], left[visible]
         if image.shape[:2] != (self.size, self.size):
             image = resampling.resize(image, self.size, "linear")
@@ -112,7 +112,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _parse_yaml(text: str) -> Any:
-    """Raise ValueError for what is no YAML, as JSON's parser does for what is no JSON."""
+    """Return what a YAML text holds; like JSON's parser, raise ValueError for anything else."""
     try:
         import yaml
     except ImportError:
@@ -127,7 +127,7 @@ def _parse_yaml(text: str) -> Any:
 
 
 def _build(content: dict[str, Any], path: Path) -> Any:
-    # It would ask the network for a newer version of itself, in every worker.
+    # Without this, every worker would ask the internet for a newer version of Albumentations.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     try:
         import albumentations
@@ -147,9 +147,9 @@ def _build(content: dict[str, Any], path: Path) -> Any:
 
 @contextmanager
 def _seeded(pipeline: Any, seed: int) -> Iterator[None]:
-    """Let a pipeline draw from `seed` only.
+    """Make a pipeline draw from `seed` only.
 
-    Up to 1.4 Albumentations draws from the global generators, which get back their state.
+    Albumentations up to 1.4 draws from the global generators; they get their state back afterwards.
     """
     if hasattr(pipeline, "set_random_seed"):
         pipeline.set_random_seed(seed)

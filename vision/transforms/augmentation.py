@@ -1,4 +1,4 @@
-"""From an annotation to a sample: augmented to train on, stretched to evaluate on, or as it is."""
+"""From an annotation to a sample: augmented for training, stretched for evaluation, or as it is."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ from vision.pictures.reading import EncodedPicture, read_picture
 from vision.structures import Annotation, Sample
 from vision.transforms import resampling
 from vision.transforms.colour import ColourJitter, ShuffleChannels
-from vision.transforms.geometry import DrawInterpolation, GeometryPlan, IoUCrop, Mirror, ZoomOut
+from vision.transforms.geometry import (
+    DrawInterpolation,
+    GeometryPlan,
+    IoUCrop,
+    Mirror,
+    ZoomOut,
+    can_be_seen,
+)
 
-# The SSD paper zooms out half of the pictures and cuts nearly all. Less of both trains better where
-# pictures are few and epochs too (docs/training.md).
+# The SSD paper zooms out half of the pictures and cuts nearly all. With few pictures and few epochs
+# less of both trains better (docs/training.md).
 GEOMETRY = (
     ZoomOut(probability=0.3),
     IoUCrop(probability=0.12),
@@ -26,15 +33,15 @@ COLOURS = (ColourJitter(), ShuffleChannels())
 
 @dataclass(frozen=True)
 class TrainTransform:
-    """Read, cut, mirror, stretch and recolour a picture, as the generator draws it."""
+    """Read, cut, mirror, stretch and recolour a picture at random."""
 
-    size: int
-    fill_colour: tuple[int, int, int] = (127, 127, 127)  # RGB, beside a picture that is zoomed out
+    size: int  # S, the side of the net's input, pixels
+    fill_colour: tuple[int, int, int] = (127, 127, 127)  # RGB, around a picture that is zoomed out
     geometry: tuple[Callable, ...] = GEOMETRY  # (plan, boxes, rng) -> plan, in this order
     colours: tuple[Callable, ...] = COLOURS  # (image, rng) -> image, in this order
 
     def __call__(self, annotation: Annotation, rng: np.random.Generator) -> Sample:
-        """Return a sample of `size` x `size` pixels and the objects left in it, perhaps none.
+        """Return a sample of S x S pixels with the objects that are left in it, perhaps none.
 
         Raises:
             PictureError: the picture file is missing or damaged.
@@ -47,21 +54,23 @@ class TrainTransform:
         image = resampling.draw(picture, plan, self.fill_colour)
         for distort in self.colours:
             image = distort(image, rng)
-        return _sample(annotation, image, *_objects_left(plan, boxes))
+        moved = plan.apply_to_boxes(boxes)
+        left = np.flatnonzero(plan.keeps(boxes) & can_be_seen(moved))
+        return _sample(annotation, image, moved[left], left)
 
 
 @dataclass(frozen=True)
 class EvalTransform:
-    """Stretch the whole picture, the way the finished detector gets it.
+    """Stretch the whole picture, as a detector sees it.
 
     `interpolation` is "linear", as in upstream's predictor, or "nearest", exactly as in detectnet.
     """
 
-    size: int
+    size: int  # S, the side of the net's input, pixels
     interpolation: str = "linear"
 
     def __call__(self, annotation: Annotation, rng: np.random.Generator | None = None) -> Sample:
-        """Return a sample of `size` x `size` pixels with all objects; nothing is drawn from `rng`.
+        """Return a sample of S x S pixels with all objects; `rng` is not used.
 
         Raises:
             PictureError: the picture file is missing or damaged.
@@ -74,8 +83,8 @@ class EvalTransform:
         return _sample(annotation, stretched, moved, np.arange(len(moved)))
 
 
-def load_sample(annotation: Annotation) -> Sample:
-    """Return the picture as it is on disk, and its objects in its pixels.
+def load_sample(annotation: Annotation, rng: np.random.Generator | None = None) -> Sample:
+    """Return the picture as it is stored, with its objects in its pixels; `rng` is not used.
 
     Raises:
         PictureError: the picture file is missing or damaged.
@@ -83,15 +92,6 @@ def load_sample(annotation: Annotation) -> Sample:
     image = read_picture(annotation.path)
     boxes = annotation.boxes_in_pixels(image.shape[1], image.shape[0])
     return _sample(annotation, image, boxes, np.arange(len(boxes)))
-
-
-def _objects_left(plan: GeometryPlan, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the boxes (M, 4) that are left, in pixels of the square, and their indices (M,)."""
-    moved = plan.apply_to_boxes(boxes)
-    # Narrower than a pixel of its input, an object is nothing that a network could see.
-    visible = ((moved[:, 2:] - moved[:, :2]) >= 1).all(axis=1)
-    left = np.flatnonzero(plan.keeps(boxes) & visible)
-    return moved[left], left
 
 
 def _sample(

@@ -1,4 +1,4 @@
-"""From samples to a batch: the only place before the network where boxes change their unit."""
+"""Putting samples together into a batch, where boxes change from pixels to fractions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vision.structures import Sample
 
 
 class Batch(NamedTuple):
-    """Pictures and their objects, padded to the M of the picture with the most; M may be 0."""
+    """Pictures and their objects; M is the most objects of one picture, perhaps 0."""
 
     images: Tensor  # (B, 3, S, S) uint8 RGB, in channels_last memory
     boxes: Tensor  # (B, M, 4) float32 xyxy in [0, 1], 0 where padded
@@ -22,8 +22,11 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device, non_blocking: bool = False) -> Batch:
         """Return the batch with its tensors on `device`."""
-        moved = (tensor.to(device, non_blocking=non_blocking) for tensor in self[:4])
-        return Batch(*moved, self.image_ids)
+        tensors = (self.images, self.boxes, self.labels, self.difficult)
+        images, boxes, labels, difficult = (
+            tensor.to(device, non_blocking=non_blocking) for tensor in tensors
+        )
+        return Batch(images, boxes, labels, difficult, self.image_ids)
 
     def select(self, row: int) -> Batch:
         """Return the batch of one picture."""
@@ -38,7 +41,7 @@ class Batch(NamedTuple):
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Put samples of one and the same size together into a batch.
+    """Put samples of one size together into a batch.
 
     Raises:
         ValueError: there are no samples, or their pictures differ in size.
@@ -58,7 +61,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
     difficult = np.zeros(shape, bool)
     for row, sample in enumerate(samples):
         count = len(sample.labels)
-        boxes[row, :count] = sample.boxes / np.float32([width, height, width, height])
+        boxes[row, :count] = sample.boxes / np.array([width, height, width, height], np.float32)
         labels[row, :count] = sample.labels
         difficult[row, :count] = sample.difficult
     images = torch.from_numpy(np.stack([sample.image for sample in samples]))  # (B, S, S, 3)

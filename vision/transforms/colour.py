@@ -8,23 +8,23 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-_RGB_TO_YIQ = np.float64([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
-_YIQ_TO_RGB = np.linalg.inv(_RGB_TO_YIQ)
+RGB_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+YIQ_TO_RGB = np.linalg.inv(RGB_TO_YIQ)
 
 
 @dataclass(frozen=True)
 class ColourJitter:
-    """Change brightness, contrast, saturation and hue, each with a probability of a half.
+    """Change brightness, contrast, saturation and hue, each with the same probability.
 
-    All four are affine in RGB, so one matrix does them in one pass, rounded and clipped once. As
-    saturation and hue leave grey alone, contrast gives the same before them and after them.
+    All four are affine in RGB, so one matrix does them in one pass, rounded and clipped once.
+    Saturation and hue leave grey alone, so contrast may come before or after them.
     """
 
     probability: float = 0.5  # of each of the four
-    brightness: float = 32.0  # grey levels, up or down
+    brightness: float = 32.0  # most grey levels, up or down
     contrast: tuple[float, float] = (0.5, 1.5)
     saturation: tuple[float, float] = (0.5, 1.5)
-    hue: float = 18.0  # degrees, either way
+    hue: float = 18.0  # most degrees, either way
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return `image` (H, W, 3) uint8 RGB in other light."""
@@ -44,7 +44,7 @@ class ColourJitter:
 
 @dataclass(frozen=True)
 class ShuffleChannels:
-    """Exchange the colour channels, seldom: as if under coloured light."""
+    """Exchange the colour channels at times, as if under coloured light."""
 
     probability: float = 0.05
 
@@ -57,14 +57,14 @@ class ShuffleChannels:
 
 def saturation_matrix(factor: float) -> np.ndarray:
     """Return the (3, 3) matrix on RGB that multiplies a colour's distance from grey by `factor`."""
-    return factor * np.eye(3) + (1 - factor) * _RGB_TO_YIQ[:1]
+    return factor * np.eye(3) + (1 - factor) * RGB_TO_YIQ[:1]
 
 
 def hue_matrix(degrees: float) -> np.ndarray:
     """Return the (3, 3) matrix on RGB that turns hues by `degrees` in the chroma plane of YIQ."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    turn = np.float64([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
-    return _YIQ_TO_RGB @ turn @ _RGB_TO_YIQ
+    turn = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
+    return YIQ_TO_RGB @ turn @ RGB_TO_YIQ
 
 
 def apply_colour_matrix(image: np.ndarray, matrix: np.ndarray, offset: float) -> np.ndarray:

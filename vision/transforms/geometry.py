@@ -1,7 +1,7 @@
-"""Which part of a picture the network gets to see: one plan, made before anything is decoded.
+"""Planning which part of a picture the net sees, before anything is decoded.
 
-A step takes the plan so far and the boxes of the stored picture, and returns a new plan. As boxes
-and sizes are all it needs, a plan costs microseconds; the picture is touched once, when drawn.
+A step takes the plan so far and the boxes of the stored picture, and returns a new plan. A plan
+needs only boxes and sizes, so it costs microseconds; the picture is touched once, when it is drawn.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Sequence
 
 import numpy as np
+
+from vision.utils.numpy_boxes import intersection_over_union
 
 INTERPOLATIONS = ("linear", "area", "nearest")
 
@@ -32,12 +34,12 @@ class GeometryPlan:
 
     @classmethod
     def whole(cls, width: int, height: int, size: int) -> GeometryPlan:
-        """Return the plan that takes the whole picture, as the finished detector does."""
+        """Return the plan that takes the whole picture, as a detector does."""
         return cls((0, 0, width, height), size)
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Return how many stored pixels lie under one pixel of the square, along x and along y."""
+        """Return the number of stored pixels under one pixel of the square, along x and along y."""
         left, top, right, bottom = self.crop
         return (right - left) / self.size, (bottom - top) / self.size
 
@@ -52,8 +54,8 @@ class GeometryPlan:
 
     def apply_to_boxes(self, boxes: np.ndarray) -> np.ndarray:
         """Return boxes (N, 4) of the stored picture in pixels of the square, clipped to it."""
-        scale = np.float32(self.scale * 2)
-        moved = (boxes - np.float32(self.crop[:2] * 2)) / scale
+        scale = np.array(self.scale * 2, np.float32)
+        moved = (boxes - np.array(self.crop[:2] * 2, np.float32)) / scale
         if self.mirrored:
             moved[:, [0, 2]] = self.size - moved[:, [2, 0]]
         return moved.clip(0, self.size).astype(np.float32)
@@ -63,12 +65,12 @@ class GeometryPlan:
     ) -> np.ndarray:
         """Return the affine map (2, 3) from pixel indices of the square to those of a source.
 
-        The source shows the stored picture from `origin` on, at `shrink` stored pixels to one of
-        its own along x and y. The centre of pixel i lies at i + 0.5, hence the halves.
+        The source shows the stored picture from `origin` on; one of its pixels covers `shrink`
+        stored pixels along x and y. The centre of pixel i lies at i + 0.5, hence the halves.
         """
         (left, top, right, _), (scale_x, scale_y) = self.crop, self.scale
         first, step = (right, -scale_x) if self.mirrored else (left, scale_x)
-        return np.float64(
+        return np.array(
             [
                 [step / shrink[0], 0, (first + step / 2 - origin[0]) / shrink[0] - 0.5],
                 [0, scale_y / shrink[1], (top + scale_y / 2 - origin[1]) / shrink[1] - 0.5],
@@ -90,7 +92,7 @@ class GeometryPlan:
 
 @dataclass(frozen=True)
 class ZoomOut:
-    """Place the picture on a larger empty canvas, which makes objects small (SSD, section 3.6)."""
+    """Place the picture on a larger empty canvas, to make objects small (SSD, section 3.6)."""
 
     probability: float = 0.5
     max_ratio: float = 4.0
@@ -112,17 +114,17 @@ class ZoomOut:
 
 @dataclass(frozen=True)
 class IoUCrop:
-    """Cut out a patch in which every object that stays is large enough (SSD, section 2.2).
+    """Cut out a patch that overlaps each object in it enough (SSD, section 2.2).
 
-    A draw decides on the least IoU that the patch must have with each object whose centre it holds;
-    None takes the whole picture, 0 any patch that holds an object. Where no candidate satisfies it,
-    the next draw decides.
+    `min_ious` are drawn in random order. Each is the least IoU that a patch must have with every
+    object whose centre lies in it; 0 accepts any patch with an object, None takes the whole
+    picture. If no candidate has it, the next one is drawn.
     """
 
     min_ious: tuple[float | None, ...] = (None, 0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
-    min_side: float = 0.3  # of the side of the whole
-    max_stretch: float = 2.0  # of one side against the other, compared with the whole
-    candidates: int = 50
+    min_side: float = 0.3  # shortest side of a patch, as a fraction of the whole's
+    max_stretch: float = 2.0  # most that width : height may differ from the whole's, as a factor
+    candidates: int = 50  # patches to choose from
     probability: float = 1.0  # of cutting at all
 
     def __call__(
@@ -139,20 +141,21 @@ class IoUCrop:
                 return plan
             good = np.flatnonzero(worst >= min_iou)
             if len(good):
-                return replace(plan, crop=tuple(map(int, patches[good[0]])))
+                left, top, right, bottom = map(int, patches[good[0]])
+                return replace(plan, crop=(left, top, right, bottom))
         return plan
 
     def _patches(self, whole: Sequence[int], rng: np.random.Generator) -> np.ndarray:
-        """Draw (candidates, 4) xyxy patches of whole pixels, at least one, inside `whole`."""
+        """Return (candidates, 4) xyxy patches inside `whole`, of at least one whole pixel."""
         left, top, right, bottom = whole
-        side = np.float64([[right - left], [bottom - top]])
+        side = np.array([[right - left], [bottom - top]], np.float64)
         draws = rng.random((4, self.candidates))
         width = self.min_side + draws[0] * (1 - self.min_side)
         least = np.maximum(self.min_side, width / self.max_stretch)
         most = np.minimum(1, width * self.max_stretch)
         height = least + draws[1] * (most - least)
         extent = np.maximum(1, np.rint(np.stack([width, height]) * side))  # (2, candidates)
-        start = np.float64([[left], [top]]) + np.floor(draws[2:] * (side - extent + 1))
+        start = np.array([[left], [top]], np.float64) + np.floor(draws[2:] * (side - extent + 1))
         return np.concatenate([start, start + extent]).T
 
 
@@ -171,7 +174,7 @@ class Mirror:
 
 @dataclass(frozen=True)
 class DrawInterpolation:
-    """Vary how the picture is resampled, so that the network is used to what detectnet does."""
+    """Vary how the picture is resampled, so that the net gets used to detectnet's way too."""
 
     choices: tuple[str, ...] = INTERPOLATIONS
 
@@ -183,11 +186,11 @@ class DrawInterpolation:
 
 
 def centres_inside(boxes: np.ndarray, edges: Sequence) -> np.ndarray:
-    """Return which boxes (N, 4) xyxy have their centre inside a rectangle, or inside many.
+    """Return which boxes (N, 4) xyxy have their centre inside a rectangle, or inside each of K.
 
     Args:
         boxes: xyxy, in the unit of `edges`.
-        edges: left, top, right and bottom; numbers, or (K, 1) each for K rectangles.
+        edges: left, top, right and bottom; four numbers, or four (K, 1) for K rectangles.
 
     Returns:
         (N,) bool, or (K, N).
@@ -197,18 +200,19 @@ def centres_inside(boxes: np.ndarray, edges: Sequence) -> np.ndarray:
     return (x >= left) & (x < right) & (y >= top) & (y < bottom)
 
 
-def worst_iou(boxes: np.ndarray, patches: np.ndarray) -> np.ndarray:
-    """Return (K,): the least IoU of a patch (K, 4) with those boxes (N, 4) whose centre it holds.
+def can_be_seen(boxes: np.ndarray) -> np.ndarray:
+    """Return which boxes (N, 4), pixels of the net's input, are at least a pixel wide and high."""
+    return ((boxes[:, 2:] - boxes[:, :2]) >= 1).all(axis=1)
 
-    It is -1 for a patch that holds none, but 1 for every patch where there are no boxes at all.
+
+def worst_iou(boxes: np.ndarray, patches: np.ndarray) -> np.ndarray:
+    """Return for each patch (K, 4) its least IoU (K,) with the boxes (N, 4) whose centre it holds.
+
+    It is -1 for a patch that holds no centre; 1 for every patch if there are no boxes at all.
     """
     if not len(boxes):
         return np.ones(len(patches))
-    near, far = patches.T.reshape(2, 2, -1, 1)  # (2, K, 1) each, x and y
-    box_near, box_far = boxes.T.reshape(2, 2, 1, -1)  # (2, 1, N)
-    wide, high = np.maximum(np.minimum(far, box_far) - np.maximum(near, box_near), 0)  # (K, N)
-    overlap = wide * high
-    areas, patch_areas = (box_far - box_near).prod(axis=0), (far - near).prod(axis=0)
-    inside = centres_inside(boxes, (*near, *far))
-    worst = np.where(inside, overlap / (areas + patch_areas - overlap), 2).min(axis=1)
+    inside = centres_inside(boxes, patches.T[:, :, None])  # (K, N)
+    iou = intersection_over_union(patches[:, None], boxes)
+    worst = np.where(inside, iou, 2).min(axis=1)
     return np.where(worst > 1, -1, worst)

@@ -1,4 +1,4 @@
-"""From a geometry plan and a picture file to the pixels of the network's input."""
+"""Carrying out a geometry plan: from a picture file to the pixels of the net's input."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from vision.pictures.reading import EncodedPicture
 from vision.transforms.geometry import GeometryPlan
 
-_LONGEST_SIDE = 32766  # of a source of OpenCV's warps, which count in 16 bits
+LONGEST_SIDE = 32766  # that OpenCV's warps take, which count pixels in 16 bits
 
 
 def draw(
     picture: EncodedPicture, plan: GeometryPlan, fill_colour: tuple[int, int, int]
 ) -> np.ndarray:
-    """Decode a picture at the scale that its plan allows, and carry the plan out.
+    """Decode a picture at the smallest scale that its plan allows, and carry the plan out.
 
     Args:
         picture: the file.
-        plan: what to take of it.
-        fill_colour: RGB, 0 to 255, of what lies outside the picture.
+        plan: the part of it to take.
+        fill_colour: RGB, 0 to 255, for what lies outside the picture.
 
     Returns:
         (size, size, 3) uint8 RGB.
@@ -33,9 +33,8 @@ def draw(
 def choose_reduction(picture: EncodedPicture, plan: GeometryPlan) -> int:
     """Return the largest reduction of `picture` that does not show in the result of `plan`.
 
-    Under one pixel of the result there must remain, for area, one pixel of the decoded picture; for
-    linear the two it looks at, so that it stays as rough as a plain resize; for nearest as many as
-    detectnet picks one from in a whole picture, as one zoomed out need not be rougher than that.
+    Each output pixel needs this many decoded pixels along x and y: area 1; linear 2, so that it
+    aliases like a plain resize; nearest as many as for the whole picture, as detectnet samples it.
     """
     needed = {
         "area": (1, 1),
@@ -49,12 +48,12 @@ def choose_reduction(picture: EncodedPicture, plan: GeometryPlan) -> int:
 def resample(
     pixels: np.ndarray, plan: GeometryPlan, fill_colour: tuple[int, int, int], reduction: int = 1
 ) -> np.ndarray:
-    """Carry out a plan on pixels (H, W, 3) uint8 RGB, decoded at 1 / `reduction` of their size.
+    """Carry out a plan on pixels (H, W, 3) uint8 RGB that were decoded at 1 / `reduction`.
 
     Returns:
         (size, size, 3) uint8 RGB, `fill_colour` where the plan reaches outside the picture.
     """
-    too_long = max(pixels.shape) > _LONGEST_SIDE
+    too_long = max(pixels.shape) > LONGEST_SIDE
     if plan.interpolation == "nearest" and not too_long:
         return _pick(pixels, plan, fill_colour, reduction)
     outside = plan.reaches_outside(pixels.shape[1] * reduction, pixels.shape[0] * reduction)
@@ -62,7 +61,10 @@ def resample(
     if plan.interpolation == "area" or too_long:
         pixels, origin, shrink = _pre_shrink(pixels, plan, reduction)
     if (origin, shrink) == ((0, 0), (1, 1)) and not outside:
-        return _resize(pixels, plan)
+        # A crop of whole pixels: the same as the warp, in a third of the time.
+        left, top, right, bottom = plan.crop
+        stretched = cv2.resize(pixels[top:bottom, left:right], (plan.size, plan.size))
+        return cv2.flip(stretched, 1) if plan.mirrored else stretched
     return cv2.warpAffine(
         pixels,
         plan.matrix(origin, shrink),
@@ -74,22 +76,16 @@ def resample(
 
 
 def resize(image: np.ndarray, size: int, interpolation: str) -> np.ndarray:
-    """Stretch (H, W, 3) to (size, size, 3): "linear" as upstream, "nearest" just as detectnet."""
+    """Stretch (H, W, 3) to (size, size, 3): "linear" like upstream, "nearest" like detectnet."""
     height, width = image.shape[:2]
     plan = GeometryPlan((0, 0, width, height), size, interpolation=interpolation)
     return resample(image, plan, fill_colour=(0, 0, 0))
 
 
-def _resize(pixels: np.ndarray, plan: GeometryPlan) -> np.ndarray:
-    """Do what the warp would, in a third of the time, where the crop falls on whole pixels."""
-    left, top, right, bottom = plan.crop
-    stretched = cv2.resize(pixels[top:bottom, left:right], (plan.size, plan.size))
-    return cv2.flip(stretched, 1) if plan.mirrored else stretched
-
-
 def _pick(
     pixels: np.ndarray, plan: GeometryPlan, fill_colour: tuple[int, int, int], reduction: int
 ) -> np.ndarray:
+    """Pick the pixels that detectnet would pick."""
     columns, rows = (indices // reduction for indices in plan.nearest_indices())
     indices = np.empty((plan.size, plan.size, 2), np.int16)
     indices[..., 0] = columns.clip(-1, pixels.shape[1])
@@ -97,7 +93,7 @@ def _pick(
     return cv2.remap(
         pixels,
         indices,
-        None,
+        np.empty(0, np.uint16),  # the first map holds both x and y
         cv2.INTER_NEAREST,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=fill_colour,
@@ -107,14 +103,15 @@ def _pick(
 def _pre_shrink(
     pixels: np.ndarray, plan: GeometryPlan, reduction: int
 ) -> tuple[np.ndarray, tuple[int, int], tuple[int, int]]:
-    """Shrink the part in use by whole factors, so that the warp passes over less than two pixels.
+    """Shrink the part in use by whole factors, so that the warp skips less than two pixels a step.
 
     Returns:
-        the pixels; where they start in the stored picture; how many stored pixels one covers.
+        the pixels; where they start in the stored picture; the stored pixels that one of them
+        covers along x and y.
     """
     wide, high = (max(1, int(scale / reduction)) for scale in plan.scale)
-    if max(pixels.shape) <= _LONGEST_SIDE:
-        wide = high = min(wide, high)  # INTER_AREA takes five times as long where they differ
+    if max(pixels.shape) <= LONGEST_SIDE:
+        wide = high = min(wide, high)  # INTER_AREA takes five times as long if they differ
         if wide == 1:
             return pixels, (0, 0), (reduction, reduction)
     left, top, right, bottom = (edge / reduction for edge in plan.crop)
@@ -126,9 +123,10 @@ def _pre_shrink(
 
 
 def _whole_factors(start: float, stop: float, side: int, factor: int) -> tuple[int, int]:
-    """Return the first pixel in use and the count of `factor` pixels each from there on.
+    """Return the first pixel in use, and the number of groups of `factor` pixels from there on.
 
-    They cover [start, stop) as far as the picture goes, but for a rest of less than `factor`.
+    The groups cover [start, stop) as far as the picture goes, except fewer than `factor` pixels at
+    the end.
     """
     first = min(max(0, int(start)), side - 1)
     count = math.ceil((min(side, stop) - first) / factor)

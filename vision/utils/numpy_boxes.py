@@ -16,9 +16,9 @@ def shared_area(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def intersection_over_union(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the IoU (...) of xyxy boxes (..., 4) and others (..., 4); all must have an area.
+    """Return the IoU (...) of xyxy boxes (..., 4) and others (..., 4).
 
-    For every box with every other one, give `boxes[:, None]`.
+    For every box with every other one, give `boxes[:, None]`. Of two boxes, one must have an area.
     """
     shared = shared_area(boxes, others)
     area = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])

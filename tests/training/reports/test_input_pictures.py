@@ -48,5 +48,5 @@ def test_a_picture_shows_what_the_net_sees_and_its_boxes(drawn, tmp_path):
 
 
 def test_a_dataset_of_nothing(drawn, tmp_path):
-    loader = EpochLoader(drawn[0].index.select([]), EvalTransform(80), drawn[0].options)
+    loader = EpochLoader(drawn[0].dataset.index.select([]), EvalTransform(80), drawn[0].options)
     assert write_inputs(loader, 16, tmp_path) == []

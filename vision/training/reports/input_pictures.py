@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from vision.loading.dataset import DetectionDataset
 from vision.loading.loaders import EpochLoader
 from vision.training.reports.pictures import draw_batch
 from vision.transforms import collate
@@ -30,7 +29,7 @@ def write_inputs(loader: EpochLoader, count: int, model_folder: Path) -> list[Pa
     """
     folder = model_folder / INPUTS
     folder.mkdir(parents=True, exist_ok=True)
-    dataset = DetectionDataset(loader.index, loader.transform, loader.options.seed)
+    dataset = loader.dataset
     count = min(count, len(dataset))
     paths = []
     for row in np.arange(count) * len(dataset) // max(1, count):

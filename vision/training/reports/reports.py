@@ -33,7 +33,7 @@ class Reports:
         if self.curves is None:
             return
         image_size = self.description.config.image_size
-        self._try(plot_labels, loader.index, self.folder / "labels.jpg", image_size)
+        self._try(plot_labels, loader.dataset.index, self.folder / "labels.jpg", image_size)
         batch = loader.sample_batch(16)
         self._try(draw_batch, batch, self.description.class_names, self.folder / "train_batch.jpg")
 

@@ -6,13 +6,14 @@ import multiprocessing
 import os
 import signal
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from tests.drawing import draw_samples
-from vision.loading.worker_recovery import WorkerRecovery, collate_shared
+from vision.loading.workers import WorkerRecovery, collate_shared, worker_init
 
 BATCHES, SIZE = 8, 2
 NO_SPACE = (
@@ -114,7 +115,7 @@ def test_killed_twice_the_trajectory_is_the_same_to_the_bit(tmp_path, undisturbe
     assert first.startswith("A process that loads pictures was killed by SIGKILL (out of memory?)")
     assert first.endswith("; going on with 1 instead of 2")
     assert "SIGBUS (shared memory full?" in second
-    assert second.endswith("; going on with none, which is slower")
+    assert second.endswith("; going on with none, but slower")
 
 
 def test_without_shared_memory_fewer_processes_go_on(tmp_path, undisturbed, caplog):
@@ -207,7 +208,7 @@ def test_no_memory_to_start_processes_with(caplog):
     assert [record.getMessage().split("; ")[1] for record in caplog.records] == [
         "going on with 2 instead of 4",
         "going on with 1 instead of 2",
-        "going on with none, which is slower",
+        "going on with none, but slower",
     ]
     assert "could not be started (Cannot allocate memory)" in caplog.text
 
@@ -289,3 +290,11 @@ def test_a_connection_that_breaks_because_its_process_dies(error, caplog):
 
     assert list(WorkerRecovery(make_batches, workers=1).batches()) == [10, 11]
     assert "was killed by SIGKILL (out of memory?); going on with none" in caplog.text
+
+
+def test_worker_init_leaves_opencv_one_thread():
+    threads = cv2.getNumThreads()
+    worker_init(0)
+    assert cv2.getNumThreads() <= 1
+    cv2.setNumThreads(threads)
+    assert np.isscalar(threads)
