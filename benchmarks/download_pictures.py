@@ -3,10 +3,10 @@
     python3 benchmarks/download_pictures.py
     python3 benchmarks/download_pictures.py --latencies 0 --width 1024 --height 768
 
-A server in a process of its own answers each request after a fixed time, as a bucket far away
-does; 0 leaves the processor as the only limit. Two clients with 20 threads each take turns. The
-bare one asks over http.client and throws away what comes; ours goes by boto3, checks length, sum
-and every coded byte of the JPEG, and writes files. To reach: 0.8 of the bare one's rate.
+A server in a process of its own answers each request after a fixed time, like a bucket far away;
+with 0 only the processor is a limit. Two clients with 20 threads each take turns. The bare one
+reads over http.client and throws away what comes. Ours checks length, sum and every coded byte of
+the JPEG, and writes files. Goal: 0.8 of the bare client's rate.
 """
 
 from __future__ import annotations
@@ -69,12 +69,13 @@ def main(args: argparse.Namespace) -> None:
 def measure(port: int, pictures: int, workers: int, rounds: int) -> tuple[list[float], list[float]]:
     """Let both clients take turns; return the pictures per second of each, bare and ours."""
     keys = [f"train/{number:016x}.jpg" for number in range(pictures)]
-    bare, ours = [], []
+    bare: list[float] = []
+    ours: list[float] = []
     clients = [(bare, bare_seconds), (ours, our_seconds)]
     for _ in range(rounds):
         for rates, seconds in clients:
             rates.append(pictures / seconds(port, keys, workers))
-        clients.reverse()  # so that neither always comes when the other has just left
+        clients.reverse()  # so that neither is always the second
     return bare, ours
 
 
@@ -85,7 +86,7 @@ def server(body: bytes, latency: float) -> Iterator[int]:
     here, there = context.Pipe()
     process = context.Process(target=serve, args=(body, latency, there), daemon=True)
     process.start()
-    there.close()  # if it ends before it has a port, the next line raises instead of waiting
+    there.close()  # so that `recv` raises if the process ends without a port
     try:
         yield here.recv()
     finally:
@@ -94,7 +95,7 @@ def server(body: bytes, latency: float) -> Iterator[int]:
 
 
 def serve(body: bytes, latency: float, pipe: Any) -> None:
-    """Give every request the same object, `latency` seconds after it came; never end."""
+    """Answer every request with the same object, after `latency` seconds; never end."""
     tag = hashlib.md5(body).hexdigest()
     head = f'HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nETag: "{tag}"\r\n\r\n'
 
@@ -130,7 +131,7 @@ def draw_jpeg(width: int, height: int, quality: int) -> bytes:
 
 
 def bare_seconds(port: int, keys: Sequence[str], workers: int) -> float:
-    """Ask for every picture with that many threads, and throw it away; return the seconds."""
+    """Read every picture with `workers` threads and throw it away; return the seconds."""
     left, lock = iter(keys), threading.Lock()
 
     def work() -> None:
@@ -156,7 +157,7 @@ def bare_seconds(port: int, keys: Sequence[str], workers: int) -> float:
 
 
 def our_seconds(port: int, keys: Sequence[str], workers: int) -> float:
-    """Download every picture into a folder; return the seconds, without opening the clients."""
+    """Download every picture into a folder; return the seconds, without those to open clients."""
     from vision.download.transfer.pictures import Picture, Report, download_pictures
     from vision.download.transfer.retry import Patience
     from vision.download.transfer.s3 import open_bucket

@@ -3,8 +3,8 @@
     python benchmarks/loading.py
     python benchmarks/loading.py --images 64 --rounds 20 --size 512
 
-Draws textured 1024x768 JPEGs of about 200 KB in a temporary folder, and prints one table. To reach:
-TrainTransform at 0.9 of the rate of cv2.imread.
+Draws textured 1024x768 JPEGs of about 200 KB in a temporary folder, and prints one table. Goal:
+TrainTransform reaches 0.9 of the rate of cv2.imread.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Row(NamedTuple):
     """One line of the table: what was done, and how long it took for one picture."""
 
     name: str
-    milliseconds: float  # of one core
+    milliseconds: float  # of processor time
     ratio: float  # rate against bare cv2.imread
 
 
@@ -37,7 +37,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--images", type=int, default=32, help="pictures to draw")
-    parser.add_argument("--rounds", type=int, default=10, help="times that each is read")
+    parser.add_argument("--rounds", type=int, default=10, help="how often each picture is read")
     parser.add_argument("--size", type=int, default=300, help="side of the network's input, pixels")
     return parser.parse_args(argv)
 
@@ -47,7 +47,7 @@ def measure(images: int = 32, rounds: int = 10, size: int = 300) -> list[Row]:
 
     Args:
         images: how many pictures to draw; they stay in the page cache.
-        rounds: how often each is read; the three take turns, so that a busy machine slows all.
+        rounds: how often each is read; the three take turns, so that a busy machine slows all down.
         size: side of the network's input, pixels.
     """
     import cv2
@@ -57,7 +57,7 @@ def measure(images: int = 32, rounds: int = 10, size: int = 300) -> list[Row]:
     cv2.setNumThreads(0)
     with tempfile.TemporaryDirectory() as folder:
         annotations = [draw_annotation(Path(folder), seed) for seed in range(images)]
-        works = {
+        works: dict[str, Callable[[Annotation, int], None]] = {
             "cv2.imread": _read,
             "TrainTransform": functools.partial(_transform, TrainTransform(size)),
             "EvalTransform": functools.partial(_transform, EvalTransform(size)),
@@ -82,11 +82,11 @@ def draw_annotation(folder: Path, seed: int) -> Annotation:
     from vision.structures import Annotation
 
     rng = np.random.default_rng(seed)
-    picture = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+    picture: np.ndarray = np.zeros((HEIGHT, WIDTH, 3), np.float32)
     for cell in (1, 2, 4, 8, 16, 32, 64, 128, 256):
         noise = rng.normal(size=(HEIGHT // cell + 1, WIDTH // cell + 1, 3)).astype(np.float32)
         picture += cv2.resize(noise, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC) * cell**0.3
-    picture = cv2.normalize(picture, None, 0, 255, cv2.NORM_MINMAX)
+    picture = cv2.normalize(picture, picture, 0, 255, cv2.NORM_MINMAX)
     path = folder / f"{seed}.jpg"
     cv2.imwrite(str(path), picture.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     count = int(rng.integers(1, 5))
@@ -122,7 +122,7 @@ def _transform(transform: Callable, annotation: Annotation, round_: int) -> None
 
 
 def _seconds_for(work: Callable, annotations: list[Annotation], round_: int) -> float:
-    start = time.process_time()  # of this process alone, whatever else the machine does
+    start = time.process_time()  # other processes do not count
     for annotation in annotations:
         work(annotation, round_)
     return time.process_time() - start

@@ -28,7 +28,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the benchmarks one by one, so that none disturbs another; return how many failed."""
+    """Run the benchmarks one after another, so that none disturbs another; return the failures."""
     failed = 0
     for name in args.names:
         print(f"== {name}", flush=True)

@@ -3,8 +3,8 @@
 Usage:
     python3 benchmarks/training.py --steps 10 --batch-size 8
 
-The older step keeps pictures and weights in planes (NCHW), and waits for three losses after every
-step; ours keeps colours together (channels_last) and reads losses only when they are logged.
+The older step has pictures and weights in planes (NCHW) and waits for three losses after every
+step. Ours has the channels of a pixel together (channels_last) and reads losses only to log them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,13 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from vision.training.steps import Training
+    from vision.transforms import Batch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -27,7 +34,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def measure(steps: int, batch_size: int, resolution: int) -> list[tuple[str, float]]:
-    """Return rows of what was timed and its rate in pictures per second."""
+    """Return for each way its name and its rate in pictures per second."""
     import torch
 
     rows = []
@@ -43,7 +50,9 @@ def measure(steps: int, batch_size: int, resolution: int) -> list[tuple[str, flo
     return rows
 
 
-def make_training(memory_format, batch_size: int, resolution: int):
+def make_training(
+    memory_format: torch.memory_format, batch_size: int, resolution: int
+) -> tuple[Training, Batch]:
     """Return a training of an untrained net and one batch with three objects on every picture."""
     import torch
 
@@ -75,14 +84,14 @@ def make_training(memory_format, batch_size: int, resolution: int):
     return Training(net.train(), MultiboxLoss(), optimizer, Schedule("none")), batch
 
 
-def run(training, batch, steps: int, reads_losses: bool) -> None:
+def run(training: Training, batch: Batch, steps: int, reads_losses: bool) -> None:
     """Do some steps."""
     from vision.training.steps import train_step
 
     for _ in range(steps):
         losses = train_step(training, batch)
-        if reads_losses:
-            [loss.item() for loss in (*losses, losses[0] + losses[1])]
+        if reads_losses and losses is not None:
+            [loss.item() for loss in (losses[0], losses[1], losses.sum())]
 
 
 def main(args: argparse.Namespace) -> None:

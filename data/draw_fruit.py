@@ -5,8 +5,8 @@
     python3 data/draw_fruit.py my-fruit --images 200 --size 640x480 --seed 7 --sheet look.jpg
 
 Writes train/, validation/ and test/ with JPEG files, a sub-*-annotations-bbox.csv for each, and
-class-descriptions-boxable.csv. The same seed gives the same pictures; more of them extend a dataset
-and change nothing in it. Some pictures have no fruit: they are in the folders and in no CSV file.
+class-descriptions-boxable.csv. The same seed gives the same pictures; a larger --images adds
+pictures and changes none. Pictures without fruit are in the folders and in no CSV file.
 A new fruit is one function and one line in painting/fruit.py.
 """
 
@@ -24,7 +24,7 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Sequence
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Sequence
 
 if TYPE_CHECKING:
     from painting.scene import Drawn
@@ -35,14 +35,14 @@ COLUMNS = [
     *["IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside", "id", "ClassName"],
 ]
 MARKER = "draw_fruit.json"
-EMPTY_EVERY = 15  # one picture in so many has no fruit
-ON_SHEET = 24
+EMPTY_EVERY = 15  # every 15th picture has no fruit
+ON_SHEET = 24  # pictures
 
 
 class Picture(NamedTuple):
-    """A picture to be drawn: its dataset's folder, its split and number there, and (width, height).
+    """A picture to be drawn: the folder of the dataset, split and number in it, (width, height).
 
-    `seed` is the dataset's; with the split and the number it decides all that is in the picture.
+    `seed` is the dataset's; together with split and number it decides all that is in the picture.
     """
 
     folder: Path
@@ -53,20 +53,20 @@ class Picture(NamedTuple):
 
     @property
     def image_id(self) -> str:
-        """Its name: 16 hexadecimal digits, as in Open Images."""
+        """Return its name: 16 hexadecimal digits, as in Open Images."""
         name = f"{self.seed} {self.split} {self.number}"
         return hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
 
     @property
     def path(self) -> Path:
-        """Its file."""
+        """Return its file."""
         return self.folder / self.split / f"{self.image_id}.jpg"
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that complains in one line."""
+    """A parser whose errors are one line."""
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         """Exit with status 2, without the usage that argparse puts before the message."""
         self.exit(2, f"{self.prog}: {message}; see --help\n")
 
@@ -97,7 +97,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="pixels, like 640x480, or like 400 for a square (default: 400)",
     )
     parser.add_argument(
-        "--seed", type=whole_number, default=0, metavar="N", help="of what is drawn (default: 0)"
+        "--seed",
+        type=whole_number,
+        default=0,
+        metavar="N",
+        help="for all that is drawn (default: 0)",
     )
     parser.add_argument(
         "--workers",
@@ -120,7 +124,7 @@ def whole_number(text: str) -> int:
 
 
 def number_of_images(text: str) -> int:
-    """Return a number that leaves a picture for every split."""
+    """Return the number that `text` says, if it is enough for a picture in every split."""
     if whole_number(text) < len(SHARES):
         raise argparse.ArgumentTypeError(f"must be at least {len(SHARES)}, got {text}")
     return int(text)
@@ -146,9 +150,10 @@ def plan(folder: Path, images: int, size: tuple[int, int], seed: int) -> list[Pi
 
 
 def claim(folder: Path, made_with: dict) -> None:
-    """Make the folder, or clear one of an earlier run of its CSV files, and note what is made.
+    """Make the folder, or take over that of an earlier run, and note what is made in it.
 
-    Without them a run that is broken off cannot be taken for a whole dataset.
+    The CSV files of an earlier run are removed first: a run that is broken off then leaves no
+    dataset that looks whole.
 
     Raises:
         FileExistsError: there is something at `folder` that this script did not make.
@@ -158,18 +163,18 @@ def claim(folder: Path, made_with: dict) -> None:
         raise FileExistsError(f"{folder} was not made by draw_fruit.py: name another or remove it")
     for split in SHARES:
         (folder / split).mkdir(parents=True, exist_ok=True)
-        if annotations(folder, split).exists():
-            annotations(folder, split).unlink()
+        if boxes_file(folder, split).exists():
+            boxes_file(folder, split).unlink()
     write(folder / MARKER, (json.dumps(made_with) + "\n").encode())
 
 
-def annotations(folder: Path, split: str) -> Path:
+def boxes_file(folder: Path, split: str) -> Path:
     """Return the file with the boxes of a split."""
     return folder / f"sub-{split}-annotations-bbox.csv"
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file beside its place and rename it into it: it is whole or it is not there."""
+    """Write a file beside its place and rename it into place: it is whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
     beside.write_bytes(content)
@@ -186,7 +191,7 @@ def draw_all(pictures: list[Picture], workers: int) -> list[list[Drawn]]:
 
 
 def use_one_thread() -> None:
-    """Keep OpenCV from starting a thread for each core in each process."""
+    """Keep OpenCV from starting a thread for each core in every process."""
     import cv2
 
     cv2.setNumThreads(1)
@@ -206,9 +211,9 @@ def draw(picture: Picture) -> list[Drawn]:
 
 
 def first_fruit(number: int) -> str | None:
-    """Return the class that a picture has at least one of; None where it has no fruit.
+    """Return the class that a picture certainly has; None if it has no fruit.
 
-    Classes take turns: every split has all of them, whatever the random numbers are.
+    Classes take turns, so every split has all of them, whatever the random numbers are.
     """
     from painting.fruit import FRUITS
 
@@ -236,7 +241,7 @@ def write_tables(folder: Path, pictures: list[Picture], fruits: list[list[Drawn]
     for picture, found in zip(pictures, fruits):
         rows[picture.split] += [box_row(picture, fruit, labels[fruit.name]) for fruit in found]
     for split in SHARES:
-        write(annotations(folder, split), table(rows[split]))
+        write(boxes_file(folder, split), table(rows[split]))
 
 
 def table(rows: list[list]) -> bytes:
@@ -261,7 +266,8 @@ def write_sheet(path: Path, pictures: list[Picture], fruits: list[list[Drawn]]) 
     from painting.sheet import contact_sheet
 
     images = [cv2.imread(str(picture.path)) for picture in pictures[:ON_SHEET]]
-    write(path, cv2.imencode(".jpg", contact_sheet(images, fruits))[1].tobytes())
+    sheet = contact_sheet([image for image in images if image is not None], fruits)
+    write(path, cv2.imencode(".jpg", sheet)[1].tobytes())
 
 
 def main(args: argparse.Namespace) -> None:

@@ -1,1 +1,1 @@
-"""Paints fruit: outlines, colours, a canvas, what goes on it, and pictures made of that."""
+"""Painting fruit: outlines, colours, a canvas, things to paint on it, and whole pictures."""

@@ -1,7 +1,7 @@
-"""A canvas for round things in the light.
+"""A canvas on which one round thing is painted in the light.
 
 A thing is painted upright, in coordinates of its own: x to the right, y down, its body within
-about one unit of the origin. The canvas turns it; the light stays above, on the left.
+about one unit of the origin. The canvas turns the thing; the light stays above, on the left.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy as np
 from painting.outlines import oval
 
 SUPERSAMPLE = 2
-REACH = 1.3  # the canvas shows -1.3 .. 1.3, so that nothing is cut off when it is turned
-LIGHT = np.array([-0.44, -0.58, 0.68], np.float32)
-HALFWAY = np.array([-0.24, -0.32, 0.92], np.float32)  # between the light and the eye
+REACH = 1.3  # the canvas shows -1.3 .. 1.3, so that turning cuts nothing off
+LIGHT = np.array([-0.44, -0.58, 0.68], np.float32)  # the direction to the light
+HALFWAY = np.array([-0.24, -0.32, 0.92], np.float32)  # the direction between light and eye
 
 Window = Tuple[slice, slice]
 
 
 class Area(NamedTuple):
-    """Part of a canvas: its rows and columns, and how much of each pixel is in it, (h, w)."""
+    """Part of a canvas: its rows and columns, and the share of each pixel that is in it, (h, w)."""
 
     window: Window
     coverage: np.ndarray
@@ -38,7 +38,7 @@ class Canvas:
     """
 
     def __init__(self, size: float, turn: float = 0.0):
-        """Take the pixels that two units are to span, and the clockwise turn in radians."""
+        """Make a canvas on which two units span `size` pixels; `turn` is clockwise, in radians."""
         half = int(np.ceil(REACH * size / 2)) * SUPERSAMPLE
         self.scale = float(size) / 2 * SUPERSAMPLE
         self.centre = half - 0.5
@@ -53,9 +53,10 @@ class Canvas:
     def flat(
         self, outline: np.ndarray, colour: np.ndarray, blur: float = 0, strength: float = 1
     ) -> None:
-        """Lay a colour, (3, 1, 1) or (3, S, S), inside an outline, (N, 2), as it is.
+        """Lay a flat colour, (3, 1, 1) or (3, S, S), inside an outline, (N, 2).
 
-        `blur` is the width of a soft edge, in units; `strength` is 1 where nothing shines through.
+        `blur` is the width of a soft edge, in units; with a `strength` below 1 what lies under the
+        colour shines through.
         """
         window, coverage = self._area(outline, blur)
         self._lay(window, within(window, colour), coverage * strength)
@@ -72,7 +73,7 @@ class Canvas:
     ) -> None:
         """Lay a colour as if it bulged out of the picture and the light fell on it.
 
-        `gloss` is the strength of the highlight; the higher `shine`, the smaller it is.
+        `gloss` is the strength of the highlight; a higher `shine` makes it smaller.
         """
         window, coverage = self._area(outline)
         shaded = lit(within(window, colour), inflate(coverage), gloss, shine)
@@ -81,7 +82,7 @@ class Canvas:
     def ball(
         self, centre: Sequence[float], radius: float, colour: np.ndarray, gloss: float = 0.4
     ) -> None:
-        """Lay a ball on the canvas: `solid` for the shape whose bulge needs no solving."""
+        """Lay a ball on the canvas: faster than `solid`, as the bulge of a ball is known."""
         window, coverage = self._area(oval(centre, radius, radius, steps=32))
         middle = self.turn @ np.asarray(centre, np.float32) * self.scale + self.centre
         rows, columns = (np.arange(part.start, part.stop, dtype=np.float32) for part in window)
@@ -99,9 +100,9 @@ class Canvas:
         return cv2.remap(cells, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
     def finished(self) -> np.ndarray:
-        """Return what is painted as planes, (4, h, w), of the size that it has in the picture.
+        """Return the painted thing, at its size in the picture, as planes (4, h, w).
 
-        They are red, green and blue, premultiplied, and alpha.
+        The planes are red, green and blue, premultiplied, and alpha.
         """
         side = len(self.alpha) // SUPERSAMPLE
         planes = [
@@ -125,18 +126,18 @@ class Canvas:
         return Area((slice(low[1], high[1]), slice(low[0], high[0])), coverage)
 
     def _lay(self, window: Window, colour: np.ndarray, coverage: np.ndarray) -> None:
-        image, alpha = self.image[(slice(None), *window)], self.alpha[window]
+        image, alpha = self.image[:, window[0], window[1]], self.alpha[window]
         image += (colour - image) * coverage
         alpha += (1 - alpha) * coverage
 
 
 def within(window: Window, colour: np.ndarray) -> np.ndarray:
-    """Return a colour, (3, S, S), in a window; one that does not vary stays as it is."""
-    return colour if colour.size == 3 else colour[(slice(None), *window)]
+    """Return the part of a colour, (3, S, S), in a window; (3, 1, 1) stays as it is."""
+    return colour if colour.size == 3 else colour[:, window[0], window[1]]
 
 
 def lit(colour: np.ndarray, normals: np.ndarray, gloss: float, shine: float) -> np.ndarray:
-    """Return a colour as the light shows it on a surface with unit `normals`, (3, h, w)."""
+    """Return a colour in the light, on a surface with unit `normals`, (3, h, w)."""
     facing = np.maximum(np.tensordot(LIGHT, normals, 1), 0)
     light = (0.62 + 0.62 * facing) * (0.75 + 0.25 * np.maximum(normals[2], 0))
     mirrored = gloss * np.maximum(np.tensordot(HALFWAY, normals, 1), 0) ** shine
@@ -146,16 +147,17 @@ def lit(colour: np.ndarray, normals: np.ndarray, gloss: float, shine: float) -> 
 
 
 def inflate(coverage: np.ndarray) -> np.ndarray:
-    """Return the unit normals, (3, h, w), of the pillow that a flat shape, (h, w), blows up to.
+    """Blow a flat shape, (h, w), up to a pillow; return its unit normals, (3, h, w).
 
-    Its height is the square root of the solution of Poisson's equation: a disc becomes half a
-    ball, a ribbon a tube. It is solved on a coarse grid, from coarser ones; light changes slowly.
+    The height of the pillow is the square root of the solution of Poisson's equation: a disc
+    becomes half a ball, a ribbon a tube. Light changes slowly, so a coarse grid is enough; the
+    solution on it starts from solutions on coarser ones.
     """
     height, width = coverage.shape
     cells = min(max(height, width) / 5, 32)
     shrink = cells / max(height, width)
     neighbours = np.array([[0, 0.25, 0], [0.25, 0, 0.25], [0, 0.25, 0]], np.float32)
-    solution = np.zeros((3, 3), np.float32)
+    solution: np.ndarray = np.zeros((3, 3), np.float32)
     for level in (0.25, 0.5, 1.0):
         size = max(int(width * shrink * level), 2), max(int(height * shrink * level), 2)
         inner = cv2.resize(coverage, size, interpolation=cv2.INTER_AREA)

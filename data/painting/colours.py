@@ -1,6 +1,6 @@
-"""Colours: RGB in [0, 1] float32, as planes: (3, 1, 1), or (3, H, W) where they vary.
+"""Colours: RGB in [0, 1] float32 as planes, (3, 1, 1), or (3, H, W) if they vary.
 
-Planes rather than pixels, since NumPy is slow along a last axis of three.
+They are planes and not pixels because NumPy is slow along a last axis of three.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ Option = TypeVar("Option")
 
 
 def rgb(code: str) -> np.ndarray:
-    """Return the colour, (3, 1, 1), that "#rrggbb" names."""
+    """Return the colour (3, 1, 1) of a code like "#rrggbb"."""
     parts = [int(code[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     return np.array(parts, np.float32).reshape(3, 1, 1)
 
 
 def mix(first: np.ndarray, second: np.ndarray, share: float | np.ndarray) -> np.ndarray:
-    """Return `first` where `share`, a number or (H, W), is 0 and `second` where it is 1."""
+    """Mix two colours: `share`, a number or (H, W), is 0 for all `first` and 1 for all `second`."""
     return first + (second - first) * np.clip(share, 0, 1).astype(np.float32)
 
 
 def step(values: np.ndarray, start: float, stop: float) -> np.ndarray:
-    """Return 0 before `start`, 1 after `stop`, and a smooth slope between, whichever is larger."""
+    """Return 0 before `start`, 1 beyond `stop`, a smooth slope between; either may be larger."""
     share = np.clip((values - start) / (stop - start), 0, 1)
     return share * share * (3 - 2 * share)
 

@@ -1,4 +1,4 @@
-"""The fruits: a function each, which paints it upright on a canvas, and a line each in FRUITS."""
+"""The fruits: for each a function that paints it upright on a canvas, and a line in FRUITS."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def leaf(canvas: Canvas, line: np.ndarray, width: float, colour: np.ndarray = GR
 
 
 def twig(canvas: Canvas, rng: np.random.Generator, foot: float, leafy: float) -> None:
-    """Paint a stalk that leaves the fruit at (0, foot), and with the chance `leafy` a leaf."""
+    """Paint a stalk that starts at (0, foot), and with the probability `leafy` a leaf."""
     side = choose(rng, [-1, 1])
     top = foot - rng.uniform(0.26, 0.36)
     if rng.random() < leafy:
@@ -150,7 +150,7 @@ def strawberry(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def seed(canvas: Canvas, place: Sequence[float], facing: float, skin: np.ndarray) -> None:
-    """Paint a strawberry seed in its pit; `facing` falls from 1 in the middle to 0 at the sides."""
+    """Paint a strawberry seed in its pit; `facing` is 1 in the middle and 0 at the sides."""
     x, y = place
     canvas.mark(oval((x, y), 0.042 * facing + 0.012, 0.062), skin * 0.55, strength=0.8)
     canvas.mark(oval((x, y + 0.008), 0.024 * facing + 0.008, 0.042), rgb("#ffd866"))
@@ -265,7 +265,8 @@ def melon_slice(canvas: Canvas, rng: np.random.Generator) -> None:
 class Fruit(NamedTuple):
     """How a fruit is painted, its label in Open Images, and its sizes.
 
-    `smallest` and `largest` are what two units may span, as fractions of a picture's shorter side.
+    `smallest` and `largest` are the least and the most that two units of its canvas span, as
+    fractions of a picture's shorter side.
     """
 
     paint: Callable[[Canvas, np.random.Generator], None]

@@ -29,9 +29,9 @@ def closed_curve(points: Sequence[Sequence[float]], steps: int = 10) -> np.ndarr
 
 
 def lathe(profile: Sequence[Sequence[float]]) -> np.ndarray:
-    """Return the smooth outline of a thing whose halves are alike.
+    """Return the smooth outline of a thing that looks the same on the left and on the right.
 
-    `profile` is the right half from top to bottom; its points with x = 0 belong to both.
+    `profile` is the right half from top to bottom; its points with x = 0 belong to both halves.
     """
     return closed_curve([*profile, *((-x, y) for x, y in profile[::-1] if x > 0)])
 
@@ -39,14 +39,14 @@ def lathe(profile: Sequence[Sequence[float]]) -> np.ndarray:
 def bow(
     start: Sequence[float], pull: Sequence[float], end: Sequence[float], steps: int = 24
 ) -> np.ndarray:
-    """Return the line, (steps, 2), from `start` to `end` that `pull` draws aside (Bezier's)."""
-    start, pull, end = (np.asarray(point, float) for point in (start, pull, end))
+    """Return the line, (steps, 2), from `start` to `end`, bent towards `pull` (a Bezier curve)."""
+    first, middle, last = (np.asarray(point, float) for point in (start, pull, end))
     t = np.linspace(0, 1, steps)[:, None]
-    return (1 - t) ** 2 * start + 2 * t * (1 - t) * pull + t**2 * end
+    return (1 - t) ** 2 * first + 2 * t * (1 - t) * middle + t**2 * last
 
 
-def ribbon(line: np.ndarray, widths: Sequence[float]) -> np.ndarray:
-    """Return the outline of a band along a line, (N, 2), which may bulge and taper.
+def ribbon(line: np.ndarray, widths: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Return the outline of a band along a line, (N, 2), that may be wider and narrower.
 
     `widths` are spread evenly from the start of the line to its end.
     """

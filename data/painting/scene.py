@@ -1,4 +1,4 @@
-"""One picture: fruit and other things on a background, and the boxes of the fruit one sees."""
+"""Drawing one picture: fruit and other things on a background, and the boxes of the fruit."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from painting.colours import choose
 from painting.fruit import FRUITS
 from painting.scenery import BACKGROUNDS, DISTRACTORS, Ground
 
-MAX_SHARED = 0.2  # of a thing's area, that may be over or under other things
-MIN_INSIDE = 0.65  # of a thing's area, that has to be in the picture
-TRIES = 40  # places to look at for a thing before it is left out
-FRUIT_COUNTS = [0.2, 0.3, 0.25, 0.15, 0.1]  # how often there are 1, 2, 3, 4 and 5
-OTHER_COUNTS = [0.4, 0.35, 0.2, 0.05]  # how often there are 0, 1, 2 and 3
+MAX_SHARED = 0.2  # most of a thing's area that may lie over or under other things
+MIN_INSIDE = 0.65  # least of a thing's area that must be in the picture
+TRIES = 40  # places to try for a thing before it is left out
+FRUIT_COUNTS = [0.2, 0.3, 0.25, 0.15, 0.1]  # probabilities of 1, 2, 3, 4 and 5 fruits
+OTHER_COUNTS = [0.4, 0.35, 0.2, 0.05]  # probabilities of 0, 1, 2 and 3 other things
 SIZES = {"plate": (0.6, 0.95)}
 OTHER_SIZES = (0.2, 0.42)
 
 
 class Drawn(NamedTuple):
-    """A fruit as it is seen: its class, its box, xyxy in pixels, and if it is hidden or cut off."""
+    """A fruit in a picture: its class, its box (xyxy, pixels), whether it is hidden or cut off."""
 
     name: str
     box: tuple[int, int, int, int]
@@ -33,8 +33,8 @@ class Drawn(NamedTuple):
 class Thing(NamedTuple):
     """A painted thing at its place.
 
-    `planes`, (4, H, W), red, green and blue, premultiplied, and alpha, span the whole picture;
-    `area` counts its pixels in the picture and beyond.
+    `planes`, (4, H, W), span the whole picture: red, green and blue, premultiplied, and alpha.
+    `area` is the number of its pixels, also of those outside the picture.
     """
 
     name: str
@@ -43,14 +43,14 @@ class Thing(NamedTuple):
 
     @property
     def alpha(self) -> np.ndarray:
-        """How much of each pixel it covers, (H, W)."""
+        """Return the share of each pixel that it covers, (H, W)."""
         return self.planes[3]
 
 
 def draw_scene(
     rng: np.random.Generator, size: tuple[int, int], first: str | None
 ) -> tuple[np.ndarray, list[Drawn]]:
-    """Draw a picture of 1 to 5 fruits, one of them of the class `first`, or of none if it is None.
+    """Draw a picture of 1 to 5 fruits, the first of class `first`; of none if that is None.
 
     Args:
         rng: decides everything else.
@@ -60,10 +60,12 @@ def draw_scene(
     Returns:
         The picture, (height, width, 3) uint8 RGB, and its fruits.
     """
-    fruits = [first] + [choose(rng, list(FRUITS)) for _ in range(rng.choice(5, p=FRUIT_COUNTS))]
+    more = [choose(rng, list(FRUITS)) for _ in range(rng.choice(5, p=FRUIT_COUNTS))]
     others = [choose(rng, list(DISTRACTORS)) for _ in range(rng.choice(4, p=OTHER_COUNTS))]
     if first is None:
         fruits, others = [], [choose(rng, list(DISTRACTORS)), *others]
+    else:
+        fruits = [first, *more]
     picture = choose(rng, BACKGROUNDS)(Ground(rng, *size)).astype(np.float32)
     things = arrange(rng, fruits + others, size)
     for thing in things:
@@ -77,8 +79,9 @@ def draw_scene(
 
 
 def arrange(rng: np.random.Generator, names: list[str], size: tuple[int, int]) -> list[Thing]:
-    """Paint the named things and find room for each; return those that fit, the lowest first."""
-    placed, shared = [], []
+    """Paint the named things and find a place for each; return those that fit, the lowest first."""
+    placed: list[Thing] = []
+    shared: list[float] = []  # pixels that each shares with the others
     for name in names:
         planes = painted(rng, name, min(size))
         for _ in range(TRIES):
@@ -109,7 +112,7 @@ def painted(rng: np.random.Generator, name: str, unit: int) -> np.ndarray:
 
 
 def put(rng: np.random.Generator, name: str, planes: np.ndarray, size: tuple[int, int]) -> Thing:
-    """Lay a painted thing at a random place, at times over the edge, in a picture of `size`."""
+    """Lay a painted thing at a random place, sometimes over the edge, in a picture of `size`."""
     thing = Thing(name, np.zeros((4, size[1], size[0]), np.float32), float(planes[3].sum()))
     beyond = choose(rng, [0, 0, 0, 0.4])
     to, cut = [slice(None)], [slice(None)]
@@ -123,7 +126,7 @@ def put(rng: np.random.Generator, name: str, planes: np.ndarray, size: tuple[int
 
 
 def overlap(one: Thing, other: Thing) -> float:
-    """Return how many pixels two things share; what lies on a plate is not in its way."""
+    """Return the number of pixels that two things share; a plate, on which things lie, shares 0."""
     if "plate" in (one.name, other.name):
         return 0.0
     return float(np.minimum(one.alpha, other.alpha).sum())
@@ -144,7 +147,7 @@ def lay(picture: np.ndarray, thing: Thing) -> None:
 
 
 def visible(things: list[Thing]) -> list[Drawn]:
-    """Return what is seen of the fruits among things that lie on each other, the lowest first."""
+    """Return the fruits as they are seen among `things`, of which the lowest comes first."""
     found = []
     hidden = np.float32(0)
     for thing in reversed(things):
@@ -158,6 +161,6 @@ def visible(things: list[Thing]) -> list[Drawn]:
 
 
 def box_of(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """Return the box, xyxy in pixels, of what is at least half covered in a mask, (H, W)."""
+    """Return the box, xyxy in pixels, of the pixels of a mask, (H, W), that are at least 0.5."""
     rows, columns = (np.flatnonzero((mask >= 0.5).any(axis=axis)) for axis in (1, 0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -1,4 +1,4 @@
-"""What is in a picture besides fruit: BACKGROUNDS, and DISTRACTORS that are not to be found."""
+"""The rest of a picture: BACKGROUNDS, and DISTRACTORS, things that no detector shall find."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Ground:
     """
 
     def __init__(self, rng: np.random.Generator, width: int, height: int):
-        """Take the size in pixels; the turn is drawn from `rng`."""
+        """Make a ground of a size in pixels; `rng` draws its turn."""
         self.rng, self.width, self.height = rng, width, height
         self.unit = min(width, height)
         turn = rng.uniform(-0.6, 0.6)
@@ -107,7 +107,7 @@ def stone(ground: Ground) -> np.ndarray:
 
 
 def grass(ground: Ground) -> np.ndarray:
-    """Return a lawn: short blades in the light, on the ground between them less of it."""
+    """Return a lawn: short bright blades on darker ground."""
     rng, blades = ground.rng, 700
     light = ground.noise(7, 7) * 0.4 + ground.noise(60, 60) * 0.3
     feet = rng.uniform(0, 1, (blades, 2)) * (ground.width, ground.height)

@@ -14,7 +14,7 @@ FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
 def contact_sheet(
     pictures: list[np.ndarray], fruits: list[list[Drawn]], columns: int = 6
 ) -> np.ndarray:
-    """Return one picture, (H, W, 3) uint8, of equally large pictures with boxes and class names."""
+    """Put pictures of one size, with boxes and class names, on one picture, (H, W, 3) uint8."""
     height, width = pictures[0].shape[:2]
     rows = -(-len(pictures) // columns)
     sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)
@@ -28,7 +28,7 @@ def contact_sheet(
 
 
 def annotate(picture: np.ndarray, fruit: Drawn) -> None:
-    """Draw the box of a fruit, and its name above it or where there is room, in place."""
+    """Draw the box of a fruit and its name into a picture; the name above it if there is room."""
     left, top, right, bottom = fruit.box
     for colour, width in ((BLACK, 3), (WHITE, 1)):  # so that it shows on any background
         cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), colour, width)
