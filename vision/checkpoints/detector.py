@@ -49,9 +49,10 @@ def open_detector(
     suppression: Suppression | None = None,
     device: torch.device | str = "cpu",
 ) -> OpenDetector:
-    """Open a .pth, a .onnx, which runs on the CPU whatever the device, or a model directory.
+    """Open a model directory, a .pth or a .onnx to find objects with.
 
-    An ONNX file's class names come from `overrides.labels`, or from the labels.txt beside it.
+    A .onnx runs on the CPU, whatever the device. Its class names come from `overrides.labels`, or
+    from the labels.txt beside it.
 
     Raises:
         FileNotFoundError: if there is nothing at `path`, or no labels.txt for an ONNX file.
@@ -189,7 +190,7 @@ def load_detector(path: str | Path, overrides: Overrides | None = None) -> Detec
 
 
 def _compare(path: Path, description: Description, overrides: Overrides) -> None:
-    """Refuse what contradicts a description, which knows better than an option."""
+    """Check that the options do not contradict a description, which knows better."""
     if overrides.net and resolve_net(overrides.net) != description.net:
         raise ValueError(f"{path} is a {description.net}, not a {overrides.net}; leave --net out")
     if overrides.labels:

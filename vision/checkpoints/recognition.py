@@ -1,4 +1,4 @@
-"""What weights without a description are: their net, width and classes, told from the tensors."""
+"""Recognising weights without a description: their net, width and classes, from the tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vision.ssd import NETS, create_net, resolve_net
 from vision.utils.labels import read_labels
 from vision.utils.overrides import Overrides
 
-# Width multipliers that are tried, in percent: from the usual one outwards.
+# Width multipliers to try, in percent, the usual ones first.
 WIDTH_PERCENTS = sorted(range(10, 205, 5), key=lambda percent: abs(percent - 100))
 
 
@@ -58,7 +58,7 @@ def recognise_net(weights: Mapping[str, Tensor], path: Path) -> str:
 
 
 def _names_of_any_width(weights: Mapping[str, Tensor]) -> set[str]:
-    """Leave out MobileNetV3's shortcuts, which have weights where a width changes the channels."""
+    """Return the names without MobileNetV3's shortcuts, of which some exist at some widths only."""
     return {name for name in weights if ".shortcut." not in name}
 
 

@@ -15,7 +15,7 @@ import torch
 from onnx import ModelProto
 from torch import Tensor, nn
 
-from vision.deploy.emulation.network_input import INPUT_NORMALISATION, PIXEL_MEAN, PIXEL_STD
+from vision.deploy.emulation.network_input import INPUT_NORMALISATION
 from vision.deploy.graph.clean_up import clean_up
 from vision.deploy.graph.opset_downgrade import WRITTEN_OPSET, downgrade
 from vision.deploy.onnx_reading import read_model
@@ -24,6 +24,7 @@ from vision.deploy.readiness.interface_checks import engine_pattern
 from vision.deploy.readiness.number_checks import NORMALISATION_KEY, probe_inputs
 from vision.deploy.readiness.readiness import find_problems, require_ready
 from vision.deploy.targets import EXPORTABLE_OPSETS, Target, oldest_target
+from vision.structures import DETECTNET_MEAN, DETECTNET_STD
 from vision.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
@@ -55,8 +56,8 @@ class ForDetectNet(nn.Module):
         super().__init__()
         self.net = net
         mean, std = _statistics(net)
-        scale = (PIXEL_STD / std).view(1, -1, 1, 1)
-        offset = ((PIXEL_MEAN - mean) / std).view(1, -1, 1, 1)
+        scale = (DETECTNET_STD / std).view(1, -1, 1, 1)
+        offset = ((DETECTNET_MEAN - mean) / std).view(1, -1, 1, 1)
         self.is_needed = bool((scale != 1).any() or (offset != 0).any())
         self.register_buffer("scale", scale.float())
         self.register_buffer("offset", offset.float())
@@ -150,7 +151,7 @@ def run_net(net: nn.Module, probes: dict[str, np.ndarray]) -> Outputs:
     outputs = {}
     with torch.inference_mode():
         for name, tensor in probes.items():
-            pixels = torch.from_numpy(tensor).double() * PIXEL_STD + PIXEL_MEAN
+            pixels = torch.from_numpy(tensor).double() * DETECTNET_STD + DETECTNET_MEAN
             scores, boxes = net.detect(((pixels - mean) / std).float())
             outputs[name] = scores.numpy(), boxes.numpy()
     return outputs

@@ -51,7 +51,7 @@ class SSDConfig:
 
     @property
     def fill_colour(self) -> tuple[int, int, int]:
-        """Return the RGB colour that the net sees as (nearly) zero, to fill what is no picture."""
+        """Return the RGB colour that the net sees as (nearly) zero, to fill empty space."""
         red, green, blue = (round(value) for value in self.image_mean)
         return red, green, blue
 

@@ -12,9 +12,11 @@ from vision.utils.device import reads_at_once
 # all of one shape, could need more.
 MAX_ROUNDS = 64
 
+MATCH_IOU = 0.5  # training assigns an object to the priors that overlap it at least this much
+
 
 def match_priors(
-    boxes: Tensor, labels: Tensor, priors: Tensor, iou_threshold: float = 0.5
+    boxes: Tensor, labels: Tensor, priors: Tensor, iou_threshold: float = MATCH_IOU
 ) -> tuple[Tensor, Tensor]:
     """Assign the objects of a batch to priors (SSD paper, section 2.2).
 
@@ -49,7 +51,7 @@ def match_and_encode(
     boxes: Tensor,
     labels: Tensor,
     priors: Tensor,
-    iou_threshold: float = 0.5,
+    iou_threshold: float = MATCH_IOU,
     center_variance: float = 0.1,
     size_variance: float = 0.2,
 ) -> tuple[Tensor, Tensor]:

@@ -9,11 +9,11 @@ import numpy as np
 
 from vision.ssd import NETS
 from vision.ssd.config import PriorSpec, SSDConfig
+from vision.ssd.matching import MATCH_IOU
 from vision.ssd.priors import generate_priors
 from vision.utils.numpy_boxes import intersection_over_union
 
 RESOLUTIONS = (300, 400, 512, 640, 800, 1024)  # input sizes to advise if no prior fits the objects
-MATCH_IOU = 0.5  # training assigns an object to priors that overlap it at least this much
 MAX_BOXES = 2_000  # more boxes change the mean IoU by less than 0.01
 MIN_SIZE = 4.0  # smallest min size of a map, pixels
 MAX_SIZE = 1.1  # largest max size of a map, as a fraction of the input's side

@@ -157,7 +157,7 @@ def _keep_compiled(compiled: Callable, candidates: _Candidates, threshold: float
 
 
 def _keep_unbeaten(overlapping: Tensor) -> Tensor:
-    """Return (G, K) bool, what is kept, given who overlaps whom (G, K, K), best first.
+    """Return which boxes are kept, (G, K) bool, given which overlap, (G, K, K); best first.
 
     A box stays if no better box that stays overlaps it. Each round applies this rule to all boxes
     at once, until nothing changes. The best box is right from the start, and every round makes at

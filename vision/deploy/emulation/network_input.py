@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-PIXEL_MEAN = 127.5
-PIXEL_STD = 127.5
-INPUT_NORMALISATION = "(pixel - 127.5) / 127.5"
+from vision.structures import DETECTNET_MEAN, DETECTNET_STD
+
+INPUT_NORMALISATION = f"(pixel - {DETECTNET_MEAN}) / {DETECTNET_STD}"
 
 # What the decoder of jetson-utils opens, by the end of the name.
 BITMAPS = [".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tga", ".targa", ".psd", ".hdr", ".pic"]
