@@ -153,7 +153,7 @@ def print_report(report) -> None:
 
 def write_files(args: argparse.Namespace, report) -> None:
     """Write the report and whatever else the options ask for; say where it is."""
-    from vision.datasets.formats.voc_writing import write_lists, write_voc
+    from vision.datasets.formats.voc_writing import copy_as_voc, require_no_lists, write_lists
     from vision.datasets.report.contact_sheets import write_sheets
     from vision.datasets.report.histograms import write_histograms
 
@@ -166,9 +166,10 @@ def write_files(args: argparse.Namespace, report) -> None:
             sheets = write_sheets(index, name, args.preview, args.preview_pictures, args.seed)
             say("preview", f"{sheets[0]}" + f" to {sheets[-1].name}" * (len(sheets) > 1))
     if args.write_voc:
-        write_voc(parts, args.write_voc)
+        copy_as_voc(parts, args.write_voc)
         say("voc", f"{args.write_voc}, with {', '.join(parts)}")
     if args.write_splits:
+        require_no_lists(require_voc(args))
         say("splits", write_lists(require_voc(args), split_ids(parts))[0].parent)
 
 

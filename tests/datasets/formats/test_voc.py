@@ -75,7 +75,7 @@ def test_which_list_is_which_part(tmp_path, lists, train, val):
 
 
 def test_what_is_not_plain_is_noted(tmp_path):
-    for name, ids in {"trainval": "abcd", "train": "ab", "val": "cd", "test": "bcd"}.items():
+    for name, ids in {"trainval": "abc", "train": "ab", "val": "cd", "test": "bcd"}.items():
         write_list(tmp_path, name, ids)
     assert VOCFolder(tmp_path).notes == [
         "train.txt is used, as trainval.txt holds pictures of val.txt",

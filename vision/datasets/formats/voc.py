@@ -82,14 +82,16 @@ class VOCFolder(PerPictureFolder):
         """Return which list serves as which part.
 
         VOC means trainval.txt to be trained on and test.txt to be measured on. But val.txt is there
-        to validate on, and its pictures, which trainval.txt usually holds too, are not trained on.
+        to validate on, and its pictures, which trainval.txt usually holds too, are not trained on:
+        where there are all three, train.txt is the training part, as `write_lists` means it.
         """
         chosen = {part: part for part in ("val", "test") if part in lists}
         train = next((name for name in ("trainval", "train") if name in lists), None)
-        shares = set(lists.get("trainval", ())) & set(lists.get("val", ()))
-        if shares and "train" in lists:
+        both, validated = set(lists.get("trainval", ())), set(lists.get("val", ()))
+        if both & validated and "train" in lists:
             train = "train"
-            self.notes.append("train.txt is used, as trainval.txt holds pictures of val.txt")
+            if both != validated.union(lists["train"]):
+                self.notes.append("train.txt is used, as trainval.txt holds pictures of val.txt")
         if not train:
             return chosen or ({"all": "default"} if "default" in lists else {})
         tested = set(lists[train]) & set(lists.get("test", ()))
