@@ -95,10 +95,11 @@ def main(args: argparse.Namespace) -> int:
     """Read, check, report, and write what is asked for; return the exit status."""
     set_up_logging(args.log_level)
     logging.getLogger("vision.datasets.opening").setLevel("ERROR")  # the report says it all
+    from vision.training.data_report import priors_by_resolution
+
     from vision.datasets.opening import open_datasets
     from vision.datasets.report.inspection import inspect, open_test_part
     from vision.ssd import resolve_net
-    from vision.training.data_report import priors_by_resolution
 
     pictures, selection = make_checks(args), make_selection(args)
     data = args.data, args.dataset_type

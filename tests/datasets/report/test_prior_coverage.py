@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vision.datasets.index.builder import IndexBuilder
-from vision.datasets.report.prior_coverage import best_iou, boxes_as_fractions, fit_priors
+from vision.datasets.report.prior_coverage import best_iou, fit_priors
 
 
 def make_index(boxes, size=(100, 50), relative=False):
@@ -18,15 +18,6 @@ def test_the_overlap_with_the_best_prior():
     boxes = np.float32([[0, 0, 0.5, 0.5], [0, 0, 1, 1], [0, 0, 0.5, 1], [0, 0, 0.25, 0.5]])
     assert best_iou(boxes, priors).tolist() == [1, 1, 0.5, 0.5]
     assert best_iou(np.zeros((0, 4), np.float32), priors).shape == (0,)
-
-
-def test_fractions_of_pixels_and_of_fractions():
-    assert boxes_as_fractions(make_index([(10, 10, 50, 50)])).tolist() == [
-        pytest.approx([0.1, 0.2, 0.5, 1])
-    ]
-    relative = make_index([(0.5, 0.5, 1, 1)], size=(0, 0), relative=True)
-    assert boxes_as_fractions(relative).tolist() == [[0.5, 0.5, 1, 1]]
-    assert boxes_as_fractions(make_index([(1, 1, 9, 9)], size=(0, 0))).shape == (0, 4)
 
 
 def grid(cells, side):

@@ -12,7 +12,6 @@ from vision.datasets.index.arrays import StringTable
 from vision.training.model_folder.results import curve
 from vision.training.reports import plots
 from vision.training.reports.plots import (
-    boxes_in_network_pixels,
     plot_labels,
     plot_results,
 )
@@ -87,18 +86,6 @@ def test_many_classes_leave_the_mean_alone(monkeypatch):
     row = {"epoch": 0, "mAP": 0.5, **{f"AP {number}": 0.5 for number in range(11)}}
     precision = figure_of(monkeypatch, plot_results, [row], None).axes[1]
     assert len(precision.lines) == 2, "the curve and the star"
-
-
-def test_boxes_are_those_of_the_stretched_picture():
-    both = index(
-        [
-            ((200, 100), False, [[20, 10, 100, 100]], [1]),
-            ((0, 0), True, [[0.1, 0.1, 0.5, 1.0]], [2]),
-            ((0, 0), False, [[1, 2, 3, 4]], [1]),
-        ]
-    )
-    expected = [[30, 30, 150, 300], [30, 30, 150, 300]]
-    np.testing.assert_allclose(boxes_in_network_pixels(both, 300), expected, rtol=1e-6)
 
 
 def test_labels_are_counted_and_measured(monkeypatch):

@@ -107,6 +107,25 @@ class AnnotationIndex(SharedArrays):
         """Return the pictures (K,) to which the boxes at the positions (K,) belong."""
         return np.searchsorted(self.offsets, positions, side="right") - 1
 
+    def boxes_in_square(self, size: float) -> np.ndarray:
+        """Return all boxes (M, 4) float32 xyxy as on pictures stretched to `size` x `size`.
+
+        So a net sees them; with a size of 1 they are fractions of their pictures.
+
+        Raises:
+            ValueError: boxes are in pixels of a picture whose size the index does not know.
+        """
+        counts = np.diff(self.offsets)
+        sizes = np.where(self.relative[:, None], 1, self.sizes).astype(np.float32)
+        unknown = np.flatnonzero((counts > 0) & (sizes <= 0).any(axis=1))
+        if len(unknown):
+            path = self.paths[int(unknown[0])]
+            raise ValueError(
+                f"sizes must be known of all pictures with boxes in pixels, that of {path} is not"
+            )
+        boxes = self.boxes * np.float32(size) / np.repeat(np.tile(sizes, 2), counts, axis=0)
+        return boxes.clip(0, size)
+
     def select(self, rows: np.ndarray) -> AnnotationIndex:
         """Return the pictures of the rows: (K,) integers, in their order, or (N,) bool."""
         rows = np.asarray(rows)

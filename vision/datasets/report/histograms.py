@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vision.datasets.index.annotation_index import AnnotationIndex
-from vision.datasets.report.prior_coverage import boxes_as_fractions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,8 +55,8 @@ def _plot_classes(index: AnnotationIndex, axes: Axes, resolution: int) -> None:
 
 
 def _plot_boxes(index: AnnotationIndex, axes: np.ndarray, resolution: int) -> None:
-    boxes = boxes_as_fractions(index)
-    sizes = (boxes[:, 2:] - boxes[:, :2]) * resolution
+    boxes = index.boxes_in_square(resolution)
+    sizes = boxes[:, 2:] - boxes[:, :2]
     sides = np.sqrt(np.prod(sizes, axis=1))
     borders = np.geomspace(2, resolution, 32)
     axes[0].hist(sides.clip(borders[0], borders[-1]), bins=borders, color=_COLOUR)
@@ -75,7 +74,7 @@ def _plot_boxes(index: AnnotationIndex, axes: np.ndarray, resolution: int) -> No
     axes[1].set(xlim=(0, resolution), ylim=(0, resolution), aspect="equal")
     axes[1].set(xlabel="width, px", ylabel="height, px", title="sizes")
 
-    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+    centers = (boxes[:, :2] + boxes[:, 2:]) / (2 * resolution)
     counts, _, _ = np.histogram2d(centers[:, 1], centers[:, 0], bins=24, range=((0, 1), (0, 1)))
     axes[2].imshow(counts, extent=(0, 1, 1, 0), cmap="Blues", aspect="equal")
     axes[2].set(title="centres of the boxes in their pictures", xlabel="x", ylabel="y")

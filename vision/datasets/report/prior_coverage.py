@@ -51,9 +51,9 @@ def fit_priors(
         index: with the size of every picture whose boxes are in pixels.
         priors: by resolution, (P, 4) cxcywh in [0, 1]; `resolution` must be among them.
     """
-    fractions = boxes_as_fractions(index)
-    if not len(fractions):
+    if not index.num_boxes:
         return None
+    fractions = index.boxes_in_square(1)
     sizes = fractions[:, 2:] - fractions[:, :2]
     drawn = fractions
     if len(fractions) > MOST_BOXES:
@@ -71,18 +71,6 @@ def fit_priors(
         shares,
         _advise(shares, resolution),
     )
-
-
-def boxes_as_fractions(index: AnnotationIndex) -> np.ndarray:
-    """Return all boxes (M, 4) float32 xyxy as fractions of their pictures.
-
-    Those in pixels of a picture of unknown size are left out.
-    """
-    counts = np.diff(index.offsets)
-    scales = np.where(index.relative[:, None], 1, index.sizes).astype(np.float32)
-    scales = np.repeat(np.tile(scales, 2), counts, axis=0)
-    known = (scales > 0).all(axis=1)
-    return index.boxes[known] / scales[known]
 
 
 def best_iou(boxes: np.ndarray, priors: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from vision.datasets.checks.problems import KINDS, LISTED_PER_KIND, Problems
 from vision.datasets.index.annotation_index import AnnotationIndex
-from vision.datasets.report.prior_coverage import PriorFit, boxes_as_fractions
+from vision.datasets.report.prior_coverage import PriorFit
 from vision.utils.files import atomic_write
 
 REPORT_FILE = "dataset_report.json"
@@ -150,8 +150,8 @@ class Report:
 
 def size_histogram(index: AnnotationIndex, resolution: int) -> dict[str, int]:
     """Count boxes by the square root of their area, in pixels of the network's input."""
-    boxes = boxes_as_fractions(index)
-    sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)) * resolution
+    boxes = index.boxes_in_square(resolution)
+    sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
     counts, _ = np.histogram(sides, bins=np.array(_SIDES, dtype=float))
     names = [f"{low:g} to {high:g}" for low, high in zip(_SIDES[:-2], _SIDES[1:-1])]
     return dict(zip([*names, f"{_SIDES[-2]:g} and more"], counts.tolist()))

@@ -46,7 +46,7 @@ def plot_labels(index: AnnotationIndex, path: Path, image_size: int) -> None:
     figure = _figure(15, 5)
     classes, sizes, centres = figure.subplots(1, 3)
     _plot_classes(classes, index.boxes_per_class())
-    boxes = boxes_in_network_pixels(index, image_size)
+    boxes = index.boxes_in_square(image_size)
     _plot_sizes(sizes, boxes, image_size)
     _plot_centres(centres, boxes, image_size)
     figure.suptitle(
@@ -54,17 +54,6 @@ def plot_labels(index: AnnotationIndex, path: Path, image_size: int) -> None:
         f"{index.num_negatives} pictures without objects"
     )
     _save(figure, path)
-
-
-def boxes_in_network_pixels(index: AnnotationIndex, image_size: int) -> np.ndarray:
-    """Return the boxes (K, 4) xyxy as on pictures stretched to S x S.
-
-    Boxes in pixels of a picture whose size the index does not know are left out.
-    """
-    rows = index.rows_of(np.arange(index.num_boxes))
-    sizes = np.where(index.relative[:, None], 1, index.sizes)[rows]
-    known = (sizes > 0).all(axis=1)
-    return index.boxes[known] / np.tile(sizes[known], 2) * np.float32(image_size)
 
 
 def _plot_losses(axes: Any, rows: Sequence[Row]) -> None:
