@@ -6,8 +6,8 @@ from torch.utils.data import DataLoader
 
 from tests.drawing import CLASS_NAMES, write_open_images, write_voc
 from vision.datasets.opening import open_split
-from vision.datasets.sampling import EpochSampler
 from vision.loading.dataset import DetectionDataset, worker_init
+from vision.loading.sampler import EpochSampler
 
 
 def draw_number(annotation, rng):

@@ -1,4 +1,4 @@
-"""Opening dataset folders for training and for evaluation, and saying what was understood."""
+"""Open dataset folders for training and for evaluation, and say what was understood."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence, Union
 
+from vision.datasets.checked_folder import ANY_FORMAT, CheckedFolder
 from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.checks.problems import Problems
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.selection import EVERYTHING, Selection, limit_negatives, require_known
-from vision.datasets.source import AUTO, Source
 from vision.datasets.splits import without_copies_of
 from vision.utils.labels import BACKGROUND, with_background
 
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 Roots = Union[str, Path, Sequence[Union[str, Path]]]
 Kinds = Union[str, Sequence[str]]
 SPLITS = ("train", "val", "test", "all")
+MOST_COUNTED = 20  # classes whose boxes a line counts one by one
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class Datasets:
 
 def open_datasets(
     roots: Roots,
-    kind: Kinds = AUTO,
+    kind: Kinds = ANY_FORMAT,
     validation_root: str | Path | None = None,
     selection: Selection = EVERYTHING,
     allow_unusable: bool = False,
@@ -58,15 +59,18 @@ def open_datasets(
         FileNotFoundError: a folder is not there.
         ValueError: a folder has no known layout, or nothing to train on, or is mostly unusable.
     """
-    sources = _open_sources(roots, kind, pictures, selection)
+    folders = _open_folders(roots, kind, pictures, selection)
     others = []
     if validation_root is not None:
-        others = _open_sources(validation_root, AUTO, pictures, selection)
-    _read_for_training(sources, others)
-    class_names, line = _settle_classes([*sources, *others], None, selection, allow_unusable)
+        others = _open_folders(validation_root, ANY_FORMAT, pictures, selection)
+    for folder in folders:
+        folder.read_for_training(() if others else ("val", "test"))
+    for folder in others:
+        folder.read_any("val", "test", "all", "train")
+    class_names, line = _settle_classes([*folders, *others], selection, allow_unusable)
 
-    pairs = [source.divide(0 if others else selection.val_split) for source in sources]
-    validations = [source.whole() for source in others] or [pair[1] for pair in pairs]
+    pairs = [folder.divide(0 if others else selection.val_split) for folder in folders]
+    validations = [folder.whole() for folder in others] or [pair[1] for pair in pairs]
     validation = concatenate(validations, class_names)
     train = concatenate([pair[0] for pair in pairs], class_names)
     lines = [line]
@@ -75,23 +79,22 @@ def open_datasets(
         lines = [sentence, line] if sentence else lines
     train, negatives = _limit_negatives(train, selection)
     if not train.num_boxes:
-        raise ValueError(f"there is no usable object to learn from in {_names(sources)}")
-    lines += [*negatives, _describe("training", train), _describe("validation", validation)]
-    lines, problems = _say([*sources, *others], [*lines, *_without_objects(train)])
+        raise ValueError(f"there is no usable object to learn from in {_names(folders)}")
+    several = len(folders) > 1
+    lines += [*negatives, describe_part("training", train, several)]
+    if len(validation):
+        lines.append(describe_part("validation", validation, several))
+    absent = [name for name, count in train.boxes_per_class().items() if not count]
+    if absent:
+        lines.append(f"no object to learn from: {', '.join(absent)}")
+    lines = _said([*folders, *others], lines)
+    problems = [folder.problems for folder in (*folders, *others)]
     return Datasets(train, validation, class_names, lines, problems)
-
-
-def _read_for_training(sources: Sequence[Source], others: Sequence[Source]) -> None:
-    """Read what is trained on, and what is validated on: of `others`, or of the same folders."""
-    for source in sources:
-        source.read_for_training(() if others else ("val", "test"))
-    for source in others:
-        source.read_any("val", "test", "all", "train")
 
 
 def open_split(
     roots: Roots,
-    kind: Kinds = AUTO,
+    kind: Kinds = ANY_FORMAT,
     split: str = "test",
     class_names: Sequence[str] | None = None,
     selection: Selection = EVERYTHING,
@@ -113,18 +116,37 @@ def open_split(
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, got '{split}'")
-    sources = _open_sources(roots, kind, pictures, selection)
-    for source in sources:
-        _read_split(source, split)
-    names, line = _settle_classes(sources, class_names, selection)
-    index = concatenate([_take(source, split) for source in sources], names)
-    _say(sources, [line, _describe(split, index)])
+    folders = _open_folders(roots, kind, pictures, selection)
+    for folder in folders:
+        _read_split(folder, split)
+    if class_names is None:
+        names, line = _settle_classes(folders, selection)
+    else:
+        names = list(class_names)
+        line = f"classes: {len(names) - 1} + background (of the net)"
+        for folder in folders:
+            folder.require_usable()  # before: what a net does not know is no fault of the dataset
+            folder.settle(names)
+    index = concatenate([_take(folder, split) for folder in folders], names)
+    _said(folders, [line, describe_part(split, index, len(folders) > 1)])
     return index
 
 
-def _open_sources(
+def describe_part(name: str, index: AnnotationIndex, with_pictures: bool) -> str:
+    """Return a line with the number of boxes of each class; that of all pictures where asked."""
+    counts = list(index.boxes_per_class().items())
+    listed = ", ".join(f"{name} {count:,}" for name, count in counts[:MOST_COUNTED])
+    pictures = f"{len(index):,} pictures, " if with_pictures else ""
+    return (
+        f"{name}: {pictures}{index.num_boxes:,} boxes ({listed}"
+        f"{', ...' if len(counts) > MOST_COUNTED else ''}), "
+        f"{index.num_negatives:,} pictures without objects"
+    )
+
+
+def _open_folders(
     roots: Roots, kind: Kinds, pictures: PictureChecks | None, selection: Selection
-) -> list[Source]:
+) -> list[CheckedFolder]:
     paths = [roots] if isinstance(roots, (str, Path)) else list(roots)
     kinds = [kind] * len(paths) if isinstance(kind, str) else list(kind)
     if not paths or len(kinds) != len(paths):
@@ -133,55 +155,36 @@ def _open_sources(
             f"got {len(paths)} folders and {len(kinds)} types"
         )
     seen = set()
-    sources = []
+    folders = []
     for path, one in zip(paths, kinds):
         if os.path.realpath(path) in seen:
             logger.warning("%s is given twice, and read once", path)
             continue
         seen.add(os.path.realpath(path))
-        sources.append(Source(path, one, pictures, selection))
-    return sources
+        folders.append(CheckedFolder(path, one, pictures, selection))
+    return folders
 
 
 def _settle_classes(
-    sources: Sequence[Source],
-    class_names: Sequence[str] | None,
-    selection: Selection,
-    allow_unusable: bool = False,
+    folders: Sequence[CheckedFolder], selection: Selection, allow_unusable: bool = False
 ) -> tuple[list[str], str]:
-    """Number all labels by `class_names`, or the union of the folders'; return it and a line."""
-    given = class_names is not None
-    if given and not allow_unusable:  # what a net does not know is no fault of the dataset
-        _require_usable(sources)
-    if not given:
-        union = dict.fromkeys(name for source in sources for name in source.class_names())
-        class_names = with_background(list(union), _names(sources))
-        known = [name for source in sources for name in source.found_classes]
-        require_known(selection.class_map, dict.fromkeys(known), "the old names of a class map")
-    for source in sources:
-        source.settle(class_names)
-    if not given and not allow_unusable:
-        _require_usable(sources)
-    origin = (
-        "of the net"
-        if given
-        else "; ".join(dict.fromkeys(source.folder.classes_from for source in sources))
-    )
-    if selection.classes and not given:
-        class_names, chosen = _choose_classes(sources, class_names, selection.classes)
-        origin = f"{origin}; {chosen}"
-    count, listed = len(class_names) - 1, ", ".join(class_names[1:])
-    return list(class_names), f"classes: {count} + background: {listed} ({origin})"
-
-
-def _choose_classes(
-    sources: Sequence[Source], class_names: Sequence[str], chosen: Sequence[str]
-) -> tuple[list[str], str]:
-    """Leave out the boxes of all classes but the chosen; return these and what was left out."""
-    require_known(chosen, class_names[1:], "the chosen classes")
-    names = [BACKGROUND, *chosen]
-    left = sum(source.keep_classes(names) for source in sources)
-    return names, f"chosen of {len(class_names) - 1}: {left:,} boxes of others are not used"
+    """Number all labels by the union of the folders' classes; return it and a line about it."""
+    union = dict.fromkeys(name for folder in folders for name in folder.class_names())
+    class_names = with_background(list(union), _names(folders))
+    known = dict.fromkeys(name for folder in folders for name in folder.found_classes)
+    require_known(selection.class_map, known, "the old names of a class map")
+    for folder in folders:
+        folder.settle(class_names)
+        if not allow_unusable:
+            folder.require_usable()
+    origins = list(dict.fromkeys(folder.reader.classes_from for folder in folders))
+    if selection.classes:
+        require_known(selection.classes, class_names[1:], "the chosen classes")
+        chosen = [BACKGROUND, *selection.classes]
+        left = sum(folder.keep_classes(chosen) for folder in folders)
+        origins.append(f"chosen of {len(class_names) - 1}: {left:,} boxes of others are not used")
+        class_names = chosen
+    return class_names, f"classes: {len(class_names) - 1} + background ({'; '.join(origins)})"
 
 
 def _limit_negatives(
@@ -196,57 +199,38 @@ def _limit_negatives(
     ]
 
 
-def _require_usable(sources: Sequence[Source]) -> None:
-    for source in sources:
-        source.require_usable()
-
-
-def _read_split(source: Source, split: str) -> None:
+def _read_split(folder: CheckedFolder, split: str) -> None:
     if split == "all":
-        source.read_all()
-    elif split == "test" and source.read("test"):
+        folder.read_all()
+    elif split == "test" and folder.read("test"):
         return
-    elif split != "train" and not {"train", "all"} & set(source.folder.parts):
-        source.read_any("val", "test")
+    elif split != "train" and not {"train", "all"} & set(folder.reader.parts):
+        folder.read_any("val", "test")
     else:
-        source.read_for_training()
+        folder.read_for_training()
 
 
-def _take(source: Source, split: str) -> AnnotationIndex:
-    if split == "all" or not {"train", "all"} & set(source.parts):
-        return source.whole()
-    train, validation = source.divide(source.selection.val_split)
+def _take(folder: CheckedFolder, split: str) -> AnnotationIndex:
+    if split == "all" or not {"train", "all"} & set(folder.parts):
+        return folder.whole()
+    train, validation = folder.divide(folder.selection.val_split)
     return train if split == "train" else validation
 
 
-def _names(sources: Sequence[Source]) -> str:
-    return ", ".join(str(source.root) for source in sources)
+def _names(folders: Sequence[CheckedFolder]) -> str:
+    return ", ".join(str(folder.root) for folder in folders)
 
 
-def _describe(name: str, index: AnnotationIndex) -> str:
-    counts = index.boxes_per_class()
-    listed = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:20])
-    return (
-        f"{name}: {len(index):,} pictures, {index.num_negatives:,} of them without objects, "
-        f"{index.num_boxes:,} boxes ({listed}{', ...' if len(counts) > 20 else ''})"
-    )
-
-
-def _without_objects(train: AnnotationIndex) -> list[str]:
-    absent = [name for name, count in train.boxes_per_class().items() if not count]
-    return [f"no object to learn from: {', '.join(absent)}"] if absent else []
-
-
-def _say(sources: Sequence[Source], conclusions: Sequence[str]) -> tuple[list[str], list[Problems]]:
-    """Log what was understood of the folders, the conclusions, and one summary of problems each."""
+def _said(folders: Sequence[CheckedFolder], conclusions: Sequence[str]) -> list[str]:
+    """Log what was understood of the folders, the conclusions, and the problems; return lines."""
     lines = []
-    for source in sources:
-        lines += [*source.lines, *(f"{source.root}: {note}" for note in source.folder.notes)]
+    for folder in folders:
+        lines += [*folder.lines, *(f"{folder.root}: {note}" for note in folder.reader.notes)]
     lines += conclusions
-    problems = [source.problems for source in sources]
     for line in lines:
         logger.info(line)
-    for one in problems:
-        if one:
-            logger.warning("%s: what is wrong\n  %s", one.source, "\n  ".join(one.summary()))
-    return lines, problems
+    for folder in folders:
+        if folder.problems:
+            summary = "\n  ".join(folder.problems.summary())
+            logger.warning("%s: what is wrong\n  %s", folder.root, summary)
+    return lines

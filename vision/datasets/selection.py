@@ -9,15 +9,17 @@ from typing import Iterable, Mapping, Sequence
 import numpy as np
 
 from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.datasets.options import DataOptions
 from vision.utils.labels import BACKGROUND, with_background
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The choices of a person about what to train on; the defaults take everything."""
+    """What a person chose to train on; the defaults take everything."""
 
-    val_split: float = 0.2  # held out of a folder that states no split; 0 holds out nothing
-    seed: int = 0
+    # Share that is held out of a folder that states no split; 0 holds out nothing.
+    val_split: float = DataOptions.val_split
+    seed: int = DataOptions.seed
     classes: Sequence[str] = ()  # the only ones to use, in the order of their labels
     class_map: Mapping[str, str] = field(default_factory=dict)  # old name -> new; several may join
     negatives: float = 1.0  # greatest share of the training pictures without objects
@@ -33,19 +35,6 @@ class Selection:
 
 
 EVERYTHING = Selection()
-
-
-def parse_selection(classes: str = "", class_map: str = "", negatives: str = "keep") -> Selection:
-    """Read what a person writes: `cat,dog`, `van=car,truck=car`, `10%`.
-
-    Raises:
-        ValueError: one of them is not in its form.
-    """
-    return Selection(
-        classes=parse_classes(classes),
-        class_map=parse_class_map(class_map),
-        negatives=parse_negatives(negatives),
-    )
 
 
 def parse_classes(text: str) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from vision.datasets.index.annotation_index import AnnotationIndex
-from vision.datasets.sampling import EpochSampler
 from vision.loading.dataset import DetectionDataset, Transform, worker_init
+from vision.loading.sampler import EpochSampler
 from vision.loading.worker_recovery import WorkerRecovery, collate_shared
 from vision.transforms import Batch, collate
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from vision.datasets.opening import Datasets, open_datasets
-from vision.datasets.report.inspection import inspect
+from vision.datasets.report.report import inspect
 from vision.datasets.sampling import balance, repeat_rare
 from vision.ssd import NETS
 from vision.ssd.priors import generate_priors
@@ -45,8 +45,12 @@ def open_training_data(options: TrainOptions) -> Datasets:
     if is_main():
         priors = priors_by_resolution(options.net, options.resolution)
         report = inspect(datasets, pictures, priors, options.resolution)
-        for line in report.summary():
-            logger.info(line)
+        # What else there is to say, `open_datasets` has said.
+        if report.coverage:
+            logger.info(report.coverage)
+        for problems in report.problems:
+            if problems not in datasets.problems:
+                logger.warning("%s\n  %s", problems.source, "\n  ".join(problems.summary()))
         report.write(options.checkpoint_folder)
     train = datasets.train
     if options.balance_data:

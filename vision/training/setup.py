@@ -43,7 +43,7 @@ from vision.training.machine.sizing import choose_sizes
 from vision.training.model_folder.model_folder import ARGUMENTS
 from vision.training.model_folder.state import Progress, SavedState, find_state
 from vision.training.options import TrainOptions
-from vision.training.reports.input_pictures import write_inputs
+from vision.training.reports.pictures import write_inputs
 from vision.training.steps import Training
 from vision.transforms import EvalTransform, TrainTransform
 from vision.transforms.albumentations_file import AlbumentationsTransform

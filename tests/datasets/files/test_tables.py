@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vision.datasets.files import tables
-from vision.datasets.files.tables import read_blocks, read_header
+from vision.datasets.files.tables import read_blocks, read_column_names
 from vision.datasets.files.values import to_number
 
 HEADER = "id,name,x,y\n"
@@ -78,7 +78,7 @@ def test_a_missing_column_is_named(read):
 def test_an_empty_file_is_refused(tmp_path):
     (tmp_path / "table.csv").touch()
     with pytest.raises(ValueError, match="must begin with a line of column names"):
-        read_header(tmp_path / "table.csv")
+        read_column_names(tmp_path / "table.csv")
 
 
 def test_to_number():

@@ -5,8 +5,7 @@ import pytest
 
 from tests.drawing import CLASS_NAMES, voc_xml, write_list, write_picture, write_voc
 from vision.datasets.checks.problems import Problems
-from vision.datasets.formats.voc import VOCFolder
-from vision.datasets.formats.voc_xml import read_annotation
+from vision.datasets.formats.voc import VOCFolder, read_annotation
 
 OBJECT = "<object><name>red</name><bndbox>{}</bndbox></object>"
 BNDBOX = "<xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax>"

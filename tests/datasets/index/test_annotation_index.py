@@ -146,7 +146,7 @@ def test_an_empty_box_table():
         ("sizes", np.zeros((3, 2)), r"sizes of 2 pictures must be \(2, 2\), got \(3, 2\)"),
         ("labels", np.zeros(7, dtype=np.int16), r"labels of 2 pictures must be \(2,\)"),
         ("offsets", np.array([0, 1, 3]), "2 pictures and 2 boxes do not fit 2 paths and offsets"),
-        ("class_names", ["cat"], "class_names must be BACKGROUND and fewer than"),
+        ("class_names", ["cat"], "class_names must be BACKGROUND and at most"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(field, value, message):

@@ -21,7 +21,7 @@ from vision.utils.files import atomic_write
 logger = logging.getLogger(__name__)
 
 LARGEST_AREA = 1 << 28  # pixels; 16,384 x 16,384 takes 800 MB decoded
-LARGEST_FILE = 1 << 30  # bytes
+LARGEST_PICTURE_FILE = 1 << 30  # bytes
 RECORD = np.dtype(
     [
         ("key", "<u8"),  # of path, file size and time
@@ -126,6 +126,11 @@ def default_cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "pytorch-ssd" / "pictures"
 
 
+def short_hash(data: bytes) -> int:
+    """Return a number below 2**64 that is never the same for different bytes, in practice."""
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+
+
 def _join(records: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return all records, sorted by key, each once."""
     joined = np.concatenate([records, others])
@@ -150,7 +155,7 @@ def look_at(path: str) -> tuple[tuple, str]:
         return nothing, f"the picture cannot be read: {error.strerror}"
     except ValueError as error:
         return nothing, str(error)
-    content = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+    content = short_hash(data)
     places = FORMATS.index(header.format), KINDS_OF_PIXELS.index(header.pixels)
     return (picture.width, picture.height, content, header.orientation, *places), ""
 
@@ -160,8 +165,10 @@ def _read(path: str) -> bytes:
     status = Path(path).stat()
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("the picture is no regular file")
-    if status.st_size > LARGEST_FILE:
-        raise ValueError(f"the picture has {status.st_size:,} bytes, at most {LARGEST_FILE:,} do")
+    if status.st_size > LARGEST_PICTURE_FILE:
+        raise ValueError(
+            f"the picture has {status.st_size:,} bytes; at most {LARGEST_PICTURE_FILE:,} are read"
+        )
     return Path(path).read_bytes()
 
 
@@ -181,7 +188,7 @@ def _key(path: str) -> int:
     except (OSError, ValueError):  # a null byte in a path is a ValueError
         state = "missing"
     data = path.encode("utf-8", "surrogatepass") + b"\0" + state.encode()
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+    return short_hash(data)
 
 
 def _load(path: Path | None) -> tuple[np.ndarray, dict[int, str]]:

@@ -11,9 +11,9 @@ import numpy as np
 from vision.datasets.checks.picture_scan import PictureFacts, PictureScanner
 from vision.datasets.checks.problems import Problems
 from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.datasets.options import EXIF, DataOptions
 from vision.pictures.headers import FORMATS, KINDS_OF_PIXELS, SUFFIXES
 
-EXIF = ("auto", "ignore", "apply")
 # EXIF orientation -> (x and y change places, then x runs back, then y runs back), which takes a
 # point of the upright picture to the stored one.
 TURNS = {
@@ -38,7 +38,7 @@ class PictureChecks:
     """
 
     scanner: PictureScanner = field(default_factory=PictureScanner)
-    exif: str = "auto"
+    exif: str = DataOptions.exif
 
     def __post_init__(self) -> None:
         """Check the options."""

@@ -104,7 +104,7 @@ def find_child(folder: Path, names: Sequence[str]) -> Path | None:
     return next((child for child in found if child is not None and child.is_dir()), None)
 
 
-def read_lines(path: Path) -> list[str]:
+def read_list(path: Path) -> list[str]:
     """Return the lines of a text file that are not blank, without blanks around them.
 
     Raises:

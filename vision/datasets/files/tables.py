@@ -10,8 +10,8 @@ from typing import Iterator, NamedTuple, Sequence
 
 import numpy as np
 
-from vision.datasets.checks.problems import one_line
 from vision.datasets.files.values import to_number
+from vision.utils.text import printable
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ _ROWS_AT_ONCE = 250_000
 _ROWS_TO_SNIFF = 100
 
 
-class Block(NamedTuple):
+class TableBlock(NamedTuple):
     """K rows of a table."""
 
     texts: list[np.ndarray]  # of every text column (K,) str
@@ -27,7 +27,7 @@ class Block(NamedTuple):
     lines: np.ndarray  # (K,) int32 lines of the file
 
 
-def read_header(path: Path) -> list[str]:
+def read_column_names(path: Path) -> list[str]:
     """Return the column names of a CSV file.
 
     Raises:
@@ -43,18 +43,18 @@ def read_header(path: Path) -> list[str]:
     return header
 
 
-def read_blocks(path: Path, texts: Sequence[str], numbers: Sequence[str]) -> Iterator[Block]:
+def read_blocks(path: Path, texts: Sequence[str], numbers: Sequence[str]) -> Iterator[TableBlock]:
     """Yield the named columns of a CSV file, with decimal points or (quoted) decimal commas.
 
     Raises:
         ValueError: if a column is missing, or the rest of the file cannot be told apart into rows.
     """
-    header = read_header(path)
+    header = read_column_names(path)
     missing = [name for name in (*texts, *numbers) if name not in header]
     if missing:
         raise ValueError(
             f"{path} must have the columns {', '.join((*texts, *numbers))}; "
-            f"{', '.join(missing)} not found among {one_line(', '.join(header))}"
+            f"{', '.join(missing)} not found among {printable(', '.join(header))}"
         )
     text_columns = [header.index(name) for name in texts]
     number_columns = [header.index(name) for name in numbers]
@@ -70,7 +70,7 @@ def read_blocks(path: Path, texts: Sequence[str], numbers: Sequence[str]) -> Ite
 
 def _read_quickly(
     path: Path, texts: list[int], numbers: list[int], columns: int
-) -> Iterator[Block]:
+) -> Iterator[TableBlock]:
     """Yield blocks by pandas, which raises a ValueError at the first cell that is no number."""
     import pandas
 
@@ -95,7 +95,7 @@ def _read_quickly(
     done = 0
     with reader:
         for frame in reader:
-            yield Block(
+            yield TableBlock(
                 [frame[name].to_numpy(dtype=object) for name in text_names],
                 _to_float32(frame[number_names].to_numpy()),
                 np.arange(done + 2, done + 2 + len(frame), dtype=np.int32),  # line 1 is the header
@@ -103,7 +103,9 @@ def _read_quickly(
             done += len(frame)
 
 
-def _read_slowly(path: Path, texts: list[int], numbers: list[int], skip: int) -> Iterator[Block]:
+def _read_slowly(
+    path: Path, texts: list[int], numbers: list[int], skip: int
+) -> Iterator[TableBlock]:
     """Yield blocks from row `skip` on; a short row, or a cell that is no number, gives nan."""
     with _open(path) as file:
         reader = csv.reader(file)
@@ -119,12 +121,12 @@ def _read_slowly(path: Path, texts: list[int], numbers: list[int], skip: int) ->
             yield _to_block(block, texts, numbers)
 
 
-def _to_block(rows: list, texts: list[int], numbers: list[int]) -> Block:
+def _to_block(rows: list, texts: list[int], numbers: list[int]) -> TableBlock:
     def cell(row: list[str], column: int) -> str:
         return row[column] if column < len(row) else ""
 
     values = [[to_number(cell(row, column)) for column in numbers] for row, _ in rows]
-    return Block(
+    return TableBlock(
         [np.array([cell(row, column) for row, _ in rows], dtype=object) for column in texts],
         _to_float32(np.array(values, dtype=np.float64)),
         np.array([line for _, line in rows], dtype=np.int32),

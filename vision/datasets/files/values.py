@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Callable
 
-from vision.datasets.checks.problems import one_line
+from vision.utils.text import printable
 
 NAN = float("nan")
 NO_BOX = (NAN,) * 4
@@ -70,4 +70,4 @@ def read_json(path: Path, hook: Callable[[dict], Any] | None = None) -> Any:
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: cannot be read as JSON: {one_line(str(error))}") from None
+        raise ValueError(f"{path}: cannot be read as JSON: {printable(str(error))}") from None

@@ -8,7 +8,7 @@ from pathlib import Path
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.finder import PictureFinder
 from vision.datasets.files.folders import part_of_path
-from vision.datasets.files.listing import base_name, find_child, read_lines, strip_suffix
+from vision.datasets.files.listing import base_name, find_child, read_list, strip_suffix
 from vision.datasets.formats.folder import DatasetFolder
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder
@@ -38,7 +38,7 @@ class CCPDFolder(DatasetFolder):
         for part in ("train", "val", "test"):
             path = lists / f"{part}.txt" if lists else self.root / f"{part}.txt"
             if path.is_file():
-                self._take(part, path.relative_to(self.root).as_posix(), read_lines(path))
+                self._take(part, path.relative_to(self.root).as_posix(), read_list(path))
         if "train" not in self.parts:
             self._divide_by_folders()
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.folders import read_head
-from vision.datasets.files.tables import read_blocks, read_header
+from vision.datasets.files.tables import read_blocks, read_column_names
 from vision.datasets.files.values import to_side
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
@@ -52,7 +52,7 @@ class CSVFolder(PerPartFolder):
 
     def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
         """Return the pictures of a table, each once, with the lines of all its boxes."""
-        header = read_header(path)
+        header = read_column_names(path)
         texts = _find_columns(header, _TEXTS)
         numbers = _find_columns(header, {**_CORNERS, **_SIZE})
         pictures: dict[str, Record] = {}

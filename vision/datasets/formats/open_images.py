@@ -12,14 +12,14 @@ import numpy as np
 
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.listing import PICTURE_SUFFIXES, find_child, split_suffix, strip_suffix
-from vision.datasets.files.tables import read_blocks, read_header
+from vision.datasets.files.tables import read_blocks, read_column_names
 from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import BoxTable
 
 CSV_NAMES = ("sub-{}-annotations-bbox.csv", "{}-annotations-bbox.csv")
 DESCRIPTIONS = ("class-descriptions-boxable.csv", "oidv7-class-descriptions-boxable.csv")
-PICTURE_FOLDERS = {"train": ("train",), "val": ("validation", "val"), "test": ("test",)}
+SPLIT_FOLDERS = {"train": ("train",), "val": ("validation", "val"), "test": ("test",)}
 _CORNERS = ("XMin", "YMin", "XMax", "YMax")
 
 
@@ -37,7 +37,7 @@ class OpenImagesFolder(DatasetFolder):
         """Find the tables."""
         super().__init__(root)
         self._names: dict[str, list[str]] = {}  # of the classes in every part read
-        for part, folders in PICTURE_FOLDERS.items():
+        for part, folders in SPLIT_FOLDERS.items():
             names = [name.format(folder) for name in CSV_NAMES for folder in folders]
             found = [name for name in names if (self.root / name).is_file()]
             if found:
@@ -61,14 +61,14 @@ class OpenImagesFolder(DatasetFolder):
         """Return the pictures of a part's table, then those without a row in it, as negatives."""
         table = read_boxes(self.root / self.parts[part])
         annotated = len(table.rows)
-        folder = find_child(self.root, PICTURE_FOLDERS[part])
+        folder = find_child(self.root, SPLIT_FOLDERS[part])
         suffixes = find_pictures(folder, table) if folder else [None] * annotated
         if len(suffixes) > annotated:
             self.notes.append(
                 f"{len(suffixes) - annotated:,} pictures in {folder.name}/ have no row in "
                 f"{self.parts[part]} and serve as negatives"
             )
-        folder = folder or self.root / PICTURE_FOLDERS[part][0]
+        folder = folder or self.root / SPLIT_FOLDERS[part][0]
         index = table.build(
             f"{folder}/{image_id}{suffix or '.jpg'}"
             for image_id, suffix in zip(table.rows, suffixes)
@@ -80,7 +80,7 @@ class OpenImagesFolder(DatasetFolder):
     def _class_names(self, part: str, found: list[str]) -> list[str]:
         """Return the names as people read them, where the table has only codes like /m/0k4j."""
         described: dict[str, str] = {}
-        if "ClassName" not in read_header(self.root / self.parts[part]):
+        if "ClassName" not in read_column_names(self.root / self.parts[part]):
             described = read_descriptions(self.root)
         return [described.get(name.strip(), name.strip()) for name in found]
 
@@ -105,7 +105,7 @@ def read_boxes(path: Path) -> BoxTable:
     Raises:
         ValueError: if a column is missing, or the file is no CSV.
     """
-    name = "ClassName" if "ClassName" in read_header(path) else "LabelName"
+    name = "ClassName" if "ClassName" in read_column_names(path) else "LabelName"
     table = BoxTable(relative=True, clean_id=_clean_id)
     for (image_ids, names), boxes, lines in read_blocks(path, ("ImageID", name), _CORNERS):
         table.add(image_ids, names, boxes, lines)

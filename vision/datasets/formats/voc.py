@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import parse
 
 from vision.datasets.files.folders import read_head, some_files
-from vision.datasets.files.listing import FileListing, find_child, read_lines
-from vision.datasets.formats.per_picture import PerPictureFolder
-from vision.datasets.formats.voc_xml import read_annotation
+from vision.datasets.files.listing import FileListing, find_child, read_list
+from vision.datasets.files.values import around, to_number, to_side
+from vision.datasets.formats.per_picture import AnnotationError, PerPictureFolder
 from vision.datasets.index.builder import Record
 from vision.utils.labels import read_labels
 
-LISTS = ("trainval", "train", "val", "test", "default")
-PICTURE_FOLDERS = ("JPEGImages", "images", "JPG", "JPEG", "PNGImages")
-_ROOT_ELEMENT = re.compile(rb"<annotation[\s>]")
+VOC_LISTS = ("trainval", "train", "val", "test", "default")
+VOC_PICTURE_FOLDERS = ("JPEGImages", "images", "JPG", "JPEG", "PNGImages")
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+ROOT_ELEMENT = re.compile(rb"<annotation[\s>]")
 
 
 class VOCFolder(PerPictureFolder):
@@ -42,7 +47,7 @@ class VOCFolder(PerPictureFolder):
             found = next(folder.rglob("*.[xX][mM][lL]"), None)
             if found is not None and b"<annotations" not in read_head(found):
                 return True
-        return any(_ROOT_ELEMENT.search(read_head(path)) for path in some_files(root, ".xml"))
+        return any(ROOT_ELEMENT.search(read_head(path)) for path in some_files(root, ".xml"))
 
     def read_record(self, path: Path) -> Record:
         """Read one XML file."""
@@ -62,12 +67,12 @@ class VOCFolder(PerPictureFolder):
     def _find_pictures(root: Path, annotations: FileListing) -> Path:
         if annotations.folder == root:
             return root
-        return find_child(root, PICTURE_FOLDERS) or root
+        return find_child(root, VOC_PICTURE_FOLDERS) or root
 
     def _find_parts(self) -> None:
         folder = find_child(self.root / "ImageSets", ("Main",)) or self.root / "ImageSets"
-        files = {name: folder / f"{name}.txt" for name in LISTS}
-        lists = {name: read_lines(path) for name, path in files.items() if path.is_file()}
+        files = {name: folder / f"{name}.txt" for name in VOC_LISTS}
+        lists = {name: read_list(path) for name, path in files.items() if path.is_file()}
         lists = {name: ids for name, ids in lists.items() if ids}
         chosen = self._choose(lists)
         for part, name in chosen.items():
@@ -98,3 +103,52 @@ class VOCFolder(PerPictureFolder):
         if tested and "val" in lists:
             self.notes.append(f"test.txt holds {len(tested):,} pictures of {train}.txt")
         return {"train": train, **chosen}
+
+
+def read_annotation(path: Path) -> Record:
+    """Read a Pascal VOC file; only direct children count, as parts have names and boxes too.
+
+    Raises:
+        AnnotationError: it is not XML, or not safe to expand, or not an annotation.
+    """
+    try:
+        root = parse(str(path)).getroot()
+    except ParseError as error:
+        raise AnnotationError(f"not XML: {error}", error.position[0]) from None
+    except DefusedXmlException as error:
+        raise AnnotationError(f"declares entities, which is not safe to read: {error}") from None
+    except (OSError, ValueError, LookupError) as error:
+        raise AnnotationError(f"cannot be read: {error}") from None
+    if root.tag != "annotation":
+        raise AnnotationError(f"must be an <annotation>, it is a <{root.tag}>", 1)
+    objects = root.findall("object")
+    return Record(
+        _text(root, "filename"),
+        (to_side(_text(root, "size/width")), to_side(_text(root, "size/height"))),
+        [_box(element) for element in objects],
+        [_text(element, "name") for element in objects],
+        [_text(element, "difficult").lower() in ("1", "true", "yes") for element in objects],
+    )
+
+
+def _box(element: Element) -> tuple[float, ...]:
+    """Return xyxy with pixels counted from 0: the bndbox, or what is around a polygon without one.
+
+    VOC counts pixels from 1, but some tools write its format from 0. One pixel is taken off, less
+    where the box would leave the picture by that, and nothing where these are fractions.
+    """
+    box, polygon = element.find("bndbox"), element.find("polygon")
+    if box is None and polygon is not None:
+        points = [(point.tag[:1], to_number(point.text or "")) for point in polygon]
+        xs, ys = ([value for tag, value in points if tag == axis] for axis in "xy")
+        corners = around(xs, ys)
+    else:
+        corners = tuple(to_number(_text(element, f"bndbox/{tag}")) for tag in CORNERS)
+    if max(corners) <= 1:
+        return corners
+    shifts = [min(max(min(corners[axis], corners[axis + 2]), 0), 1) for axis in (0, 1)]
+    return tuple(value - shift for value, shift in zip(corners, shifts * 2))
+
+
+def _text(element: Element, path: str) -> str:
+    return (element.findtext(path) or "").strip()

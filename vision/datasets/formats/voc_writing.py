@@ -15,14 +15,14 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from vision.datasets.files.listing import read_lines, split_suffix, strip_suffix
+from vision.datasets.files.listing import read_list, split_suffix, strip_suffix
+from vision.datasets.formats.voc import CORNERS
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.utils.files import atomic_write
 from vision.utils.labels import BACKGROUND
 
-PARTS = ("train", "val", "test")
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
-FLAGS = ("truncated", "occluded", "difficult")
+VOC_PARTS = ("train", "val", "test")
+VOC_FLAGS = ("truncated", "occluded", "difficult")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class VOCPicture:
                 f"boxes must be ({count}, 4) like {count} names, got {self.boxes.shape} "
                 f"for {self.path}"
             )
-        for flag in FLAGS:
+        for flag in VOC_FLAGS:
             if len(getattr(self, flag)) not in (0, count):
                 raise ValueError(
                     f"{flag} must be {count} flags like {count} names, got "
@@ -136,7 +136,7 @@ def annotation_xml(picture: VOCPicture) -> str:
     boxes = np.clip(picture.boxes.astype(float), 0, (width, height, width, height)) + 1
     objects = []
     for row, (name, box) in enumerate(zip(picture.names, boxes.tolist())):
-        flags = {flag: getattr(picture, flag) for flag in FLAGS}
+        flags = {flag: getattr(picture, flag) for flag in VOC_FLAGS}
         flag_tags = "".join(
             f"    <{flag}>{int(values[row]) if len(values) else 0}</{flag}>\n"
             for flag, values in flags.items()
@@ -165,7 +165,7 @@ def write_lists(folder: str | Path, lists: Mapping[str, Sequence[str]]) -> list[
     Args:
         lists: the names of the pictures of "train", "val" and "test", of whichever there are.
     """
-    lists = {part: list(lists[part]) for part in PARTS if part in lists}
+    lists = {part: list(lists[part]) for part in VOC_PARTS if part in lists}
     if "train" in lists:
         lists["trainval"] = [*lists["train"], *lists.get("val", ())]
     paths = []
@@ -182,8 +182,8 @@ def add_to_lists(folder: str | Path, part: str, name: str) -> None:
         part: "train", "val" or "test"; a picture that another part has changes sides.
         name: of its files in JPEGImages and Annotations, without suffix.
     """
-    paths = {name: _list_path(folder, name) for name in (*PARTS, "trainval")}
-    lists = {name: read_lines(path) for name, path in paths.items() if path.is_file()}
+    paths = {name: _list_path(folder, name) for name in (*VOC_PARTS, "trainval")}
+    lists = {name: read_list(path) for name, path in paths.items() if path.is_file()}
     if "trainval" in lists and "train" not in lists:
         # The new trainval.txt is made of train.txt and val.txt; none of its pictures may get lost.
         validated = set(lists.get("val", ()))
@@ -199,7 +199,7 @@ def require_no_lists(folder: str | Path) -> None:
     Raises:
         ValueError: one of its lists has something in it.
     """
-    for part in (*PARTS, "trainval"):
+    for part in (*VOC_PARTS, "trainval"):
         path = _list_path(folder, part)
         if path.is_file() and path.stat().st_size:
             raise ValueError(f"there is a split already in {path}; move it away to write another")

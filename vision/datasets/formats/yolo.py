@@ -9,7 +9,7 @@ from typing import Iterator
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.finder import PictureFinder
 from vision.datasets.files.folders import part_of_path, read_head, some_files
-from vision.datasets.files.listing import FileListing, read_lines, split_suffix, strip_suffix
+from vision.datasets.files.listing import FileListing, read_list, split_suffix, strip_suffix
 from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.formats.yolo_files import read_label, read_settings
 from vision.datasets.index.annotation_index import AnnotationIndex
@@ -129,7 +129,7 @@ class YOLOFolder(DatasetFolder):
                 yield from found
                 return
             if ending.endswith(".txt") and (self.root / ending).is_file():
-                names = read_lines(self.root / ending)
+                names = read_list(self.root / ending)
                 yield from filter(None, map(self._finder.find, names))
                 return
 

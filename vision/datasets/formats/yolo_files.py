@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from vision.datasets.files.listing import read_lines
+from vision.datasets.files.listing import read_list
 from vision.datasets.files.values import NO_BOX, around_points, decode, to_number
 from vision.datasets.files.yaml_subset import Value, read_yaml
 from vision.utils.labels import MAX_CLASSES
@@ -16,7 +16,7 @@ _PARTS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
 _LARGEST_NUMBER = 1 << 31
 
 
-class Settings(NamedTuple):
+class YOLOSettings(NamedTuple):
     """What a YOLO folder says of itself."""
 
     names: dict[int, str]  # of the classes, by number
@@ -33,7 +33,7 @@ class LabelLine(NamedTuple):
     box: tuple[float, ...]  # xyxy as fractions of the picture; nan where there is no number
 
 
-def read_settings(root: Path) -> Settings:
+def read_settings(root: Path) -> YOLOSettings:
     """Read data.yaml, or obj.data and obj.names, or classes.txt, whichever there is.
 
     Raises:
@@ -44,14 +44,14 @@ def read_settings(root: Path) -> Settings:
         values = read_yaml(yaml)
         names = _number(values.get("names", []), yaml)
         if names:
-            return Settings(names, yaml.name, _parts(values), yaml.name, "kpt_shape" in values)
+            return YOLOSettings(names, yaml.name, _parts(values), yaml.name, "kpt_shape" in values)
     data = next(iter(sorted(root.glob("*.data"))), None)
     values = _read_darknet(data) if data else {}
     named = [str(values.get("names", "")).rsplit("/", 1)[-1], *_NAMES_FILES]
     found = [name for name in named if name and (root / name).is_file()]
     found += [path.name for path in sorted(root.glob("*.names"))]
     names = read_class_names(root / found[0]) if found else {}
-    return Settings(
+    return YOLOSettings(
         names, found[0] if found else "", _parts(values), data.name if data else "", False
     )
 
@@ -120,5 +120,5 @@ def _parts(values: dict[str, Value]) -> dict[str, list[str]]:
 
 def _read_darknet(path: Path) -> dict[str, Value]:
     """Return the settings `key = value` of an obj.data."""
-    pairs = (line.partition("=") for line in read_lines(path))
+    pairs = (line.partition("=") for line in read_list(path))
     return {key.strip(): value.strip() for key, _, value in pairs}

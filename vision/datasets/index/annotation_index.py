@@ -16,9 +16,7 @@ from vision.datasets.index.arrays import (
     offsets_of,
 )
 from vision.structures import Annotation
-from vision.utils.labels import BACKGROUND
-
-MAX_CLASSES = 32_000  # what the labels' int16 holds, with room
+from vision.utils.labels import BACKGROUND, MAX_CLASSES
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +61,9 @@ class AnnotationIndex(SharedArrays):
                 f"{pictures} pictures and {boxes} boxes do not fit {len(self.paths)} paths "
                 f"and offsets up to {self.offsets[-1]}"
             )
-        if self.class_names[:1] != [BACKGROUND] or len(self.class_names) > MAX_CLASSES:
+        if self.class_names[:1] != [BACKGROUND] or len(self.class_names) > MAX_CLASSES + 1:
             raise ValueError(
-                f"class_names must be {BACKGROUND} and fewer than {MAX_CLASSES} others, "
+                f"class_names must be {BACKGROUND} and at most {MAX_CLASSES} others, "
                 f"got {len(self.class_names)} names from {self.class_names[:1]}"
             )
 

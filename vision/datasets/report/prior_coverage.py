@@ -11,27 +11,30 @@ from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.arrays import blocks
 
 IOU_TO_MATCH = 0.5
-MOST_BOXES = 2000  # drawn by seed from a larger dataset; the share is then right within 2 %
-TOLERABLE = 0.1  # of the boxes without a prior; matching gives each its best one anyway
-WORTH_FITTING = 0.05  # of the boxes without a prior, from which on fitted priors are named
-WORTHWHILE = 0.75  # of the share at the present resolution, or a larger one is not advised
-_BOXES_AT_ONCE = 32
+MOST_BOXES = 2000  # compared with the priors, drawn by seed; the share is then right within 2 %
+BOXES_AT_ONCE = 32
+# Shares of the boxes that match no prior. Matching gives each of them its best prior anyway.
+WORTH_FITTING = 0.05  # suggest --anchors auto from this share on
+TOLERABLE = 0.1  # suggest a larger input only above this share
+# Suggest a larger input only if it leaves at most 75 % of today's unmatched boxes.
+WORTHWHILE = 0.75
 
 
 @dataclass(frozen=True)
-class PriorFit:
-    """How the boxes of a dataset look to a net of one resolution."""
+class PriorCoverage:
+    """How well the priors of a net cover the boxes of a dataset."""
 
-    resolution: int
-    median_size: tuple[float, float]  # width and height in pixels of the network's input
+    resolution: int  # side of the net's input, pixels
+    median_size: tuple[float, float]  # width and height of the boxes, pixels of the net's input
     unmatched: float  # share of the boxes that no prior overlaps by IOU_TO_MATCH
     unmatched_at: dict[int, float]  # the same, by resolution
-    advised: int | None  # a resolution at which more boxes are matched, if one is worth it
+    advised: int | None  # a larger resolution that covers more boxes, if one is worth it
 
     def __str__(self) -> str:
         width, height = self.median_size
         words = (
-            f"median box {width:.0f}x{height:.0f} px at {self.resolution}x{self.resolution}; "
+            f"sizes: the median box is {width:.0f}x{height:.0f} px at "
+            f"{self.resolution}x{self.resolution}; "
             f"{self.unmatched:.0%} of boxes match no prior of the net at IoU {IOU_TO_MATCH}"
         )
         if self.unmatched >= WORTH_FITTING:
@@ -42,9 +45,9 @@ class PriorFit:
         return words
 
 
-def fit_priors(
+def measure_coverage(
     index: AnnotationIndex, priors: Mapping[int, np.ndarray], resolution: int, seed: int = 0
-) -> PriorFit | None:
+) -> PriorCoverage | None:
     """Compare the boxes of an index with the priors of a net; None where there is no box.
 
     Args:
@@ -64,7 +67,7 @@ def fit_priors(
         for side, some in sorted(priors.items())
     }
     width, height = np.median(sizes, axis=0) * resolution
-    return PriorFit(
+    return PriorCoverage(
         resolution,
         (float(width), float(height)),
         shares[resolution],
@@ -80,7 +83,7 @@ def best_iou(boxes: np.ndarray, priors: np.ndarray) -> np.ndarray:
     left, top, right, bottom = np.hstack([priors[:, :2] - half, priors[:, :2] + half]).T.copy()
     prior_areas = np.prod(priors[:, 2:], axis=1)
     best = np.zeros(len(boxes), dtype=np.float32)
-    for start, stop in blocks(len(boxes), _BOXES_AT_ONCE):
+    for start, stop in blocks(len(boxes), BOXES_AT_ONCE):
         x1, y1, x2, y2 = boxes[start:stop].T[:, :, None]
         widths = (np.minimum(x2, right) - np.maximum(x1, left)).clip(0)
         shared = widths * (np.minimum(y2, bottom) - np.maximum(y1, top)).clip(0)  # (K, P)
