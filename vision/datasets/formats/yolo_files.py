@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Dict, List, NamedTuple, Union
+
+import yaml
 
 from vision.datasets.files.listing import read_list
 from vision.datasets.files.values import NO_BOX, around_points, decode, to_number
-from vision.datasets.files.yaml_subset import Value, read_yaml
 from vision.utils.labels import MAX_CLASSES
+from vision.utils.text import printable
 
+Value = Union[str, List[str], Dict[str, str]]
+
+LARGEST_YAML = 1 << 18  # bytes
 _YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _NAMES_FILES = ("obj.names", "classes.txt", "labels/classes.txt", "train/classes.txt")
 _PARTS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
@@ -33,18 +38,27 @@ class LabelLine(NamedTuple):
     box: tuple[float, ...]  # xyxy as fractions of the picture; nan where there is no number
 
 
+class TextLoader(yaml.SafeLoader):
+    """Reads words as they are written, as `no` and `1.0` are names of classes too."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (this is how yaml spells it)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Leave `<<` alone: with it, a short file can make a table without end."""
+
+
 def read_settings(root: Path) -> YOLOSettings:
     """Read data.yaml, or obj.data and obj.names, or classes.txt, whichever there is.
 
     Raises:
-        ValueError: one of them is not UTF-8, or names too many classes.
+        ValueError: one of them is not UTF-8 or not YAML, or names too many classes.
     """
-    yaml = _find_yaml(root)
-    if yaml is not None:
-        values = read_yaml(yaml)
-        names = _number(values.get("names", []), yaml)
+    path = _find_yaml(root)
+    if path is not None:
+        values = read_yaml(path)
+        names = _number(values.get("names", []), path)
         if names:
-            return YOLOSettings(names, yaml.name, _parts(values), yaml.name, "kpt_shape" in values)
+            return YOLOSettings(names, path.name, _parts(values), path.name, "kpt_shape" in values)
     data = next(iter(sorted(root.glob("*.data"))), None)
     values = _read_darknet(data) if data else {}
     named = [str(values.get("names", "")).rsplit("/", 1)[-1], *_NAMES_FILES]
@@ -54,6 +68,38 @@ def read_settings(root: Path) -> YOLOSettings:
     return YOLOSettings(
         names, found[0] if found else "", _parts(values), data.name if data else "", False
     )
+
+
+def read_yaml(path: Path) -> dict[str, Value]:
+    """Return the keys of a YAML file whose value is a text, a list of texts or a table of texts.
+
+    What is nested deeper is left out.
+
+    Raises:
+        ValueError: if the file is not UTF-8 or not YAML, or far too large for what it should hold.
+    """
+    data = path.read_bytes()
+    if len(data) > LARGEST_YAML:
+        raise ValueError(f"{path} must be a short file of settings, it has {len(data):,} bytes")
+    try:
+        values = yaml.load(decode(data, path), TextLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise ValueError(f"{path}{line}: not YAML: {printable(str(error.problem))}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"{path}: not YAML: {printable(str(error))}") from None
+    values = values if isinstance(values, dict) else {}
+    return {key: value for key, value in values.items() if _is_plain(key, value)}
+
+
+def _is_plain(key: object, value: object) -> bool:
+    texts = [key]
+    if isinstance(value, dict):
+        texts += [*value, *value.values()]
+    else:
+        texts += value if isinstance(value, list) else [value]
+    return all(isinstance(text, str) for text in texts)
 
 
 def read_class_names(path: Path) -> dict[int, str]:
