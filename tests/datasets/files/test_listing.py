@@ -5,13 +5,13 @@ import unicodedata
 import pytest
 
 from vision.datasets.files.listing import (
-    PICTURE_SUFFIXES,
     FileListing,
     base_name,
     find_child,
     read_list,
     strip_suffix,
 )
+from vision.pictures.suffixes import PICTURE_SUFFIXES
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from vision.datasets.checks.picture_scan import PictureFacts, PictureScanner
 from vision.datasets.checks.problems import Problems
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.options import EXIF, DataOptions
-from vision.pictures.headers import FORMATS, KINDS_OF_PIXELS, SUFFIXES
+from vision.pictures.headers import FORMATS, KINDS_OF_PIXELS
+from vision.pictures.suffixes import SUFFIXES_OF
 
 # EXIF orientation -> (x and y change places, then x runs back, then y runs back), which takes a
 # point of the upright picture to the stored one.
@@ -165,7 +166,7 @@ def _report_kinds(facts: PictureFacts, index: AnnotationIndex, shown, problems: 
     wrong = [
         row
         for row, path in enumerate(index.paths)
-        if formats[row] and not path.lower().endswith(SUFFIXES[FORMATS[formats[row]]])
+        if formats[row] and not path.lower().endswith(SUFFIXES_OF[FORMATS[formats[row]]])
     ]
     problems.add_each(
         "picture of another format",

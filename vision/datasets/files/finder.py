@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from vision.datasets.files.folders import part_of_path
-from vision.datasets.files.listing import PICTURE_SUFFIXES, FileListing, base_name, strip_suffix
+from vision.datasets.files.listing import FileListing, base_name, strip_suffix
+from vision.pictures.suffixes import PICTURE_SUFFIXES
 
 
 class PictureFinder:

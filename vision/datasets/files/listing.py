@@ -8,9 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Iterator, Sequence
 
 from vision.datasets.files.values import decode
-
-# In the order of preference for an id that has several; any of them in any case.
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+from vision.pictures.suffixes import PICTURE_SUFFIXES
 
 
 class FileListing:

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from vision.datasets.checks.problems import Problems
-from vision.datasets.files.listing import PICTURE_SUFFIXES, find_child, split_suffix, strip_suffix
+from vision.datasets.files.listing import find_child, split_suffix, strip_suffix
 from vision.datasets.files.tables import read_blocks, read_column_names
 from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import BoxTable
+from vision.pictures.suffixes import PICTURE_SUFFIXES
 
 CSV_NAMES = ("sub-{}-annotations-bbox.csv", "{}-annotations-bbox.csv")
 DESCRIPTIONS = ("class-descriptions-boxable.csv", "oidv7-class-descriptions-boxable.csv")

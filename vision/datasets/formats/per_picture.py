@@ -7,10 +7,11 @@ from pathlib import Path
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.finder import PictureFinder
 from vision.datasets.files.folders import part_of_path
-from vision.datasets.files.listing import PICTURE_SUFFIXES, FileListing, base_name, strip_suffix
+from vision.datasets.files.listing import FileListing, base_name, strip_suffix
 from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder, Record
+from vision.pictures.suffixes import PICTURE_SUFFIXES
 
 
 class AnnotationError(ValueError):

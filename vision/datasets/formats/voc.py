@@ -6,9 +6,6 @@ import re
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import parse
-
 from vision.datasets.files.folders import read_head, some_files
 from vision.datasets.files.listing import FileListing, find_child, read_list
 from vision.datasets.files.values import around, to_number, to_side
@@ -111,6 +108,9 @@ def read_annotation(path: Path) -> Record:
     Raises:
         AnnotationError: it is not XML, or not safe to expand, or not an annotation.
     """
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import parse
+
     try:
         root = parse(str(path)).getroot()
     except ParseError as error:
@@ -119,8 +119,9 @@ def read_annotation(path: Path) -> Record:
         raise AnnotationError(f"declares entities, which is not safe to read: {error}") from None
     except (OSError, ValueError, LookupError) as error:
         raise AnnotationError(f"cannot be read: {error}") from None
-    if root.tag != "annotation":
-        raise AnnotationError(f"must be an <annotation>, it is a <{root.tag}>", 1)
+    if root is None or root.tag != "annotation":
+        found = "empty" if root is None else f"a <{root.tag}>"
+        raise AnnotationError(f"must be an <annotation>, it is {found}", 1)
     objects = root.findall("object")
     return Record(
         _text(root, "filename"),
