@@ -14,7 +14,7 @@ from vision.datasets.checks.picture_scan import short_hash
 from vision.datasets.checks.problems import Problems
 from vision.datasets.index.annotation_index import AnnotationIndex
 
-SIDE = 8  # of a thumbnail, pixels
+THUMBNAIL = 8  # of a thumbnail, pixels
 CELL_DIFFERS = 24  # of 255; less is noise and compression
 MAY_DIFFER = 0.1  # share of the cells that may differ between two frames, as something moved
 MOST_THUMBNAILS = 20_000  # above this number of pictures only names are compared
@@ -126,8 +126,8 @@ def _thumbnail(path: str) -> np.ndarray:
         ]
         pixels = picture.decode(max(small, default=1))
     except PictureError:
-        return np.full((SIDE, SIDE, 3), -1, dtype=np.int16)
-    return cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.int16)
+        return np.full((THUMBNAIL, THUMBNAIL, 3), -1, dtype=np.int16)
+    return cv2.resize(pixels, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.int16)
 
 
 def _alike(thumbnails: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.index.arrays import StringTable
 from vision.datasets.likeness import find_groups, same_content
 
-_LEAST_LEFT = 0.25  # of the training pictures, for the stated split to be worth keeping
+LEAST_LEFT = 0.25  # of the training pictures, for the stated split to be worth keeping
 
 
 def hold_out(
@@ -82,7 +82,7 @@ def separate(
         f"the {len(train):,} pictures to train on and the {len(validation):,} to validate on "
         f"have {count:,} in common"
     )
-    if len(train) - count >= _LEAST_LEFT * len(train):
+    if len(train) - count >= LEAST_LEFT * len(train):
         return train.select(~shared), validation, f"{found}, which are not trained on"
     joined = concatenate([train.select(~shared), validation], train.class_names)
     train, validation = hold_out(joined, fraction, seed)

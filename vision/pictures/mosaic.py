@@ -110,7 +110,7 @@ def _resized(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarr
     height, width = (max(round(side * scale), 1) for side in image.shape[:2])
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     tile = cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=method)
-    limits = np.float32([width, height, width, height])
+    limits = np.array([width, height] * 2, np.float32)
     return tile, np.clip(boxes * np.float32(scale), 0, limits)
 
 

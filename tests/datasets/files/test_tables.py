@@ -53,7 +53,7 @@ def test_byte_order_mark_and_blanks_in_the_header(read):
 
 
 def test_a_cell_that_is_no_number_costs_that_cell(read, monkeypatch):
-    monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(tables, "TABLE_ROWS_AT_ONCE", 2)
     rows = "a,cat,1,2\nb,dog,3,4\nc,cow,5,6\nd,pig,x,8\n\ne,hen,,10\nf,ape\ng,bat,11,12,13\n"
     names, numbers, lines = read(HEADER + rows)
     assert names == ["cat", "dog", "cow", "pig", "hen", "ape", "bat"]

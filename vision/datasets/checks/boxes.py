@@ -16,7 +16,7 @@ from vision.utils.labels import BACKGROUND
 # (image id, origin) -> the file of that object, its line if known, and how to call it, or ""
 Place = Callable[[str, int], Tuple[str, Optional[int], str]]
 
-_BEYOND_FRACTIONS = 4  # a box that is a little beyond its picture is still a fraction of it
+BEYOND_FRACTIONS = 4  # a box that is a little beyond its picture is still a fraction of it
 
 
 class _Fault(NamedTuple):
@@ -55,7 +55,7 @@ def settle_units(index: AnnotationIndex, place: Place, problems: Problems) -> An
         rows = np.repeat(np.arange(stop - start), np.diff(index.offsets[start : stop + 1]))
         boxes = index.boxes[first:last]
         with np.errstate(invalid="ignore"):
-            large = (boxes > _BEYOND_FRACTIONS).any(axis=1)
+            large = (boxes > BEYOND_FRACTIONS).any(axis=1)
             small = ((boxes >= 0) & (boxes <= 1)).all(axis=1)
             split = (boxes % 1 != 0).any(axis=1)
         counts, num_large, num_small, num_split = (
@@ -91,7 +91,7 @@ def fill_sizes(index: AnnotationIndex, problems: Problems) -> AnnotationIndex:
 
     readable = np.ones(len(index), dtype=bool)
     unknown = np.flatnonzero((index.sizes <= 0).any(axis=1) & ~index.relative)
-    for row in unknown:
+    for row in unknown.tolist():
         try:
             index.sizes[row] = read_picture_size(index.paths[row])
         except PictureError as error:
@@ -179,7 +179,7 @@ def _describe(
 def _describe_box(
     index: AnnotationIndex, place: Place, box: int, words: str = "is marked more than once"
 ) -> tuple[str, str, int | None]:
-    row = int(index.rows_of(box))
+    row = index.row_of(box)
     file, line, prefix = place(index.image_ids[row], int(index.origins[box]))
     return f"{prefix}'{index.class_names[index.labels[box]]}' {words}", file, line
 
@@ -194,7 +194,7 @@ def report_unknown_classes(
         if known or not counts[label]:
             continue
         box = int(np.argmax(index.labels == label))
-        file, line, _ = place(index.image_ids[int(index.rows_of(box))], int(index.origins[box]))
+        file, line, _ = place(index.image_ids[index.row_of(box)], int(index.origins[box]))
         kind, message = _judge_name(name, class_names[1:])
         message += f" ({counts[label]:,} objects, the first one here)"
         problems.add(kind, message, file, line, count=int(counts[label]))

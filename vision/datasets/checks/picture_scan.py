@@ -10,7 +10,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Sequence
+from typing import Sequence, Union
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from vision.pictures.headers import FORMATS, KINDS_OF_PIXELS, read_header
 from vision.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
+
+Paths = Union[Sequence[str], StringTable]
 
 LARGEST_AREA = 1 << 28  # pixels; 16,384 x 16,384 takes 800 MB decoded
 LARGEST_PICTURE_FILE = 1 << 30  # bytes
@@ -33,8 +35,8 @@ RECORD = np.dtype(
         ("pixels", "u1"),  # position in KINDS_OF_PIXELS
     ]
 )
-_VERSION = 1  # of the file; another one is not read
-_AT_ONCE = 2048
+CACHE_VERSION = 1  # of the file; another one is not read
+PICTURES_AT_ONCE = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,7 @@ class PictureScanner:
     opened: int = field(default=0, init=False)  # pictures that no cache knew
     _records: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=RECORD), init=False)
 
-    def scan(self, root: str | Path, paths: Sequence[str]) -> PictureFacts:
+    def scan(self, root: str | Path, paths: Paths) -> PictureFacts:
         """Return the facts of the pictures at `paths`, which belong to the dataset folder `root`.
 
         A picture whose size and time are those of an earlier scan is not opened again.
@@ -70,7 +72,7 @@ class PictureScanner:
         keys = np.fromiter((_key(one) for one in paths), dtype=np.uint64, count=len(paths))
         unknown = np.flatnonzero(~np.isin(keys, known["key"]))
         if len(unknown):
-            found, new_faults = self._open([paths[row] for row in unknown], keys[unknown])
+            found, new_faults = self._open([paths[row] for row in unknown.tolist()], keys[unknown])
             self.opened += len(unknown)
             known = _join(known, found)
             faults.update(new_faults)
@@ -81,7 +83,7 @@ class PictureScanner:
         unusable = np.flatnonzero(records["width"] == 0)
         return PictureFacts(records, {int(row): faults[int(keys[row])] for row in unusable})
 
-    def contents(self, paths: Sequence[str]) -> np.ndarray:
+    def contents(self, paths: Paths) -> np.ndarray:
         """Return a number (N,) uint64 for each of the pictures scanned: equal for equal files."""
         keys = np.fromiter((_key(one) for one in paths), dtype=np.uint64, count=len(paths))
         places = np.searchsorted(self._records["key"], keys)
@@ -103,7 +105,7 @@ class PictureScanner:
             disable=None if self.progress else True,
         )
         with bar, ThreadPoolExecutor(self.workers or os.cpu_count() or 1) as pool:
-            for start, stop in blocks(len(paths), _AT_ONCE):
+            for start, stop in blocks(len(paths), PICTURES_AT_ONCE):
                 results = pool.map(look_at, paths[start:stop])
                 for row, (record, fault) in enumerate(results, start):
                     records[row] = (keys[row], *record)
@@ -193,12 +195,12 @@ def _key(path: str) -> int:
 
 def _load(path: Path | None) -> tuple[np.ndarray, dict[int, str]]:
     """Return the records of an earlier scan, sorted by key, and the faults by key."""
-    nothing = np.zeros(0, dtype=RECORD), {}
+    nothing: tuple[np.ndarray, dict[int, str]] = np.zeros(0, dtype=RECORD), {}
     if path is None or not path.is_file():
         return nothing
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            if int(arrays["version"]) != _VERSION or arrays["records"].dtype != RECORD:
+            if int(arrays["version"]) != CACHE_VERSION or arrays["records"].dtype != RECORD:
                 return nothing
             messages = StringTable(arrays["blob"], arrays["offsets"])
             return arrays["records"], dict(zip(arrays["fault_keys"].tolist(), messages))
@@ -213,7 +215,7 @@ def _save(path: Path, records: np.ndarray, faults: dict[int, str]) -> None:
         with atomic_write(path) as temporary:
             np.savez(
                 temporary,
-                version=np.int64(_VERSION),
+                version=np.int64(CACHE_VERSION),
                 records=records,
                 fault_keys=np.array(list(faults), dtype=np.uint64),
                 blob=messages.blob,

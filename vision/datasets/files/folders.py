@@ -8,26 +8,26 @@ import re
 from pathlib import Path
 from typing import Iterator
 
-_PARTS = {
+PART_WORDS = {
     "train": ("train", "training", "trainval"),
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
-_PART_OF_WORD = {word: part for part, words in _PARTS.items() for word in words}
-_ANNOTATION_FOLDER = re.compile("annotations|labels|data|images|jpegimages|obj_.*data")
-_FILES_TO_TRY = 50
+PART_OF_WORD = {word: part for part, words in PART_WORDS.items() for word in words}
+ANNOTATION_FOLDER = re.compile("annotations|labels|data|images|jpegimages|obj_.*data")
+FILES_TO_TRY = 50
 
 
 def part_of_name(name: str) -> str | None:
     """Return the part that a name such as `instances_train2017.json` or `valid` tells, if any."""
     words = re.findall("[a-z]+", name.lower())
-    return next((_PART_OF_WORD[word] for word in words if word in _PART_OF_WORD), None)
+    return next((PART_OF_WORD[word] for word in words if word in PART_OF_WORD), None)
 
 
 def part_of_path(path: str) -> str | None:
     """Return the part that one of the folders on a relative path is called after, if any."""
     for folder in path.split("/")[:-1]:
-        part = _PART_OF_WORD.get(folder.lower().rstrip("0123456789"))
+        part = PART_OF_WORD.get(folder.lower().rstrip("0123456789"))
         if part:
             return part
     return None
@@ -47,7 +47,7 @@ def some_files(root: Path, suffix: str) -> Iterator[Path]:
         with os.scandir(folder) as entries:
             names = (entry.name for entry in entries if not entry.name.startswith("."))
             matching = (name for name in names if name.lower().endswith(suffix))
-            yield from (folder / name for name in itertools.islice(matching, _FILES_TO_TRY))
+            yield from (folder / name for name in itertools.islice(matching, FILES_TO_TRY))
 
 
 def all_files(root: Path, suffix: str) -> list[Path]:
@@ -79,5 +79,5 @@ def _annotation_subfolders(folder: Path) -> list[Path]:
     return [
         one
         for one in folders
-        if _ANNOTATION_FOLDER.fullmatch(one.name.lower()) or part_of_path(f"{one.name}/")
+        if ANNOTATION_FOLDER.fullmatch(one.name.lower()) or part_of_path(f"{one.name}/")
     ]

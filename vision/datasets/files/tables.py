@@ -15,8 +15,8 @@ from vision.utils.text import printable
 
 logger = logging.getLogger(__name__)
 
-_ROWS_AT_ONCE = 250_000
-_ROWS_TO_SNIFF = 100
+TABLE_ROWS_AT_ONCE = 250_000
+ROWS_TO_SNIFF = 100
 
 
 class TableBlock(NamedTuple):
@@ -90,7 +90,7 @@ def _read_quickly(
         na_values={name: [""] for name in number_names},
         decimal="," if _has_decimal_commas(path, numbers) else ".",
         encoding_errors="replace",
-        chunksize=_ROWS_AT_ONCE,
+        chunksize=TABLE_ROWS_AT_ONCE,
     )
     done = 0
     with reader:
@@ -113,7 +113,7 @@ def _read_slowly(
         rows = itertools.islice(numbered, skip + 1, None)
         while True:
             try:
-                block = list(itertools.islice(rows, _ROWS_AT_ONCE))
+                block = list(itertools.islice(rows, TABLE_ROWS_AT_ONCE))
             except csv.Error as error:
                 raise ValueError(f"{path}:{reader.line_num}: not CSV: {error}") from None
             if not block:
@@ -140,7 +140,7 @@ def _to_float32(values: np.ndarray) -> np.ndarray:
 
 def _has_decimal_commas(path: Path, numbers: list[int]) -> bool:
     with _open(path) as file:
-        rows = itertools.islice(csv.reader(file), 1, _ROWS_TO_SNIFF)
+        rows = itertools.islice(csv.reader(file), 1, ROWS_TO_SNIFF)
         try:
             return any(
                 "," in row[column] for row in rows for column in numbers if column < len(row)

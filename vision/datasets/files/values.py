@@ -10,7 +10,7 @@ from vision.utils.text import printable
 
 NAN = float("nan")
 NO_BOX = (NAN,) * 4
-_LARGEST_SIDE = 1_000_000  # of a picture, in pixels; what is beyond is no size
+LARGEST_SIDE = 1_000_000  # of a picture, in pixels; what is beyond is no size
 
 
 def to_number(value: Any) -> float:
@@ -24,7 +24,7 @@ def to_number(value: Any) -> float:
 def to_side(value: Any) -> int:
     """Return the width or height that a value is, or 0 where it cannot be one."""
     number = to_number(value)
-    return int(number) if 0 < number < _LARGEST_SIDE else 0
+    return int(number) if 0 < number < LARGEST_SIDE else 0
 
 
 def to_text(value: Any) -> str:

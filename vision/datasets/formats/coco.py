@@ -19,9 +19,9 @@ from vision.datasets.files.values import (
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
 
-_KEYS = (b'"images"', b'"annotations"', b'"categories"')
-_OTHER_TASKS = ("captions", "keypoints", "stuff", "panoptic", "image_info")
-_HEAD = 1 << 16  # bytes, in which one of the keys has to come
+COCO_KEYS = (b'"images"', b'"annotations"', b'"categories"')
+OTHER_TASKS = ("captions", "keypoints", "stuff", "panoptic", "image_info")
+COCO_HEAD = 1 << 16  # bytes, in which one of the keys has to come
 
 
 class _Mark(NamedTuple):
@@ -47,13 +47,13 @@ class COCOFolder(PerPartFolder):
     @classmethod
     def accepts(cls, path: Path) -> bool:
         """Return whether a JSON file begins with an object that has one of COCO's lists."""
-        head = read_head(path, _HEAD).lstrip(b"\xef\xbb\xbf \t\r\n")
-        return head.startswith(b"{") and any(key in head for key in _KEYS)
+        head = read_head(path, COCO_HEAD).lstrip(b"\xef\xbb\xbf \t\r\n")
+        return head.startswith(b"{") and any(key in head for key in COCO_KEYS)
 
     @classmethod
     def choose(cls, files: list[Path]) -> list[Path]:
         """Leave out the files of COCO's other tasks."""
-        return [path for path in files if not any(word in path.name for word in _OTHER_TASKS)]
+        return [path for path in files if not any(word in path.name for word in OTHER_TASKS)]
 
     def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
         """Yield the pictures of a file, with the annotations that name them by id."""

@@ -17,17 +17,17 @@ from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
 
 # What the columns are called, in lower case and without all but letters and digits.
-_TEXTS = {
+TEXT_COLUMNS = {
     "filename": ("filename", "file", "image", "imagename", "imagepath", "filepath", "path", "img"),
     "class": ("class", "classname", "label", "labelname", "name", "category", "object"),
 }
-_CORNERS = {
+CORNER_COLUMNS = {
     "xmin": ("xmin", "x1", "left", "xtl"),
     "ymin": ("ymin", "y1", "top", "ytl"),
     "xmax": ("xmax", "x2", "right", "xbr"),
     "ymax": ("ymax", "y2", "bottom", "ybr"),
 }
-_SIZE = {
+SIZE_COLUMNS = {
     "width": ("width", "imagewidth", "imgwidth"),
     "height": ("height", "imageheight", "imgheight"),
 }
@@ -48,29 +48,27 @@ class CSVFolder(PerPartFolder):
             header = next(csv.reader(lines[:1]), [])
         except csv.Error:
             return False
-        return len(_find_columns(header, {**_TEXTS, **_CORNERS})) == len(_TEXTS) + len(_CORNERS)
+        wanted = {**TEXT_COLUMNS, **CORNER_COLUMNS}
+        return len(_find_columns(header, wanted)) == len(wanted)
 
     def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
-        """Return the pictures of a table, each once, with the lines of all its boxes."""
+        """Yield the pictures of a table, each once, with the lines of all its boxes."""
         header = read_column_names(path)
-        texts = _find_columns(header, _TEXTS)
-        numbers = _find_columns(header, {**_CORNERS, **_SIZE})
-        pictures: dict[str, Record] = {}
+        texts = _find_columns(header, TEXT_COLUMNS)
+        numbers = _find_columns(header, {**CORNER_COLUMNS, **SIZE_COLUMNS})
+        sizes: dict[str, tuple[int, int]] = {}
+        objects: dict[str, list[tuple[list[float], str, int]]] = {}
         for (files, labels), values, lines in read_blocks(path, texts, numbers):
-            sizes = values[:, 4:] if values.shape[1] == 6 else np.zeros((len(values), 2))
-            for file, label, box, size, line in zip(
-                files, labels, values[:, :4].tolist(), sizes.tolist(), lines.tolist()
-            ):
-                size = to_side(size[0]), to_side(size[1])
-                record = pictures.setdefault(
-                    file.strip(), Record(file.strip(), size, [], [], [], [])
-                )
-                if label.strip() or not np.isnan(box).all():
-                    record.boxes.append(box)
-                    record.names.append(label.strip())
-                    record.difficult.append(False)
-                    record.origins.append(line)
-        return iter(pictures.values())
+            has_sizes = values.shape[1] == 6
+            for file, label, row, line in zip(files, labels, values.tolist(), lines.tolist()):
+                width, height = row[4:] if has_sizes else (0, 0)
+                sizes.setdefault(file.strip(), (to_side(width), to_side(height)))
+                found = objects.setdefault(file.strip(), [])
+                if label.strip() or not np.isnan(row[:4]).all():
+                    found.append((row[:4], label.strip(), line))
+        for file, found in objects.items():
+            boxes, labels, origins = zip(*found) if found else ((), (), ())
+            yield Record(file, sizes[file], boxes, labels, None, origins)
 
 
 def _find_columns(header: list[str], wanted: dict[str, tuple[str, ...]]) -> list[str]:

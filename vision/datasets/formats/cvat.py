@@ -14,7 +14,7 @@ from vision.datasets.files.values import around_points, to_number, to_side
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
 
-_CORNERS = ("xtl", "ytl", "xbr", "ybr")
+CVAT_CORNERS = ("xtl", "ytl", "xbr", "ybr")
 
 
 class CVATFolder(PerPartFolder):
@@ -61,18 +61,18 @@ def _elements(path: Path) -> Iterator[Element]:
 
 
 def _to_record(image: Element) -> Record:
-    shapes = [shape for shape in image if shape.tag in _BOXES]
+    shapes = [shape for shape in image if shape.tag in BOX_OF_SHAPE]
     return Record(
         (image.get("name") or "").strip(),
         (to_side(image.get("width")), to_side(image.get("height"))),
-        [_BOXES[shape.tag](shape) for shape in shapes],
+        [BOX_OF_SHAPE[shape.tag](shape) for shape in shapes],
         [(shape.get("label") or "").strip() for shape in shapes],
     )
 
 
 def _box_of_box(shape: Element) -> tuple[float, ...]:
     """Return xyxy around the box, which may be turned about its centre by degrees."""
-    x1, y1, x2, y2 = _numbers(shape, _CORNERS)
+    x1, y1, x2, y2 = _numbers(shape, CVAT_CORNERS)
     centre, half = ((x1 + x2) / 2, (y1 + y2) / 2), ((x2 - x1) / 2, (y2 - y1) / 2)
     angle = _angle(shape)
     if angle == 0:
@@ -98,7 +98,7 @@ def _box_of_ellipse(shape: Element) -> tuple[float, ...]:
     return _around_centre((x, y), reach)
 
 
-_BOXES = {
+BOX_OF_SHAPE = {
     "box": _box_of_box,
     "polygon": _box_of_points,
     "polyline": _box_of_points,

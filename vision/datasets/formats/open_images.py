@@ -21,7 +21,7 @@ from vision.pictures.suffixes import PICTURE_SUFFIXES
 CSV_NAMES = ("sub-{}-annotations-bbox.csv", "{}-annotations-bbox.csv")
 DESCRIPTIONS = ("class-descriptions-boxable.csv", "oidv7-class-descriptions-boxable.csv")
 SPLIT_FOLDERS = {"train": ("train",), "val": ("validation", "val"), "test": ("test",)}
-_CORNERS = ("XMin", "YMin", "XMax", "YMax")
+OPEN_IMAGES_CORNERS = ("XMin", "YMin", "XMax", "YMax")
 
 
 class OpenImagesFolder(DatasetFolder):
@@ -62,14 +62,14 @@ class OpenImagesFolder(DatasetFolder):
         """Return the pictures of a part's table, then those without a row in it, as negatives."""
         table = read_boxes(self.root / self.parts[part])
         annotated = len(table.rows)
-        folder = find_child(self.root, SPLIT_FOLDERS[part])
-        suffixes = find_pictures(folder, table) if folder else [None] * annotated
+        names = SPLIT_FOLDERS[part]
+        folder = find_child(self.root, names) or self.root / names[0]
+        suffixes = find_pictures(folder, table)
         if len(suffixes) > annotated:
             self.notes.append(
                 f"{len(suffixes) - annotated:,} pictures in {folder.name}/ have no row in "
                 f"{self.parts[part]} and serve as negatives"
             )
-        folder = folder or self.root / SPLIT_FOLDERS[part][0]
         index = table.build(
             f"{folder}/{image_id}{suffix or '.jpg'}"
             for image_id, suffix in zip(table.rows, suffixes)
@@ -108,8 +108,8 @@ def read_boxes(path: Path) -> BoxTable:
     """
     name = "ClassName" if "ClassName" in read_column_names(path) else "LabelName"
     table = BoxTable(relative=True, clean_id=_clean_id)
-    for (image_ids, names), boxes, lines in read_blocks(path, ("ImageID", name), _CORNERS):
-        table.add(image_ids, names, boxes, lines)
+    for block in read_blocks(path, ("ImageID", name), OPEN_IMAGES_CORNERS):
+        table.add(*block.texts, block.numbers, block.lines)
     return table
 
 
@@ -120,6 +120,8 @@ def find_pictures(folder: Path, table: BoxTable) -> list[str | None]:
     """
     suffixes: list[str | None] = [None] * len(table.rows)
     others: dict[str, str] = {}
+    if not folder.is_dir():
+        return suffixes
     with os.scandir(folder) as entries:
         for entry in entries:
             stem, suffix = split_suffix(entry.name)

@@ -15,7 +15,7 @@ from vision.utils.labels import read_labels
 
 VOC_LISTS = ("trainval", "train", "val", "test", "default")
 VOC_PICTURE_FOLDERS = ("JPEGImages", "images", "JPG", "JPEG", "PNGImages")
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
+VOC_CORNERS = ("xmin", "ymin", "xmax", "ymax")
 ROOT_ELEMENT = re.compile(rb"<annotation[\s>]")
 
 
@@ -87,7 +87,7 @@ class VOCFolder(PerPictureFolder):
         to validate on, and its pictures, which trainval.txt usually holds too, are not trained on:
         where there are all three, train.txt is the training part, as `write_lists` means it.
         """
-        chosen = {part: part for part in ("val", "test") if part in lists}
+        chosen: dict[str, str] = {part: part for part in ("val", "test") if part in lists}
         train = next((name for name in ("trainval", "train") if name in lists), None)
         both, validated = set(lists.get("trainval", ())), set(lists.get("val", ()))
         if both & validated and "train" in lists:
@@ -144,7 +144,7 @@ def _box(element: Element) -> tuple[float, ...]:
         xs, ys = ([value for tag, value in points if tag == axis] for axis in "xy")
         corners = around(xs, ys)
     else:
-        corners = tuple(to_number(_text(element, f"bndbox/{tag}")) for tag in CORNERS)
+        corners = tuple(to_number(_text(element, f"bndbox/{tag}")) for tag in VOC_CORNERS)
     if max(corners) <= 1:
         return corners
     shifts = [min(max(min(corners[axis], corners[axis + 2]), 0), 1) for axis in (0, 1)]

@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from vision.datasets.files.listing import read_list, split_suffix, strip_suffix
-from vision.datasets.formats.voc import CORNERS
+from vision.datasets.formats.voc import VOC_CORNERS
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.utils.files import atomic_write
 from vision.utils.labels import BACKGROUND
@@ -142,7 +142,7 @@ def annotation_xml(picture: VOCPicture) -> str:
             for flag, values in flags.items()
         )
         corner_tags = "".join(
-            f"      <{tag}>{_decimal(value)}</{tag}>\n" for tag, value in zip(CORNERS, box)
+            f"      <{tag}>{_decimal(value)}</{tag}>\n" for tag, value in zip(VOC_CORNERS, box)
         )
         objects.append(
             f"  <object>\n    <name>{escape(name)}</name>\n    <pose>Unspecified</pose>\n"

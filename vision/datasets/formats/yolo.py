@@ -15,10 +15,10 @@ from vision.datasets.formats.yolo_files import read_label, read_settings
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder
 
-_NOT_LABELS = ("classes", "train", "val", "valid", "test", "obj", "labels", "readme", "notes")
-_LABEL_LINE = re.compile(rb"\s*\d+(?:\.0+)?(?:\s+[-+.\deE]+){4,}\s*(?:\r?\n|$)")
-_PICTURE_FOLDER = re.compile(r"(^|.*/)(images|JPEGImages|JPG)(/.*)$", re.IGNORECASE)
-_LABEL_FOLDER = re.compile(r"(^|/)(labels|obj_\w*data)/", re.IGNORECASE)
+NOT_LABELS = ("classes", "train", "val", "valid", "test", "obj", "labels", "readme", "notes")
+LABEL_LINE = re.compile(rb"\s*\d+(?:\.0+)?(?:\s+[-+.\deE]+){4,}\s*(?:\r?\n|$)")
+PICTURE_FOLDER = re.compile(r"(^|.*/)(images|JPEGImages|JPG)(/.*)$", re.IGNORECASE)
+LABEL_FOLDER = re.compile(r"(^|/)(labels|obj_\w*data)/", re.IGNORECASE)
 
 
 class YOLOFolder(DatasetFolder):
@@ -46,7 +46,7 @@ class YOLOFolder(DatasetFolder):
     def detect(cls, root: Path) -> bool:
         """Return whether there is a text file that begins with a number and four others."""
         return any(
-            path.stem.lower() not in _NOT_LABELS and _LABEL_LINE.match(read_head(path))
+            path.stem.lower() not in NOT_LABELS and LABEL_LINE.match(read_head(path))
             for path in some_files(root, ".txt")
         )
 
@@ -136,7 +136,7 @@ class YOLOFolder(DatasetFolder):
     def _label_of(self, picture: str) -> str | None:
         """Return the label file of a picture or id: images/ turned into labels/, or beside it."""
         stem = strip_suffix(picture)
-        inside = _PICTURE_FOLDER.match(stem)
+        inside = PICTURE_FOLDER.match(stem)
         turned = [f"{inside[1]}labels{inside[3]}"] if inside else []
         beside, _, name = stem.rpartition("/")
         below = f"{beside}/labels/{name}" if beside else f"labels/{name}"
@@ -150,7 +150,7 @@ class YOLOFolder(DatasetFolder):
             file
             for file in self._labels.files
             if file not in used
-            and _LABEL_FOLDER.search(file)
+            and LABEL_FOLDER.search(file)
             and part in ("all", part_of_path(file))
             and not self._finder.listing.find(split_suffix(file)[0])
         ]

@@ -15,10 +15,10 @@ from vision.utils.text import printable
 Value = Union[str, List[str], Dict[str, str]]
 
 LARGEST_YAML = 1 << 18  # bytes
-_YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
-_NAMES_FILES = ("obj.names", "classes.txt", "labels/classes.txt", "train/classes.txt")
-_PARTS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
-_LARGEST_NUMBER = 1 << 31
+YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+NAMES_FILES = ("obj.names", "classes.txt", "labels/classes.txt", "train/classes.txt")
+PART_KEYS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
+LARGEST_CLASS_NUMBER = 1 << 31
 
 
 class YOLOSettings(NamedTuple):
@@ -61,7 +61,7 @@ def read_settings(root: Path) -> YOLOSettings:
             return YOLOSettings(names, path.name, _parts(values), path.name, "kpt_shape" in values)
     data = next(iter(sorted(root.glob("*.data"))), None)
     values = _read_darknet(data) if data else {}
-    named = [str(values.get("names", "")).rsplit("/", 1)[-1], *_NAMES_FILES]
+    named = [str(values.get("names", "")).rsplit("/", 1)[-1], *NAMES_FILES]
     found = [name for name in named if name and (root / name).is_file()]
     found += [path.name for path in sorted(root.glob("*.names"))]
     names = read_class_names(root / found[0]) if found else {}
@@ -123,7 +123,7 @@ def _parse(words: list[str], pose: bool) -> LabelLine:
     A fifth number after the class is the score of a detection.
     """
     number = to_number(words[0])
-    whole = number % 1 == 0 and abs(number) < _LARGEST_NUMBER
+    whole = number % 1 == 0 and abs(number) < LARGEST_CLASS_NUMBER
     values = [to_number(word) for word in words[1:]]
     box: tuple[float, ...] = NO_BOX
     if len(values) in (4, 5) or (pose and len(values) > 4):
@@ -135,7 +135,7 @@ def _parse(words: list[str], pose: bool) -> LabelLine:
 
 
 def _find_yaml(root: Path) -> Path | None:
-    known = [root / name for name in _YAML_NAMES]
+    known = [root / name for name in YAML_NAMES]
     others = sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
     return next((path for path in (*known, *others) if path.is_file()), None)
 
@@ -157,7 +157,7 @@ def _number(names: Value, path: Path) -> dict[int, str]:
 def _parts(values: dict[str, Value]) -> dict[str, list[str]]:
     """Return what is stated as train, val and test, each a list."""
     parts = {}
-    for part, keys in _PARTS.items():
+    for part, keys in PART_KEYS.items():
         entry = next((values[key] for key in keys if values.get(key)), None)
         if entry and not isinstance(entry, dict):
             parts[part] = [entry] if isinstance(entry, str) else entry

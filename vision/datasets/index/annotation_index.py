@@ -101,9 +101,9 @@ class AnnotationIndex(SharedArrays):
         counts = np.bincount(self.labels, minlength=len(self.class_names))
         return dict(zip(self.class_names[1:], counts[1:].tolist()))
 
-    def rows_of(self, positions: np.ndarray) -> np.ndarray:
-        """Return the pictures (K,) to which the boxes at the positions (K,) belong."""
-        return np.searchsorted(self.offsets, positions, side="right") - 1
+    def row_of(self, box: int) -> int:
+        """Return the picture to which a box belongs."""
+        return int(np.searchsorted(self.offsets, box, side="right")) - 1
 
     def boxes_in_square(self, size: float) -> np.ndarray:
         """Return all boxes (M, 4) float32 xyxy as on pictures stretched to `size` x `size`.

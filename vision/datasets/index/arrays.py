@@ -8,7 +8,7 @@ from typing import Any, Iterable, Iterator, Sequence
 
 import numpy as np
 
-_ROWS_AT_ONCE = 1 << 16
+ROWS_AT_ONCE = 1 << 16
 
 
 class SharedArrays:
@@ -107,6 +107,6 @@ def gather(values: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> np.ndar
     return gathered
 
 
-def blocks(count: int, at_once: int = _ROWS_AT_ONCE) -> Iterator[tuple[int, int]]:
+def blocks(count: int, at_once: int = ROWS_AT_ONCE) -> Iterator[tuple[int, int]]:
     """Yield (start, stop) of the blocks that `count` rows fall into."""
     return ((start, min(start + at_once, count)) for start in range(0, count, at_once))
