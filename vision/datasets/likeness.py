@@ -18,7 +18,7 @@ THUMBNAIL = 8  # of a thumbnail, pixels
 CELL_DIFFERS = 24  # of 255; less is noise and compression
 MAY_DIFFER = 0.1  # share of the cells that may differ between two frames, as something moved
 MOST_THUMBNAILS = 20_000  # above this number of pictures only names are compared
-SAMPLE = 4096  # bytes from the middle of a file, which tell most files of one size apart
+SAMPLE_BYTES = 4096  # bytes from the middle of a file, which tell most files of one size apart
 
 
 def find_groups(index: AnnotationIndex) -> np.ndarray:
@@ -96,7 +96,7 @@ def _sample_hash(path: str) -> tuple[int, int]:
     with Path(path).open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(size // 2)
-        return size, short_hash(file.read(SAMPLE))
+        return size, short_hash(file.read(SAMPLE_BYTES))
 
 
 def _content_hash(path: str) -> int:

@@ -54,7 +54,7 @@ class PictureChecks:
         part.report_kinds()
         part.move_boxes(part.decide_turned(self.exif))
         index.sizes[:] = facts.sizes
-        usable = (facts.sizes > 0).all(axis=1)
+        usable = facts.records["width"] > 0
         return index if usable.all() else index.select(usable)
 
 
@@ -147,7 +147,7 @@ class _OpenedPictures:
             if differs[row] and self.is_resized(row, frames[row]) and not index.relative[row]:
                 index.boxes[objects] *= np.tile(frames[row] / index.sizes[row], 2)
             if turned[row]:
-                size = (1, 1) if index.relative[row] else sizes[row]
+                size = [1, 1] if index.relative[row] else sizes[row].tolist()
                 boxes = turn_back(index.boxes[objects], int(orientations[row]), size)
                 index.boxes[objects] = boxes
 
@@ -171,9 +171,7 @@ class _OpenedPictures:
         return boxes.reshape(-1, 2).max(axis=0, initial=0)
 
 
-def turn_back(
-    boxes: np.ndarray, orientation: int, size: Sequence[float] | np.ndarray
-) -> np.ndarray:
+def turn_back(boxes: np.ndarray, orientation: int, size: Sequence[float]) -> np.ndarray:
     """Return boxes (N, 4) xyxy of the upright picture as those of the stored one.
 
     Args:

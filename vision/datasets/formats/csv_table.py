@@ -67,8 +67,8 @@ class CSVFolder(PerPartFolder):
                 if label.strip() or not np.isnan(row[:4]).all():
                     found.append((row[:4], label.strip(), line))
         for file, found in objects.items():
-            boxes, labels, origins = zip(*found) if found else ((), (), ())
-            yield Record(file, sizes[file], boxes, labels, None, origins)
+            boxes, classes, origins = zip(*found) if found else ((), (), ())
+            yield Record(file, sizes[file], boxes, classes, None, origins)
 
 
 def _find_columns(header: list[str], wanted: dict[str, tuple[str, ...]]) -> list[str]:

@@ -109,7 +109,8 @@ def read_boxes(path: Path) -> BoxTable:
     name = "ClassName" if "ClassName" in read_column_names(path) else "LabelName"
     table = BoxTable(relative=True, clean_id=_clean_id)
     for block in read_blocks(path, ("ImageID", name), OPEN_IMAGES_CORNERS):
-        table.add(*block.texts, block.numbers, block.lines)
+        image_ids, names = block.texts
+        table.add(image_ids, names, block.numbers, block.lines)
     return table
 
 

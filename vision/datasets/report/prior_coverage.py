@@ -21,7 +21,7 @@ WORTHWHILE = 0.75
 
 
 @dataclass(frozen=True)
-class PriorCoverage:
+class DatasetCoverage:
     """How well the priors of a net cover the boxes of a dataset."""
 
     resolution: int  # side of the net's input, pixels
@@ -47,7 +47,7 @@ class PriorCoverage:
 
 def measure_coverage(
     index: AnnotationIndex, priors: Mapping[int, np.ndarray], resolution: int, seed: int = 0
-) -> PriorCoverage | None:
+) -> DatasetCoverage | None:
     """Compare the boxes of an index with the priors of a net; None where there is no box.
 
     Args:
@@ -67,7 +67,7 @@ def measure_coverage(
         for side, some in sorted(priors.items())
     }
     width, height = np.median(sizes, axis=0) * resolution
-    return PriorCoverage(
+    return DatasetCoverage(
         resolution,
         (float(width), float(height)),
         shares[resolution],

@@ -22,7 +22,7 @@ from vision.datasets.checks.problems import (
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.likeness import report_copies
 from vision.datasets.opening import Datasets, Kinds, Roots, describe_part
-from vision.datasets.report.prior_coverage import PriorCoverage, measure_coverage
+from vision.datasets.report.prior_coverage import DatasetCoverage, measure_coverage
 from vision.datasets.selection import EVERYTHING, Selection
 from vision.utils.files import atomic_write
 
@@ -38,7 +38,7 @@ class DatasetReport:
     understood: Sequence[str]  # sentences about folders, splits and classes
     problems: Sequence[Problems]  # of every folder, and of all together
     resolution: int = 300  # side of the net's input, pixels
-    coverage: PriorCoverage | None = None  # of the training part
+    coverage: DatasetCoverage | None = None  # of the training part
 
     @property
     def class_names(self) -> list[str]:
