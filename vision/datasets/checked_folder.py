@@ -1,4 +1,4 @@
-"""One dataset folder on its way to an index: recognise, read, check, divide."""
+"""Take one dataset folder to an index: recognise its format, read, check and divide it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ANY_FORMAT = "auto"
 
 
 class CheckedFolder:
-    """A dataset folder, the parts of it that were read, and what there is to say about them."""
+    """Reads and checks a dataset folder, and remembers what there is to say about it."""
 
     def __init__(
         self,
@@ -33,12 +33,12 @@ class CheckedFolder:
         pictures: PictureChecks | None = None,
         selection: Selection = EVERYTHING,
     ):
-        """Recognise the folder.
+        """Find out the format of the folder.
 
         Args:
             kind: of DATASETS, or "auto".
-            pictures: with it, all pictures that are read are opened and checked.
-            selection: which classes are renamed, and how much is held out.
+            pictures: opens and checks all pictures that are read; without it only sizes are read.
+            selection: says which classes are renamed, and how much is held out.
 
         Raises:
             FileNotFoundError: there is no such folder.
@@ -55,7 +55,7 @@ class CheckedFolder:
         self.found_classes: dict[str, None] = {}  # as the folder spells them, in their order
 
     def read(self, *alternatives: str) -> str | None:
-        """Read the first of the parts that is not empty, check its boxes, and return its name."""
+        """Read and check the first of these parts that has pictures; return its name."""
         for part in alternatives:
             if part not in self.reader.parts:
                 continue
@@ -71,7 +71,7 @@ class CheckedFolder:
         return None
 
     def read_for_training(self, validation: Sequence[str] = ("val", "test")) -> None:
-        """Read what can be trained on, and the first of the parts that can be validated on.
+        """Read the training part, and the first of the validation parts that has pictures.
 
         Raises:
             ValueError: there is nothing to train on.
@@ -85,7 +85,7 @@ class CheckedFolder:
             )
 
     def read_any(self, *alternatives: str) -> str:
-        """Read the first of the parts that is not empty, and return its name.
+        """Read and check the first of these parts that has pictures; return its name.
 
         Raises:
             ValueError: the folder has none of them.
@@ -99,7 +99,7 @@ class CheckedFolder:
         return part
 
     def read_all(self) -> None:
-        """Read every part, to be taken as one.
+        """Read every part.
 
         Raises:
             ValueError: the folder has no picture at all.
@@ -108,7 +108,7 @@ class CheckedFolder:
             self.read_any(*self.reader.parts)
 
     def whole(self) -> AnnotationIndex:
-        """Return the pictures of all parts read, each once, and note where they are listed."""
+        """Return the pictures of all parts read, each once; add a line about them."""
         indices: list[AnnotationIndex] = []
         for index in self.parts.values():
             for earlier in indices:
@@ -127,7 +127,7 @@ class CheckedFolder:
         return list(dict.fromkeys(self.selection.class_map.get(name, name) for name in names))
 
     def settle(self, class_names: Sequence[str]) -> None:
-        """Number all labels by `class_names`; boxes of other classes are reported and left out."""
+        """Number all labels by `class_names`; report and leave out the boxes of other classes."""
         report_class_names(class_names, self.problems)
         for part, index in self.parts.items():
             place = partial(self.reader.place, part)
@@ -135,16 +135,16 @@ class CheckedFolder:
             self.parts[part] = index.with_classes(class_names)
 
     def keep_classes(self, class_names: Sequence[str]) -> int:
-        """Leave out the boxes of other classes, by choice; return how many they are."""
+        """Leave out the boxes of other classes; return their number."""
         boxes = sum(index.num_boxes for index in self.parts.values())
         self.parts = {part: index.with_classes(class_names) for part, index in self.parts.items()}
         return boxes - sum(index.num_boxes for index in self.parts.values())
 
     def require_usable(self) -> None:
-        """Refuse to go on where more is lost than kept.
+        """Refuse a folder of which less than half is left.
 
         Raises:
-            ValueError: more than half of the pictures or of the boxes cannot be used.
+            ValueError: less than half of the pictures or of the boxes can be used.
         """
         sentence = explain_unusable(list(self.parts.values()), [self.problems])
         if sentence:
@@ -157,9 +157,9 @@ class CheckedFolder:
             )
 
     def divide(self, val_split: float) -> tuple[AnnotationIndex, AnnotationIndex]:
-        """Return what was read as (training, validation), and note how it came about.
+        """Return what was read as (training, validation); add a line about it.
 
-        Where no validation part is stated, `val_split` of the training part is held out by seed.
+        If the folder states no validation part, `val_split` of the training part is held out.
         """
         seed = self.selection.seed
         name, *stated = self.parts
@@ -207,7 +207,7 @@ class CheckedFolder:
 
 
 def describe_unknown(root: Path, kind: str = ANY_FORMAT) -> str:
-    """Return the sentence about a folder that no format, or not the one asked for, fits."""
+    """Return what to say of a folder that is of no known format, or not of the one asked for."""
     kinds = list(DATASETS) if kind == ANY_FORMAT else [kind]
     expected = "; ".join(f"{name}: {DATASETS[name].layout}" for name in kinds)
     entries = sorted(root.iterdir())

@@ -1,4 +1,4 @@
-"""Find pictures that are the same file, or look so alike that they are frames of one video."""
+"""Find pictures that are the same file, or that look like frames of one video."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ SAMPLE_BYTES = 4096  # bytes from the middle of a file, which tell most files of
 
 
 def find_groups(index: AnnotationIndex) -> np.ndarray:
-    """Return a number for every picture (N,) that those have in common which belong together.
+    """Return the number of its group for every picture, (N,).
 
-    Pictures that follow each other by name, with numbers in the names in their order, belong
-    together if they look alike. So do the variants that Roboflow makes of one picture, which it
-    names `picture.rf.HASH`. Groups are numbered in the order of the names.
+    Pictures are sorted by name, frame_9 before frame_10. Neighbours that look alike are in one
+    group, and so are the variants that Roboflow makes of one picture and calls `picture.rf.HASH`.
     """
     ids = list(index.image_ids)
     order = sorted(range(len(ids)), key=lambda row: _natural_key(ids[row]))
@@ -44,10 +43,10 @@ def find_groups(index: AnnotationIndex) -> np.ndarray:
 
 
 def same_content(paths: Iterable[str], others: Iterable[str]) -> np.ndarray:
-    """Return which of the N files have the bytes of one of the others, (N,) bool.
+    """Return which of the N files have the same bytes as one of the others, (N,) bool.
 
-    Sizes are compared first, then a few bytes, and the whole of those alone that are still equal.
-    Files that cannot be read are like none.
+    Compares sizes, then a few bytes, and whole files only where those are equal. A file that cannot
+    be read is the same as no other.
     """
     mine, theirs = dict(enumerate(paths)), dict(enumerate(others))
     count = len(mine)
@@ -62,7 +61,7 @@ def same_content(paths: Iterable[str], others: Iterable[str]) -> np.ndarray:
 
 
 def report_copies(index: AnnotationIndex, contents: np.ndarray, problems: Problems) -> None:
-    """Report every picture of an index whose file is the same as that of a picture before it.
+    """Report every picture of an index whose file has the same bytes as an earlier one.
 
     Args:
         contents: (N,) of `PictureScanner.contents`, equal for equal files.
@@ -78,7 +77,7 @@ def report_copies(index: AnnotationIndex, contents: np.ndarray, problems: Proble
 
 
 def _keys(paths: dict[int, str], key_of: Callable) -> dict[int, object]:
-    """Return what `key_of(path)` is of every file, None of those that cannot be read."""
+    """Return `key_of(path)` for every file, None if it cannot be read."""
     keys: dict[int, object] = {}
     for row, path in paths.items():
         try:
@@ -114,7 +113,7 @@ def _source_of(name: str) -> str:
 
 
 def _thumbnail(path: str) -> np.ndarray:
-    """Return a picture as (8, 8, 3) int16, all -1 where it cannot be read."""
+    """Return a picture as (8, 8, 3) int16, all -1 if it cannot be read."""
     import cv2
 
     from vision.pictures.reading import EncodedPicture, PictureError
@@ -131,7 +130,7 @@ def _thumbnail(path: str) -> np.ndarray:
 
 
 def _alike(thumbnails: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return which of the pairs (K, 8, 8, 3) show nearly the same, (K,) bool."""
+    """Return which of the pairs (K, 8, 8, 3) look alike, (K,) bool."""
     differs = np.abs(thumbnails - others).max(axis=3) > CELL_DIFFERS
     read = (thumbnails >= 0).all(axis=(1, 2, 3)) & (others >= 0).all(axis=(1, 2, 3))
     return read & (differs.mean(axis=(1, 2)) <= MAY_DIFFER)

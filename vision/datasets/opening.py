@@ -21,15 +21,15 @@ logger = logging.getLogger(__name__)
 Roots = Union[str, Path, Sequence[Union[str, Path]]]
 Kinds = Union[str, Sequence[str]]
 SPLITS = ("train", "val", "test", "all")
-MOST_COUNTED = 20  # classes whose boxes a line counts one by one
+MOST_COUNTED = 20  # classes that `describe_part` names
 
 
 @dataclass(frozen=True, eq=False)
 class Datasets:
-    """What to train on and what to validate on, with labels of one class list."""
+    """The training and the validation part, with labels of one class list."""
 
     train: AnnotationIndex
-    validation: AnnotationIndex  # empty where no split is stated and nothing held out
+    validation: AnnotationIndex  # empty if no split is stated and nothing is held out
     class_names: list[str]  # BACKGROUND first
     lines: list[str]  # what was understood, as it was logged
     problems: list[Problems]  # of every folder
@@ -45,19 +45,20 @@ def open_datasets(
 ) -> Datasets:
     """Read one or several dataset folders for training; log what was understood and what is wrong.
 
-    The class list is the union of those of the folders, in order. Every folder gives a validation
-    part of its own: the one that it states (val, else test), or one that is held out by seed.
+    The class list is the union of the folders' lists, in order. Every folder has a validation part:
+    the one that it states (val, else test), or one that is held out by seed.
 
     Args:
-        kind: of DATASETS, or "auto"; one for all folders or one for each.
-        validation_root: a folder to validate on; then nothing is held out of the others.
+        kind: of DATASETS, or "auto"; one for all folders, or one for each.
+        validation_root: a folder to validate on; then nothing of the others is held out.
         selection: which classes and negatives are used, and what is held out.
-        allow_unusable: go on with a folder of which more than half cannot be used.
+        allow_unusable: go on with a folder of which less than half can be used.
         pictures: opens and checks every picture.
 
     Raises:
         FileNotFoundError: a folder is not there.
-        ValueError: a folder has no known layout, or nothing to train on, or is mostly unusable.
+        ValueError: a folder is of no known format, has nothing to train on, or less than half of
+            it can be used.
     """
     folders = _open_folders(roots, kind, pictures, selection)
     others = []
@@ -103,16 +104,17 @@ def open_split(
     """Read one split of one or several dataset folders for evaluation; log as `open_datasets` does.
 
     Args:
-        kind: of DATASETS, or "auto"; one for all folders or one for each.
-        split: "test", which is the stated test part, or else what "val" is; "val" or "train", what
-            `open_datasets` validates and trains on with the same `selection`; or "all".
-        class_names: those of the net, BACKGROUND first; the labels follow them, boxes of other
+        kind: of DATASETS, or "auto"; one for all folders, or one for each.
+        split: "train" or "val", what `open_datasets` trains or validates on with the same
+            `selection`; "test", the stated test part, or without one what "val" is; or "all".
+        class_names: those of the net, BACKGROUND first, which number the labels. Boxes of other
             classes are reported and left out. Without them the classes are those of the folders.
-        pictures: with it, every picture is opened and checked before anything is said.
+        pictures: opens and checks every picture.
 
     Raises:
         FileNotFoundError: a folder is not there.
-        ValueError: a folder has no known layout, or not that split, or is mostly unusable.
+        ValueError: a folder is of no known format, has not that split, or less than half of it can
+            be used.
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, got '{split}'")
@@ -125,7 +127,7 @@ def open_split(
         names = list(class_names)
         line = f"classes: {len(names) - 1} + background (of the net)"
         for folder in folders:
-            folder.require_usable()  # before: what a net does not know is no fault of the dataset
+            folder.require_usable()  # before boxes of classes that the net does not know are lost
             folder.settle(names)
     index = concatenate([_take(folder, split) for folder in folders], names)
     _said(folders, [line, describe_part(split, index, len(folders) > 1)])
@@ -133,7 +135,7 @@ def open_split(
 
 
 def describe_part(name: str, index: AnnotationIndex, with_pictures: bool) -> str:
-    """Return a line with the number of boxes of each class; that of all pictures where asked."""
+    """Return a line that counts the boxes of each class, and the pictures if asked."""
     counts = list(index.boxes_per_class().items())
     listed = ", ".join(f"{name} {count:,}" for name, count in counts[:MOST_COUNTED])
     pictures = f"{len(index):,} pictures, " if with_pictures else ""
@@ -222,7 +224,7 @@ def _names(folders: Sequence[CheckedFolder]) -> str:
 
 
 def _said(folders: Sequence[CheckedFolder], conclusions: Sequence[str]) -> list[str]:
-    """Log what was understood of the folders, the conclusions, and the problems; return lines."""
+    """Log the lines of the folders, the conclusions, and the problems; return all but those."""
     lines = []
     for folder in folders:
         lines += [*folder.lines, *(f"{folder.root}: {note}" for note in folder.reader.notes)]

@@ -1,4 +1,4 @@
-"""Balance classes: leave out pictures of common ones, or repeat pictures with rare ones."""
+"""Balance classes: leave out pictures of common ones, or repeat pictures of rare ones."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from vision.datasets.index.annotation_index import AnnotationIndex
 
 
 def balance(index: AnnotationIndex, seed: int = 0) -> AnnotationIndex:
-    """Draw as many pictures of every class as the rarest class has; return them in their order.
+    """Draw the same number of pictures for every class, as the rarest one has.
 
-    A picture counts for each class on it, so a class may still come with more. Negatives count as
-    one more class.
+    A picture may also show other classes, so they can end up with more. Negatives count as a class.
+    The order stays.
     """
     pairs = _classes_on_pictures(index)
     pictures = [pairs[pairs[:, 0] == label, 1] for label in np.unique(pairs[:, 0])]
@@ -25,12 +25,13 @@ def balance(index: AnnotationIndex, seed: int = 0) -> AnnotationIndex:
 
 
 def repeat_rare(index: AnnotationIndex, seed: int = 0) -> AnnotationIndex:
-    """Repeat the pictures with rare classes; return the index with repetitions, in its order.
+    """Repeat the pictures that show rare classes; the order stays.
 
-    Repeat-factor sampling (Gupta et al., LVIS, 2019, section 4.2): a class on the share f of all
-    pictures has the factor max(1, sqrt(t / f)), a picture the largest factor of its classes. The
-    paper's t is a constant for 1,200 classes; here it is the mean of all f, so that a class counts
-    as rare beside the others. A factor of 1.3 is 2 for three pictures of ten, chosen by seed.
+    Repeat-factor sampling (Gupta et al., LVIS, 2019, section 4.2): a class that is on the share f
+    of all pictures has the factor max(1, sqrt(t / f)), and a picture has the largest factor of its
+    classes. In the paper t is a constant for 1,200 classes. Here it is the mean of all f, so that
+    rare means rare beside the others. With a factor of 1.3, three pictures of ten are repeated
+    once, chosen by seed.
     """
     pairs = _classes_on_pictures(index)
     if not len(pairs):
@@ -48,6 +49,6 @@ def repeat_rare(index: AnnotationIndex, seed: int = 0) -> AnnotationIndex:
 
 
 def _classes_on_pictures(index: AnnotationIndex) -> np.ndarray:
-    """Return every (label, picture) that occurs, (K, 2) int64."""
+    """Return every pair (label, picture) that occurs, (K, 2) int64."""
     rows = np.repeat(np.arange(len(index)), np.diff(index.offsets))
     return np.unique(np.stack([index.labels.astype(np.int64), rows], axis=1), axis=0)

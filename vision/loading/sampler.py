@@ -1,4 +1,4 @@
-"""The order in which the processes of a training visit pictures, epoch by epoch."""
+"""Decide in which order the processes of a training visit pictures."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch.utils.data import Sampler
 class EpochSampler(Sampler):
     """Yields the keys (epoch, picture) of a `DetectionDataset`, for one of several processes.
 
-    The order depends on the seed and the epoch alone, so that a run can be repeated, and resumed
-    amid an epoch.
+    The order depends only on seed and epoch, so that a run can be repeated, and resumed in the
+    middle of an epoch.
     """
 
     def __init__(
@@ -26,9 +26,12 @@ class EpochSampler(Sampler):
         """Visit `length` pictures.
 
         Args:
-            shuffle: in a new order every epoch, or else in their own.
-            rank: of this process among `world_size`; each visits its own share. Where `length` does
-                not divide, the start of the order is visited again, so that all make as many steps.
+            length: number of pictures.
+            seed: of the order.
+            shuffle: whether every epoch has a new order, or the order of the dataset.
+            rank: number of this process among `world_size`, from 0. Each visits its own share. If
+                `length` does not divide evenly, the first pictures are visited again at the end, so
+                that all processes make the same number of steps.
         """
         if not 0 <= rank < world_size:
             raise ValueError(f"rank must be 0 to {world_size - 1}, got {rank}")
@@ -38,7 +41,7 @@ class EpochSampler(Sampler):
         self.position = 0
 
     def __len__(self) -> int:
-        """Return how many pictures this process has still to visit in this epoch."""
+        """Return the number of pictures that this process still visits in this epoch."""
         return len(self._places())
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
@@ -53,10 +56,10 @@ class EpochSampler(Sampler):
         self.epoch, self.position = epoch, 0
 
     def start_at(self, position: int) -> None:
-        """Leave out the first `position` pictures of this process, until the next `set_epoch`."""
+        """Skip the first `position` pictures of this process, until the next `set_epoch`."""
         self.position = position
 
     def _places(self) -> range:
-        """Return the places in the order still to visit; those past its end begin again."""
+        """Return the places in the order that are left; places past its end start again."""
         missing = -self.length % self.world_size
         return range(self.rank, self.length + missing, self.world_size)[self.position :]

@@ -1,4 +1,4 @@
-"""What is wrong with a dataset: every case counted and named with its file, said in one summary."""
+"""Collect what is wrong with a dataset: count every case, name its file, sum it up."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from vision.utils.text import printable
 
 
 class ProblemKind(NamedTuple):
-    """What a kind of problem costs and what is done about it."""
+    """What a kind of problem costs, and what is done about it."""
 
-    loses: str  # "picture", "box" or nothing
+    loses: str  # "picture", "box" or ""
     remedy: str
     doubtful: bool = False  # nothing is lost, but a person should look
 
@@ -69,7 +69,7 @@ SEVERITIES = ("error", "warning", "info")
 
 @dataclass(frozen=True)
 class Problem:
-    """One fault, or several of one kind at one place."""
+    """One problem, or several of one kind at one place."""
 
     kind: str  # of KINDS
     message: str
@@ -91,7 +91,7 @@ class Problems:
     """Collects the problems of one dataset folder."""
 
     def __init__(self, source: object = "the dataset"):
-        """`source` names the dataset in the summary."""
+        """Start without problems; `source` names the dataset in messages."""
         self.source = str(source)
         self.counts: dict[str, int] = Counter()
         self._listed: list[Problem] = []
@@ -106,7 +106,7 @@ class Problems:
     def add(
         self, kind: str, message: str, file: str = "", line: int | None = None, count: int = 1
     ) -> None:
-        """Note a fault of one of the KINDS, met `count` times at this place."""
+        """Add a problem of one of the KINDS that occurs `count` times at this place."""
         if kind not in KINDS:
             raise ValueError(f"kind of a problem must be one of {', '.join(KINDS)}, got '{kind}'")
         self.counts[kind] += count
@@ -120,9 +120,9 @@ class Problems:
         cases: Sequence[Any] | np.ndarray,
         describe: Callable[[Any], tuple[str, str, int | None]],
     ) -> None:
-        """Note every case; `describe` gives message, file and line of those still listed.
+        """Add every case. `describe` returns message, file and line of those that are still listed.
 
-        Of an array it is given Python's integers.
+        From an array, `describe` gets Python's integers.
         """
         if not len(cases):
             return
@@ -133,7 +133,7 @@ class Problems:
         self.counts[kind] += max(len(cases) - room, 0)
 
     def lost(self, what: str) -> dict[str, int]:
-        """Return the number of cases of every kind that cost a "picture" or a "box"."""
+        """Return the number of cases of each kind that costs a "picture" or a "box"."""
         return {kind: count for kind, count in self.counts.items() if KINDS[kind].loses == what}
 
     def count_lost(self, what: str) -> int:
@@ -141,7 +141,7 @@ class Problems:
         return sum(self.lost(what).values())
 
     def summary(self, first: int = 5) -> list[str]:
-        """Return a line for every kind, the worst ones first, and one for each first case."""
+        """Return a line for each kind, worst first, followed by lines for its `first` cases."""
         lines = []
         for kind in sorted(self.counts, key=lambda kind: SEVERITIES.index(KINDS[kind].severity)):
             lines.append(f"{self.counts[kind]:,} x {kind} ({KINDS[kind].remedy})")
@@ -153,7 +153,7 @@ class Problems:
 
 
 def explain_unusable(indices: Sequence[AnnotationIndex], problems: Sequence[Problems]) -> str:
-    """Return why data should not be trained on, or "": less than half of it is left.
+    """Return why data should not be used, "" if it can be: less than half of it is left.
 
     Args:
         indices: all that is left after the checks.

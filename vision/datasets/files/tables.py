@@ -1,4 +1,4 @@
-"""CSV tables, in blocks of columns: quickly while they are sound, then row by row."""
+"""Read CSV tables in blocks: fast by pandas as long as they are sound, then row by row."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ROWS_TO_SNIFF = 100
 
 
 class TableBlock(NamedTuple):
-    """K rows of a table."""
+    """The columns of K rows of a table."""
 
-    texts: list[np.ndarray]  # of every text column (K,) str
+    texts: list[np.ndarray]  # for each text column (K,) str
     numbers: np.ndarray  # (K, number columns) float32; nan where there is no number
-    lines: np.ndarray  # (K,) int32 lines of the file
+    lines: np.ndarray  # (K,) int32, line numbers in the file
 
 
 def read_column_names(path: Path) -> list[str]:
@@ -44,10 +44,10 @@ def read_column_names(path: Path) -> list[str]:
 
 
 def read_blocks(path: Path, texts: Sequence[str], numbers: Sequence[str]) -> Iterator[TableBlock]:
-    """Yield the named columns of a CSV file, with decimal points or (quoted) decimal commas.
+    """Yield the named columns of a CSV file, whose numbers have decimal points or commas.
 
     Raises:
-        ValueError: if a column is missing, or the rest of the file cannot be told apart into rows.
+        ValueError: if a column is missing, or the file cannot be divided into rows.
     """
     header = read_column_names(path)
     missing = [name for name in (*texts, *numbers) if name not in header]
@@ -71,10 +71,10 @@ def read_blocks(path: Path, texts: Sequence[str], numbers: Sequence[str]) -> Ite
 def _read_quickly(
     path: Path, texts: list[int], numbers: list[int], columns: int
 ) -> Iterator[TableBlock]:
-    """Yield blocks by pandas, which raises a ValueError at the first cell that is no number."""
+    """Yield blocks by pandas; it raises ValueError at the first cell that is not a number."""
     import pandas
 
-    # Columns go by their place, as text: a name may occur twice, and integers confuse pandas.
+    # Columns are named by their place, as a name may occur twice; as text, as pandas wants it.
     text_names, number_names = (
         [str(column) for column in texts],
         [str(column) for column in numbers],
@@ -106,7 +106,7 @@ def _read_quickly(
 def _read_slowly(
     path: Path, texts: list[int], numbers: list[int], skip: int
 ) -> Iterator[TableBlock]:
-    """Yield blocks from row `skip` on; a short row, or a cell that is no number, gives nan."""
+    """Yield blocks from row `skip` on; a missing cell, or one that is not a number, becomes nan."""
     with _open(path) as file:
         reader = csv.reader(file)
         numbered = ((row, reader.line_num) for row in reader if row)
@@ -134,7 +134,7 @@ def _to_block(rows: list, texts: list[int], numbers: list[int]) -> TableBlock:
 
 
 def _to_float32(values: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):  # what is too large becomes inf, which is no coordinate
+    with np.errstate(over="ignore"):  # too large becomes inf, which the checks report
         return values.astype(np.float32)
 
 
@@ -145,7 +145,7 @@ def _has_decimal_commas(path: Path, numbers: list[int]) -> bool:
             return any(
                 "," in row[column] for row in rows for column in numbers if column < len(row)
             )
-        except csv.Error:  # said where the rows are read
+        except csv.Error:  # reported when the rows are read
             return False
 
 

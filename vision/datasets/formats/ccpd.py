@@ -1,4 +1,4 @@
-"""CCPD, the Chinese City Parking Dataset, whose file names are the annotations."""
+"""Read CCPD, the Chinese City Parking Dataset, whose file names hold the boxes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder
 
 PLATE = "plate"
-# area-tilt-x1&y1_x2&y2-corners-plate-brightness-blur
+# A name is area-tilt-x1&y1_x2&y2-corners-plate-brightness-blur.
 CCPD_NAME = re.compile(
     r"\d+-\d+_\d+-(\d{1,6})&(\d{1,6})_(\d{1,6})&(\d{1,6})-[\d&_]+-[\d_]+-\d+-\d+"
 )
@@ -24,9 +24,9 @@ CCPD_FILES_TO_TRY = 20
 
 
 class CCPDFolder(DatasetFolder):
-    """Pictures with one plate each, in folders such as ccpd_base, divided by splits/train.txt.
+    """Reads pictures with one plate each, in folders such as ccpd_base, split by splits/train.txt.
 
-    CCPD2020 has its parts in folders train, val and test instead. What is in ccpd_np has no plate.
+    CCPD2020 has folders train, val and test instead. Pictures in ccpd_np have no plate.
     """
 
     layout = "CCPD's pictures, whose names hold the box"

@@ -1,4 +1,4 @@
-"""COCO's instances as JSON, as COCO, CVAT, Roboflow and others write them."""
+"""Read COCO's instances, the JSON that COCO, CVAT, Roboflow and others write."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from vision.datasets.index.builder import Record
 
 COCO_KEYS = (b'"images"', b'"annotations"', b'"categories"')
 OTHER_TASKS = ("captions", "keypoints", "stuff", "panoptic", "image_info")
-COCO_HEAD = 1 << 16  # bytes, in which one of the keys has to come
+COCO_HEAD = 1 << 16  # one of the keys must stand in this number of first bytes
 
 
 class _Mark(NamedTuple):
-    """What is kept of an annotation, while its file is read: polygons take most of the memory."""
+    """What is kept of an annotation while its file is read, as polygons take most memory."""
 
     image_id: str
     category_id: str
@@ -34,11 +34,11 @@ class _Mark(NamedTuple):
 
 
 class COCOFolder(PerPartFolder):
-    """A JSON file with images, annotations and categories for every part.
+    """Reads one JSON file with images, annotations and categories for every part.
 
-    Categories are known by name, whatever their ids are. A picture without annotations is a
-    negative. A crowd, which is many objects under one box, is not trained on; where it is measured,
-    it is difficult: finding it counts neither way.
+    Categories go by name, whatever their ids are. A picture without annotations is a negative.
+    A crowd is many objects under one box: it is left out of training. In measuring it is difficult,
+    so that finding it counts neither as right nor as wrong.
     """
 
     suffix = ".json"
@@ -56,7 +56,7 @@ class COCOFolder(PerPartFolder):
         return [path for path in files if not any(word in path.name for word in OTHER_TASKS)]
 
     def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
-        """Yield the pictures of a file, with the annotations that name them by id."""
+        """Yield the pictures of a file with their annotations."""
         data = read_json(path, _shrink)
         images, marks, categories = (
             _list_of(data, key, path) for key in ("images", "annotations", "categories")
@@ -84,7 +84,7 @@ class COCOFolder(PerPartFolder):
 
 
 def _shrink(entry: dict[str, Any]) -> Any:
-    """Replace an annotation by what is needed of it."""
+    """Replace an annotation by the little of it that is needed."""
     if "image_id" not in entry or not ("bbox" in entry or "segmentation" in entry):
         return entry
     key, crowd = _key(entry["image_id"]), bool(to_number(entry.get("iscrowd", 0)) == 1)
@@ -92,7 +92,7 @@ def _shrink(entry: dict[str, Any]) -> Any:
 
 
 def _box(entry: dict[str, Any]) -> tuple[float, ...]:
-    """Return xyxy of the bbox, which is xywh, or of what is around the polygons without one."""
+    """Return the bbox, which is xywh, as xyxy; without one, the box around the polygons."""
     box = entry.get("bbox")
     if isinstance(box, list) and len(box) == 4:
         x, y, width, height = map(to_number, box)
@@ -132,9 +132,9 @@ def _read_classes(categories: list) -> dict[str, str]:
 def _without_placeholder(
     categories: list, classes: dict[str, str], marks_of: dict[str, list[_Mark]]
 ) -> list[str]:
-    """Return the class names, without the name of the project that Roboflow puts before them.
+    """Return the class names without the project name that Roboflow puts before them.
 
-    It is a category without objects that all others have for their supercategory.
+    That is a category without objects, which is the supercategory of all others.
     """
     groups = {
         to_text(entry.get("supercategory")) for entry in categories if isinstance(entry, dict)
@@ -154,6 +154,6 @@ def _list_of(data: Any, key: str, path: Path) -> list:
 
 
 def _key(value: Any) -> str:
-    """Return an id as text: 7, 7.0 and "7" are one."""
+    """Return an id as text; 7, 7.0 and "7" are the same."""
     number = to_number(value) if isinstance(value, (int, float)) else NAN
     return str(int(number)) if number % 1 == 0 else to_text(value)

@@ -1,4 +1,4 @@
-"""CSV tables with one box a line, as Roboflow and TensorFlow's tutorials write them."""
+"""Read CSV tables with one box a line, as Roboflow and TensorFlow's tutorials write them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vision.datasets.files.values import to_side
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
 
-# What the columns are called, in lower case and without all but letters and digits.
+# Possible names of the columns, as lower-case letters and digits only.
 TEXT_COLUMNS = {
     "filename": ("filename", "file", "image", "imagename", "imagepath", "filepath", "path", "img"),
     "class": ("class", "classname", "label", "labelname", "name", "category", "object"),
@@ -34,7 +34,7 @@ SIZE_COLUMNS = {
 
 
 class CSVFolder(PerPartFolder):
-    """A table for every part; a line with a file name alone is a picture without objects."""
+    """Reads one table for every part; a line with only a file name is a picture without objects."""
 
     suffix = ".csv"
     layout = "a .csv with columns filename, class, xmin, ymin, xmax, ymax"
@@ -52,7 +52,7 @@ class CSVFolder(PerPartFolder):
         return len(_find_columns(header, wanted)) == len(wanted)
 
     def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
-        """Yield the pictures of a table, each once, with the lines of all its boxes."""
+        """Yield the pictures of a table, each once with all its boxes."""
         header = read_column_names(path)
         texts = _find_columns(header, TEXT_COLUMNS)
         numbers = _find_columns(header, {**CORNER_COLUMNS, **SIZE_COLUMNS})
@@ -72,7 +72,7 @@ class CSVFolder(PerPartFolder):
 
 
 def _find_columns(header: list[str], wanted: dict[str, tuple[str, ...]]) -> list[str]:
-    """Return the names, as the header spells them, of the wanted columns that it has."""
+    """Return the wanted columns that the header has, as it spells them."""
     spelled = {re.sub("[^a-z0-9]", "", name.lower()): name.strip() for name in reversed(header)}
     found = (next((spelled[n] for n in names if n in spelled), None) for names in wanted.values())
     return [name for name in found if name is not None]

@@ -1,4 +1,4 @@
-"""Pascal VOC folders, as labelImg, CVAT, Roboflow and camera-capture write them."""
+"""Read Pascal VOC folders, as labelImg, CVAT, Roboflow and camera-capture write them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ ROOT_ELEMENT = re.compile(rb"<annotation[\s>]")
 
 
 class VOCFolder(PerPictureFolder):
-    """Annotations/ID.xml, JPEGImages/ID.jpg, lists of ids in ImageSets/Main, and labels.txt.
+    """Reads Annotations/ID.xml, JPEGImages/ID.jpg, lists in ImageSets/Main, and labels.txt.
 
-    Or the XML files lie beside the pictures, in one folder or in train, valid and test.
+    The XML files may also lie beside the pictures, in one folder or in train, valid and test.
     """
 
     layout = "Annotations/*.xml with JPEGImages/ beside it, or *.xml beside the pictures"
 
     def __init__(self, root: str | Path):
-        """Find the lists; where there is none, all XML files are one undivided part."""
+        """Find the lists; without any, all XML files are one part."""
         root = Path(root).resolve()
         annotations = FileListing(find_child(root, ("Annotations",)) or root, (".xml",))
         if not annotations.stems:
@@ -38,7 +38,7 @@ class VOCFolder(PerPictureFolder):
 
     @classmethod
     def detect(cls, root: Path) -> bool:
-        """Return whether there is an XML file in Annotations, or an annotation elsewhere."""
+        """Return whether there is an XML file in Annotations, or a VOC annotation elsewhere."""
         folder = find_child(root, ("Annotations",))
         if folder is not None:
             found = next(folder.rglob("*.[xX][mM][lL]"), None)
@@ -51,7 +51,7 @@ class VOCFolder(PerPictureFolder):
         return read_annotation(path)
 
     def class_names(self) -> list[str]:
-        """Return the names of labels.txt, or else all that the listed XML files have, sorted."""
+        """Return the names of labels.txt; without it all names in the XML files, sorted."""
         path = self.root / "labels.txt"
         if path.is_file():
             self.classes_from = path.name
@@ -83,9 +83,9 @@ class VOCFolder(PerPictureFolder):
     def _choose(self, lists: dict[str, list[str]]) -> dict[str, str]:
         """Return which list serves as which part.
 
-        VOC means trainval.txt to be trained on and test.txt to be measured on. But val.txt is there
-        to validate on, and its pictures, which trainval.txt usually holds too, are not trained on:
-        where there are all three, train.txt is the training part, as `write_lists` means it.
+        VOC trains on trainval.txt and measures on test.txt. If there is a val.txt, we validate on
+        it. Then its pictures, which are usually in trainval.txt too, must not be trained on, so
+        train.txt is the training part where there is one. `write_lists` writes all three.
         """
         chosen: dict[str, str] = {part: part for part in ("val", "test") if part in lists}
         train = next((name for name in ("trainval", "train") if name in lists), None)
@@ -103,10 +103,10 @@ class VOCFolder(PerPictureFolder):
 
 
 def read_annotation(path: Path) -> Record:
-    """Read a Pascal VOC file; only direct children count, as parts have names and boxes too.
+    """Read a Pascal VOC file; take direct children only, as parts have names and boxes too.
 
     Raises:
-        AnnotationError: it is not XML, or not safe to expand, or not an annotation.
+        AnnotationError: it is not XML, declares entities, or is not an annotation.
     """
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import parse
@@ -133,10 +133,10 @@ def read_annotation(path: Path) -> Record:
 
 
 def _box(element: Element) -> tuple[float, ...]:
-    """Return xyxy with pixels counted from 0: the bndbox, or what is around a polygon without one.
+    """Return the bndbox, or without one the box around the polygon, as xyxy counted from 0.
 
-    VOC counts pixels from 1, but some tools write its format from 0. One pixel is taken off, less
-    where the box would leave the picture by that, and nothing where these are fractions.
+    VOC counts pixels from 1, but some tools count from 0. We subtract 1, less if the box would
+    leave the picture, and nothing from fractions.
     """
     box, polygon = element.find("bndbox"), element.find("polygon")
     if box is None and polygon is not None:

@@ -27,20 +27,20 @@ VOC_FLAGS = ("truncated", "occluded", "difficult")
 
 @dataclass(frozen=True, eq=False)
 class VOCPicture:
-    """A picture file and the N objects marked on it, as they are to be written."""
+    """What to write about a picture file: N objects with their boxes, names and flags."""
 
     path: Path  # of the picture file
     size: tuple[int, int]  # (width, height) of the stored picture
     boxes: np.ndarray  # (N, 4) xyxy, pixels of the stored picture; clipped to it when written
     names: Sequence[str]  # N class names
-    image_id: str = ""  # what the file is called in the folder; without it the name of `path`
-    # N flags each, or none, which means that all are False.
+    image_id: str = ""  # the new name of the file; without it that of `path`
+    # N flags each, or none if all are False.
     difficult: Sequence[bool] | np.ndarray = ()
     truncated: Sequence[bool] | np.ndarray = ()  # the object goes on outside the picture
     occluded: Sequence[bool] | np.ndarray = ()  # something stands before the object
 
     def __post_init__(self) -> None:
-        """Check that there is a box, and a flag or none, for every name."""
+        """Check that boxes and flags are as many as the names."""
         count = len(self.names)
         if self.boxes.shape != (count, 4):
             raise ValueError(
@@ -67,7 +67,7 @@ def write_voc(
     are in the folder already stay as they are.
 
     Args:
-        parts: the pictures of "train", "val" and "test", of whichever there are.
+        parts: the pictures by part: any of "train", "val" and "test".
         class_names: the lines of labels.txt; BACKGROUND is left out.
         link: hard-link the picture files where the disk can, instead of copying them.
 
@@ -93,10 +93,10 @@ def write_voc(
 
 
 def copy_as_voc(parts: Mapping[str, AnnotationIndex], folder: str | Path) -> None:
-    """Write indices of one class list as a VOC folder that is new or empty.
+    """Write indices of one class list as a VOC folder, which must be new or empty.
 
     Args:
-        parts: "train", "val" and "test", whichever there are.
+        parts: by part: any of "train", "val" and "test".
 
     Raises:
         ValueError: there is something in the folder.
@@ -121,7 +121,7 @@ def require_new_folder(folder: str | Path) -> None:
 
 
 def write_annotation(path: str | Path, picture: VOCPicture) -> None:
-    """Write the XML file of one picture; it names the picture by the last part of its path."""
+    """Write the XML file of one picture, which it names by the last part of its path."""
     with atomic_write(path) as temporary:
         temporary.write_text(annotation_xml(picture), encoding="utf-8")
 
@@ -129,8 +129,8 @@ def write_annotation(path: str | Path, picture: VOCPicture) -> None:
 def annotation_xml(picture: VOCPicture) -> str:
     """Return the annotation of a picture as VOC's XML, with pixels counted from 1.
 
-    A box [x1, x2) x [y1, y2) is written as x1 + 1, y1 + 1, x2 + 1, y2 + 1: readers take 1 off all
-    four, as the older scripts do, and have the box as it was.
+    All four corners are written plus 1. Readers subtract 1 from all four, as the older scripts do,
+    and so get the box as it was.
     """
     width, height = picture.size
     boxes = np.clip(picture.boxes.astype(float), 0, (width, height, width, height)) + 1
@@ -159,11 +159,11 @@ def annotation_xml(picture: VOCPicture) -> str:
 def write_lists(folder: str | Path, lists: Mapping[str, Sequence[str]]) -> list[Path]:
     """Write a list for each part, and trainval.txt; return the paths, train.txt first.
 
-    As in VOC's development kit, trainval.txt is train.txt and val.txt together. A reader that finds
-    all three trains on train.txt alone, so that the split survives.
+    As in VOC's development kit, trainval.txt is train.txt and val.txt together. `VOCFolder` trains
+    on train.txt if it finds all three, so that the split survives.
 
     Args:
-        lists: the names of the pictures of "train", "val" and "test", of whichever there are.
+        lists: the names of the pictures by part: any of "train", "val" and "test".
     """
     lists = {part: list(lists[part]) for part in VOC_PARTS if part in lists}
     if "train" in lists:
@@ -176,16 +176,18 @@ def write_lists(folder: str | Path, lists: Mapping[str, Sequence[str]]) -> list[
 
 
 def add_to_lists(folder: str | Path, part: str, name: str) -> None:
-    """Add a picture to the list of its part and to trainval.txt; each list is whole at any time.
+    """Add a picture to the list of its part and to trainval.txt; take it out of all other lists.
+
+    Every list is replaced as a whole, so that no reader finds half of one.
 
     Args:
-        part: "train", "val" or "test"; a picture that another part has changes sides.
-        name: of its files in JPEGImages and Annotations, without suffix.
+        part: "train", "val" or "test".
+        name: of the files in JPEGImages and Annotations, without suffix.
     """
     paths = {name: _list_path(folder, name) for name in (*VOC_PARTS, "trainval")}
     lists = {name: read_list(path) for name, path in paths.items() if path.is_file()}
     if "trainval" in lists and "train" not in lists:
-        # The new trainval.txt is made of train.txt and val.txt; none of its pictures may get lost.
+        # trainval.txt is made anew of train.txt and val.txt, and must not lose its pictures.
         validated = set(lists.get("val", ()))
         lists["train"] = [one for one in lists["trainval"] if one not in validated]
     lists = {one: [other for other in names if other != name] for one, names in lists.items()}
@@ -194,10 +196,10 @@ def add_to_lists(folder: str | Path, part: str, name: str) -> None:
 
 
 def require_no_lists(folder: str | Path) -> None:
-    """Refuse a VOC folder that states a split.
+    """Refuse a VOC folder that states a split already.
 
     Raises:
-        ValueError: one of its lists has something in it.
+        ValueError: one of its lists is not empty.
     """
     for part in (*VOC_PARTS, "trainval"):
         path = _list_path(folder, part)
@@ -206,7 +208,7 @@ def require_no_lists(folder: str | Path) -> None:
 
 
 def safe_name(image_id: str, taken: set[str]) -> str:
-    """Return a file name for an id: none that leads out of the folder or is taken; and take it."""
+    """Turn an id into a file name that stays in its folder and is not taken; add it to `taken`."""
     stem = re.sub(r"[^\w .()&+=@,-]", "_", strip_suffix(image_id)).strip(" .") or "picture"
     name, number = stem[:120], 1
     while name.casefold() in taken:
@@ -217,7 +219,7 @@ def safe_name(image_id: str, taken: set[str]) -> str:
 
 
 def _pictures_of(index: AnnotationIndex) -> Iterator[VOCPicture]:
-    """Yield the pictures of an index; files are opened for sizes that it does not know."""
+    """Yield the pictures of an index; read from the files the sizes that it does not know."""
     from vision.pictures.reading import read_picture_size
 
     for annotation, size in zip(index, index.sizes.tolist()):
@@ -233,7 +235,7 @@ def _pictures_of(index: AnnotationIndex) -> Iterator[VOCPicture]:
 
 
 def _place(source: Path, target: Path, link: bool) -> None:
-    """Copy or link a file; under its name it is whole or absent."""
+    """Copy or link a file; until it is whole it has another name."""
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         if not (link and _link(source, part)):
@@ -244,7 +246,7 @@ def _place(source: Path, target: Path, link: bool) -> None:
 
 
 def _link(source: Path, target: Path) -> bool:
-    """Return whether a hard link could be made: not to another disk, nor on every file system."""
+    """Return whether a hard link could be made; to another disk, for example, it cannot."""
     try:
         os.link(source, target)
     except OSError:
@@ -263,5 +265,5 @@ def _write_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def _decimal(value: float) -> str:
-    """Return a coordinate to a thousandth of a pixel, whole numbers without a point."""
+    """Return a coordinate in thousandths of a pixel, without zeros at its end."""
     return f"{value:.3f}".rstrip("0").rstrip(".")

@@ -1,4 +1,4 @@
-"""YOLO folders: a text file for each picture, as Darknet, Ultralytics, CVAT and Roboflow do."""
+"""Read YOLO folders, as Darknet, Ultralytics, CVAT and Roboflow write them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ LABEL_FOLDER = re.compile(r"(^|/)(labels|obj_\w*data)/", re.IGNORECASE)
 
 
 class YOLOFolder(DatasetFolder):
-    """Labels beside the pictures, or in labels/ where the pictures are in images/.
+    """Reads label files beside the pictures, or in labels/ if the pictures are in images/.
 
-    Class names are those of data.yaml, obj.names or classes.txt. Parts are what data.yaml or
-    obj.data states, or else the folders train, valid and test. A picture without a label file is a
-    negative, as all readers of this format have it.
+    Class names come from data.yaml, obj.names or classes.txt. Parts come from data.yaml or
+    obj.data, or else from the folders train, valid and test. A picture without a label file is a
+    negative, as for all readers of this format.
     """
 
     layout = "YOLO's *.txt in labels/ or beside the pictures, and data.yaml"
@@ -38,13 +38,13 @@ class YOLOFolder(DatasetFolder):
         self._finder = PictureFinder(self.root)
         self._labels = FileListing(self.root, (".txt",))
         self._settings = read_settings(self.root)
-        self._met: dict[int, str] = {}  # classes in what was read
-        self._pictures: dict[str, list[str]] = {}  # of every part
+        self._met: dict[int, str] = {}  # class names by number, in what was read
+        self._pictures: dict[str, list[str]] = {}  # by part
         self._find_parts()
 
     @classmethod
     def detect(cls, root: Path) -> bool:
-        """Return whether there is a text file that begins with a number and four others."""
+        """Return whether a text file begins with a whole number and four others."""
         return any(
             path.stem.lower() not in NOT_LABELS and LABEL_LINE.match(read_head(path))
             for path in some_files(root, ".txt")
@@ -114,11 +114,11 @@ class YOLOFolder(DatasetFolder):
                 self.parts[part], self._pictures[part] = where[part], chosen[part]
 
     def _listed_as(self, entries: list[str]) -> list[str]:
-        """Return the pictures that folders and lists of pictures stand for, each once."""
+        """Return the pictures that folders, and lists of pictures, stand for, each once."""
         return list(dict.fromkeys(file for entry in entries for file in self._resolve(entry)))
 
     def _resolve(self, entry: str) -> Iterator[str]:
-        """Yield the pictures of a folder or list, by what is left of its path in this folder."""
+        """Yield the pictures of a folder or list, found by the end of its path."""
         steps = [
             step for step in entry.replace("\\", "/").split("/") if step not in ("", ".", "..")
         ]
@@ -134,7 +134,7 @@ class YOLOFolder(DatasetFolder):
                 return
 
     def _label_of(self, picture: str) -> str | None:
-        """Return the label file of a picture or id: images/ turned into labels/, or beside it."""
+        """Return the label file of a picture or id: in labels/ instead of images/, or beside it."""
         stem = strip_suffix(picture)
         inside = PICTURE_FOLDER.match(stem)
         turned = [f"{inside[1]}labels{inside[3]}"] if inside else []

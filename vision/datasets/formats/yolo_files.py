@@ -1,4 +1,4 @@
-"""The text files of a YOLO folder: labels, class names, settings."""
+"""Read the text files of a YOLO folder: labels, class names and settings."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ LARGEST_CLASS_NUMBER = 1 << 31
 
 
 class YOLOSettings(NamedTuple):
-    """What a YOLO folder says of itself."""
+    """What the files of a YOLO folder say about classes and parts."""
 
-    names: dict[int, str]  # of the classes, by number
-    names_from: str  # the file
-    parts: dict[str, list[str]]  # folders or lists of pictures of train, val and test, as written
+    names: dict[int, str]  # class names by number
+    names_from: str  # the file that has them
+    parts: dict[str, list[str]]  # by part: folders or lists of pictures, as written
     parts_from: str
-    pose: bool  # the labels have key points after their box, and no polygons
+    pose: bool  # whether labels have key points after their box, and no polygons
 
 
 class LabelLine(NamedTuple):
     """A line of a label file."""
 
-    number: int | None  # of the class; None where there is none
-    box: tuple[float, ...]  # xyxy as fractions of the picture; nan where there is no number
+    number: int | None  # of the class; None if it is not a number
+    box: tuple[float, ...]  # xyxy, fractions of the picture; nan if it is not a number
 
 
 class TextLoader(yaml.SafeLoader):
-    """Reads words as they are written, as `no` and `1.0` are names of classes too."""
+    """Reads every word as text, as `no` and `1.0` may be class names."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (this is how yaml spells it)
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Leave `<<` alone: with it, a short file can make a table without end."""
+        """Do not merge tables by `<<`, which lets a short file make a table without end."""
 
 
 def read_settings(root: Path) -> YOLOSettings:
-    """Read data.yaml, or obj.data and obj.names, or classes.txt, whichever there is.
+    """Read data.yaml, or else obj.data and obj.names, or classes.txt.
 
     Raises:
         ValueError: one of them is not UTF-8 or not YAML, or names too many classes.
@@ -103,7 +103,7 @@ def _is_plain(key: object, value: object) -> bool:
 
 
 def read_class_names(path: Path) -> dict[int, str]:
-    """Return the names of a file with one class a line, by their numbers from 0.
+    """Return the class names of a file that has one a line, by number from 0.
 
     Raises:
         ValueError: if it is not UTF-8, or names more than MAX_CLASSES.
@@ -112,7 +112,7 @@ def read_class_names(path: Path) -> dict[int, str]:
 
 
 def read_label(path: Path, pose: bool = False) -> list[LabelLine]:
-    """Return the lines that are not blank; bytes that are no text are no numbers."""
+    """Return the lines that are not blank; what is not text is not a number."""
     text = path.read_bytes().decode("utf-8-sig", "replace")
     return [_parse(line.split(), pose) for line in text.splitlines() if line.strip()]
 
@@ -141,7 +141,7 @@ def _find_yaml(root: Path) -> Path | None:
 
 
 def _number(names: Value, path: Path) -> dict[int, str]:
-    """Return class names by number: of a list, whose blank lines count, or of a table."""
+    """Return class names by number, from a list, whose blank lines count, or from a table."""
     if isinstance(names, str):
         return {}
     pairs = names.items() if isinstance(names, dict) else enumerate(names)
@@ -155,7 +155,7 @@ def _number(names: Value, path: Path) -> dict[int, str]:
 
 
 def _parts(values: dict[str, Value]) -> dict[str, list[str]]:
-    """Return what is stated as train, val and test, each a list."""
+    """Return the entries of train, val and test, each as a list."""
     parts = {}
     for part, keys in PART_KEYS.items():
         entry = next((values[key] for key in keys if values.get(key)), None)

@@ -1,4 +1,4 @@
-"""Contact sheets: the pictures of a dataset with their boxes drawn, many on a page."""
+"""Draw contact sheets: pictures of a dataset with their boxes, many on a page."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ COLUMNS, ROWS = 4, 3
 def write_sheets(
     index: AnnotationIndex, name: str, folder: str | Path, most: int = 48, seed: int = 0
 ) -> list[Path]:
-    """Write sheets name_1.jpg and on of at most `most` pictures, drawn by seed; return the files.
+    """Write sheets name_1.jpg, name_2.jpg, ... and return their paths.
 
-    Every class is there: its rarest one comes first.
+    Args:
+        index: of the pictures.
+        name: the beginning of the file names.
+        folder: is made if it is missing.
+        most: the number of pictures to draw at most; every class is on one of them, if it can be.
+        seed: of the choice.
     """
     rows = choose(index, most, seed)
     paths = []
@@ -31,7 +36,7 @@ def write_sheets(
 
 
 def choose(index: AnnotationIndex, most: int, seed: int = 0) -> np.ndarray:
-    """Draw the rows (K,) of at most `most` pictures: first one of each class, rarest first."""
+    """Choose at most `most` pictures by seed, one of each class first; return their rows (K,)."""
     order = np.random.default_rng(seed).permutation(len(index))
     rank = np.empty(len(index), dtype=np.int64)
     rank[order] = np.arange(len(index))

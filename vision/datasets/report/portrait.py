@@ -1,4 +1,4 @@
-"""The portrait of a dataset: how many objects each class has, how large they are, and where."""
+"""Draw the portrait of a dataset: how many objects a class has, how large they are, and where."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from vision.utils.figures import (
     write_on_axes,
 )
 
-MOST_BARS = 30  # classes with a bar of their own
-MOST_POINTS = 5000  # boxes that are drawn as points; of more, their density
-BINS = 60  # of the density, along either side
+MOST_BARS = 30  # bars, one a class
+MOST_POINTS = 5000  # with more boxes than this, their density is drawn
+BINS = 60  # cells of the density, along either side
 TICKS = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)  # pixels
 
 
@@ -28,8 +28,8 @@ def write_portrait(index: AnnotationIndex, path: str | Path, size: int) -> None:
     """Draw an index into a picture file.
 
     Args:
-        index: of the pictures, with the size of each whose boxes are in pixels.
-        path: of the file, .png or .jpg; its folder is made where it is missing.
+        index: of the pictures; sizes are needed where boxes are in pixels.
+        path: of the file, .png or .jpg; its folder is made if it is missing.
         size: S, the side of the net's input: boxes are measured in its pixels.
     """
     figure = new_figure(13, 10)
@@ -47,7 +47,7 @@ def write_portrait(index: AnnotationIndex, path: str | Path, size: int) -> None:
 
 
 def _plot_classes(axes: Any, counts: Mapping[str, int]) -> None:
-    """Draw a bar a class, the most frequent ones where there are many."""
+    """Draw one bar a class; of many classes, the most frequent ones."""
     frequent = set(sorted(counts, key=counts.__getitem__, reverse=True)[:MOST_BARS])
     shown = [name for name in counts if name in frequent]
     bars = axes.barh(range(len(shown)), [counts[name] for name in shown], color=BLUE)
@@ -63,7 +63,7 @@ def _plot_classes(axes: Any, counts: Mapping[str, int]) -> None:
 
 
 def _plot_sides(axes: Any, boxes: np.ndarray, size: int) -> None:
-    """Draw how many boxes are how large, on a scale on which each step doubles the size."""
+    """Draw a histogram of box sizes with a logarithmic scale."""
     sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
     borders = np.geomspace(min(2, size / 2), size, 32)
     axes.hist(sides.clip(borders[0], borders[-1]), bins=borders, color=BLUE)
@@ -95,7 +95,7 @@ def _plot_centres(axes: Any, boxes: np.ndarray, size: int) -> None:
 
 
 def _cloud(axes: Any, x: np.ndarray, y: np.ndarray, size: int) -> None:
-    """Draw points in the square of the net's input; their density where there are many."""
+    """Draw points in the square of the net's input, or the density of many points."""
     axes.set(xlim=(0, size), ylim=(0, size), aspect="equal")
     if not len(x):
         write_on_axes(axes, "no boxes")
@@ -107,7 +107,7 @@ def _cloud(axes: Any, x: np.ndarray, y: np.ndarray, size: int) -> None:
         limits = [[0, size], [0, size]]
         counts, *edges = np.histogram2d(x, y, bins=BINS, range=limits)
         cells = np.ma.masked_equal(counts.T, 0)
-        # A scale from 1 to 1 has no middle.
+        # The scale must not go from 1 to 1.
         norm = LogNorm(1, max(10, counts.max()))
         mesh = axes.pcolormesh(*edges, cells, norm=norm, cmap="viridis_r")
         axes.figure.colorbar(mesh, ax=axes, label="objects", shrink=0.8)

@@ -1,4 +1,4 @@
-"""Whether the priors of a net suit the boxes of a dataset."""
+"""Measure how well the priors of a net cover the boxes of a dataset."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class DatasetCoverage:
 def measure_coverage(
     index: AnnotationIndex, priors: Mapping[int, np.ndarray], resolution: int, seed: int = 0
 ) -> DatasetCoverage | None:
-    """Compare the boxes of an index with the priors of a net; None where there is no box.
+    """Compare the boxes of an index with the priors of a net; return None without boxes.
 
     Args:
-        index: with the size of every picture whose boxes are in pixels.
+        index: of the pictures; sizes are needed where boxes are in pixels.
         priors: by resolution, (P, 4) cxcywh in [0, 1]; `resolution` must be among them.
     """
     if not index.num_boxes:
@@ -77,9 +77,9 @@ def measure_coverage(
 
 
 def best_iou(boxes: np.ndarray, priors: np.ndarray) -> np.ndarray:
-    """Return the overlap (N,) of each box (N, 4) xyxy with its best prior (P, 4) cxcywh."""
+    """Return the IoU (N,) of each box (N, 4) xyxy with its best prior (P, 4) cxcywh."""
     half = priors[:, 2:] / 2
-    # Coordinate by coordinate: (K, P) planes are several times as fast as (K, P, 2) pairs.
+    # Coordinate by coordinate, as (K, P) planes are several times as fast as (K, P, 2) pairs.
     left, top, right, bottom = np.hstack([priors[:, :2] - half, priors[:, :2] + half]).T.copy()
     prior_areas = np.prod(priors[:, 2:], axis=1)
     best = np.zeros(len(boxes), dtype=np.float32)
@@ -93,7 +93,7 @@ def best_iou(boxes: np.ndarray, priors: np.ndarray) -> np.ndarray:
 
 
 def _advise(shares: Mapping[int, float], resolution: int) -> int | None:
-    """Return the lowest larger resolution that is good enough, or else clearly the best."""
+    """Return the smallest larger resolution that is tolerable, else the best that is worthwhile."""
     present = shares[resolution]
     larger = {
         side: share

@@ -27,12 +27,12 @@ from vision.datasets.selection import EVERYTHING, Selection
 from vision.utils.files import atomic_write
 
 REPORT_FILE = "dataset_report.json"
-SIDES = (0, 8, 16, 32, 64, 128, 256)  # network pixels; borders of the size histogram
+SIDES = (0, 8, 16, 32, 64, 128, 256)  # borders of the size histogram, pixels of the net
 
 
 @dataclass(frozen=True, eq=False)
 class DatasetReport:
-    """The parts of a dataset after all checks, and what was found on the way."""
+    """What is left of a dataset after all checks, and what was found."""
 
     parts: Mapping[str, AnnotationIndex]  # "train", "val" and perhaps "test"
     understood: Sequence[str]  # sentences about folders, splits and classes
@@ -59,11 +59,11 @@ class DatasetReport:
         return next((severity for severity in SEVERITIES if severity in found), "")
 
     def unusable(self) -> str:
-        """Return the sentence why the dataset should not be trained on, or ""."""
+        """Return why the dataset should not be used, "" if it can be."""
         return explain_unusable(list(self.parts.values()), self.problems)
 
     def lines(self, first: int = 3) -> list[str]:
-        """Return what is to be said: what was understood, then problems with their first cases."""
+        """Return what was understood, then each kind of problem with its `first` cases."""
         lines = list(self.understood)
         if self.coverage:
             lines.append(str(self.coverage))
@@ -93,7 +93,7 @@ class DatasetReport:
         }
 
     def write(self, folder: str | Path) -> Path:
-        """Write dataset_report.json into the folder and return its path."""
+        """Write dataset_report.json into a folder; return its path."""
         path = Path(folder) / REPORT_FILE
         text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False)
         with atomic_write(path) as temporary:
@@ -135,13 +135,13 @@ def inspect(
     resolution: int = 300,
     test: HeldOutTest | None = None,
 ) -> DatasetReport:
-    """Look for copies of pictures, compare boxes with priors, and report what was found before.
+    """Look for copies of pictures, compare boxes with priors, and put all findings together.
 
     Args:
-        datasets: as `open_datasets` returns them when given the same `pictures`.
-        priors: of the net, (P, 4) cxcywh in [0, 1], by resolution; those of `resolution` must be
-            there, larger ones are what can be advised.
-        test: what `open_test_part` returned, to be in the report.
+        datasets: returned by `open_datasets`, which must have had the same `pictures`.
+        priors: of the net by resolution, (P, 4) cxcywh in [0, 1]: those of `resolution`, and of
+            larger ones that can be suggested.
+        test: returned by `open_test_part`.
     """
     copies = Problems("all pictures to train on")
     report_copies(datasets.train, pictures.scanner.contents(datasets.train.paths), copies)
@@ -167,9 +167,9 @@ def open_test_part(
     selection: Selection = EVERYTHING,
     pictures: PictureChecks | None = None,
 ) -> HeldOutTest | None:
-    """Read the stated test parts of folders, if `open_datasets` had other pictures to validate on.
+    """Read the stated test parts of folders; return None if there is nothing new in them.
 
-    The pictures that are in training or validation too are left out.
+    Pictures that are trained or validated on are left out.
     """
     paths = [roots] if isinstance(roots, (str, Path)) else list(roots)
     kinds = [kind] * len(paths) if isinstance(kind, str) else list(kind)
