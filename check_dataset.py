@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 class PictureOptions(Options):
     """How pictures are opened."""
 
-    workers: int = option(0, kind=Whole(0, 256), help="threads that open pictures; 0: one a core")
+    workers: int = option(
+        0, kind=Whole(0, 256), metavar="THREADS", help="threads that open pictures; 0: one a core"
+    )
     cache_dir: Path | None = option(
         None,
         kind=path_or_none,
@@ -66,7 +68,9 @@ class PriorOptions(Options):
     """The net to train, whose priors are compared with the boxes."""
 
     net: str = option("mb1-ssd", kind=text, help="a net from the README's table")
-    resolution: int = option(300, kind=Whole(1, 4096), help="side of the net's input, pixels")
+    resolution: int = option(
+        300, kind=Whole(1, 4096), metavar="PIXELS", help="side of the net's input"
+    )
 
 
 @dataclass(frozen=True)

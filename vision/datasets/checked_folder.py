@@ -126,7 +126,7 @@ class CheckedFolder:
         self.found_classes.update(dict.fromkeys(names))
         return list(dict.fromkeys(self.selection.class_map.get(name, name) for name in names))
 
-    def settle(self, class_names: Sequence[str]) -> None:
+    def number_labels(self, class_names: Sequence[str]) -> None:
         """Number all labels by `class_names`; report and leave out the boxes of other classes."""
         report_class_names(class_names, self.problems)
         for part, index in self.parts.items():

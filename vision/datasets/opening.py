@@ -68,7 +68,7 @@ def open_datasets(
         folder.read_for_training(() if others else ("val", "test"))
     for folder in others:
         folder.read_any("val", "test", "all", "train")
-    class_names, line = _settle_classes([*folders, *others], selection, allow_unusable)
+    class_names, line = _join_classes([*folders, *others], selection, allow_unusable)
 
     pairs = [folder.divide(0 if others else selection.val_split) for folder in folders]
     validations = [folder.whole() for folder in others] or [pair[1] for pair in pairs]
@@ -122,13 +122,13 @@ def open_split(
     for folder in folders:
         _read_split(folder, split)
     if class_names is None:
-        names, line = _settle_classes(folders, selection)
+        names, line = _join_classes(folders, selection)
     else:
         names = list(class_names)
         line = f"classes: {len(names) - 1} + background (of the net)"
         for folder in folders:
             folder.require_usable()  # before boxes of classes that the net does not know are lost
-            folder.settle(names)
+            folder.number_labels(names)
     index = concatenate([_take(folder, split) for folder in folders], names)
     _said(folders, [line, describe_part(split, index, len(folders) > 1)])
     return index
@@ -167,7 +167,7 @@ def _open_folders(
     return folders
 
 
-def _settle_classes(
+def _join_classes(
     folders: Sequence[CheckedFolder], selection: Selection, allow_unusable: bool = False
 ) -> tuple[list[str], str]:
     """Number all labels by the union of the folders' classes; return it and a line about it."""
@@ -176,7 +176,7 @@ def _settle_classes(
     known = dict.fromkeys(name for folder in folders for name in folder.found_classes)
     require_known(selection.class_map, known, "the old names of a class map")
     for folder in folders:
-        folder.settle(class_names)
+        folder.number_labels(class_names)
         if not allow_unusable:
             folder.require_usable()
     origins = list(dict.fromkeys(folder.reader.classes_from for folder in folders))

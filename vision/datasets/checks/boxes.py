@@ -39,12 +39,12 @@ def check_annotations(
         pictures: opens every picture and makes sizes and boxes those of the stored picture, as
             `PictureChecks` does. Without it, only sizes that are not stated are read from files.
     """
-    index = settle_units(index, place, problems)
+    index = correct_units(index, place, problems)
     index = (pictures or fill_sizes)(index, problems)
     return repair_boxes(index, place, problems)
 
 
-def settle_units(index: AnnotationIndex, place: Place, problems: Problems) -> AnnotationIndex:
+def correct_units(index: AnnotationIndex, place: Place, problems: Problems) -> AnnotationIndex:
     """Correct and report pictures whose boxes are fractions instead of pixels, or the reverse.
 
     Works in place on `index.relative`. All boxes of a picture are judged together. They are

@@ -25,7 +25,7 @@ class DatasetFolder:
     def __init__(self, root: str | Path):
         """Look at the folder without reading annotations, and fill `parts`."""
         self.root = Path(root).resolve()
-        # Where the pictures of "train", "val" and "test" are listed, or of "all" if nothing is split.
+        # Where the pictures of "train", "val" and "test" are listed; "all" if nothing is split.
         self.parts: dict[str, str] = {}
         self.notes: list[str] = []  # what else was understood
         self.classes_from = ""  # where class_names() come from

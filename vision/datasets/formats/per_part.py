@@ -35,7 +35,7 @@ class PerPartFolder(DatasetFolder):
             below = path.relative_to(self.root).as_posix()
             part = part_of_name(path.stem) or part_of_path(below) or "all"
             self._files.setdefault(part, []).append(path)
-        self._settle_parts()
+        self._fill_parts()
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -94,7 +94,7 @@ class PerPartFolder(DatasetFolder):
         self._names[part] = list(dict.fromkeys([*names, *index.class_names[1:]]))
         return index
 
-    def _settle_parts(self) -> None:
+    def _fill_parts(self) -> None:
         """Fill `parts`; files that state no part are for training if no others are."""
         if "all" in self._files and len(self._files) > 1:
             left = self._files.pop("all")

@@ -180,7 +180,7 @@ def open_test_part(
         folder = CheckedFolder(path, one, pictures, selection)
         if not folder.read("test"):
             continue
-        folder.settle(datasets.class_names)
+        folder.number_labels(datasets.class_names)
         index = folder.parts["test"]
         new = np.fromiter((name not in used for name in index.paths), bool, len(index))
         if new.any():
