@@ -51,6 +51,13 @@ def correct_units(index: AnnotationIndex, place: Place, problems: Problems) -> A
     fractions if all coordinates are from 0 to 1 and not all are whole, and pixels if most boxes
     have a coordinate above BEYOND_FRACTIONS.
     """
+
+    def describe(row: int) -> tuple[str, str, int | None]:
+        box = int(index.offsets[row])
+        file, line, _ = place(index.image_ids[row], int(index.origins[box]))
+        numbers = ", ".join(f"{value:g}" for value in index.boxes[box])
+        return f"'{index.image_ids[row]}' has boxes such as {numbers}", file, line
+
     wrong = np.zeros(len(index), dtype=bool)
     for start, stop in blocks(len(index)):
         first, last = index.offsets[start], index.offsets[stop]
@@ -71,17 +78,9 @@ def correct_units(index: AnnotationIndex, place: Place, problems: Problems) -> A
         (True, "boxes in pixels, not fractions"),
         (False, "boxes in fractions, not pixels"),
     ):
-        rows = np.flatnonzero(wrong & (index.relative == relative))
-        problems.add_each(kind, rows, partial(_describe_first, index, place))
+        problems.add_each(kind, np.flatnonzero(wrong & (index.relative == relative)), describe)
     index.relative[wrong] ^= True
     return index
-
-
-def _describe_first(index: AnnotationIndex, place: Place, row: int) -> tuple[str, str, int | None]:
-    box = int(index.offsets[row])
-    file, line, _ = place(index.image_ids[row], int(index.origins[box]))
-    numbers = ", ".join(f"{value:g}" for value in index.boxes[box])
-    return f"'{index.image_ids[row]}' has boxes such as {numbers}", file, line
 
 
 def fill_sizes(index: AnnotationIndex, problems: Problems) -> AnnotationIndex:

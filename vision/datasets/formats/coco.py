@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Iterator, NamedTuple
 
 from vision.datasets.checks.problems import Problems
-from vision.datasets.files.folders import part_of_name, read_head
+from vision.datasets.files.folders import part_of_name, part_of_path, read_head
 from vision.datasets.files.values import (
     NAN,
     NO_BOX,
@@ -61,7 +61,8 @@ class COCOFolder(PerPartFolder):
         images, marks, categories = (
             _list_of(data, key, path) for key in ("images", "annotations", "categories")
         )
-        classes = _read_classes(categories)
+        categories = [entry for entry in categories if isinstance(entry, dict)]
+        classes = {_key(entry.get("id")): to_text(entry.get("name")) for entry in categories}
         marks_of: dict[str, list[_Mark]] = {}
         for mark in marks:
             if isinstance(mark, _Mark):
@@ -69,15 +70,12 @@ class COCOFolder(PerPartFolder):
             else:
                 problems.add("annotation broken", "has no box and picture", path.name)
         names += _without_placeholder(categories, classes, marks_of)
-        trained = part_of_name(path.stem) in ("train", None) and path.parent.name not in (
-            "test",
-            "valid",
-            "val",
-        )
+        below = path.relative_to(self.root).as_posix()
+        part = part_of_name(path.stem) or part_of_path(below)
         for image in images:
             image = image if isinstance(image, dict) else {}
             found = marks_of.pop(_key(image.get("id")), [])
-            yield _to_record(image, found, classes, keep_crowds=not trained)
+            yield _to_record(image, found, classes, keep_crowds=part in ("val", "test"))
         for image_id, left in marks_of.items():
             message = f"{len(left)} annotations of picture {image_id}, which is not listed"
             problems.add("picture missing", message, path.name)
@@ -113,20 +111,13 @@ def _to_record(
         to_text(image.get("file_name")),
         (to_side(image.get("width")), to_side(image.get("height"))),
         [marks[number].box for number in kept],
-        [classes.get(marks[number].category_id, _unnamed(marks[number])) for number in kept],
+        [
+            classes.get(marks[number].category_id, f"category {marks[number].category_id}")
+            for number in kept
+        ],
         [marks[number].crowd for number in kept],
         [number + 1 for number in kept],
     )
-
-
-def _unnamed(mark: _Mark) -> str:
-    return f"category {mark.category_id}"
-
-
-def _read_classes(categories: list) -> dict[str, str]:
-    """Return the class names by category id."""
-    named = [entry for entry in categories if isinstance(entry, dict)]
-    return {_key(entry.get("id")): to_text(entry.get("name")) for entry in named}
 
 
 def _without_placeholder(
@@ -136,9 +127,7 @@ def _without_placeholder(
 
     That is a category without objects, which is the supercategory of all others.
     """
-    groups = {
-        to_text(entry.get("supercategory")) for entry in categories if isinstance(entry, dict)
-    }
+    groups = {to_text(entry.get("supercategory")) for entry in categories}
     used = {mark.category_id for marks in marks_of.values() for mark in marks}
     first, *others = classes or {"": ""}
     if others and first not in used and groups == {classes[first], "none"}:

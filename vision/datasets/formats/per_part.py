@@ -90,7 +90,10 @@ class PerPartFolder(DatasetFolder):
             problems.add_each(
                 "picture not annotated", left, lambda file: ("is nowhere listed", file, None)
             )
-        index = _build(pictures, self.root)
+        builder = IndexBuilder()
+        for file, record in pictures.items():
+            builder.add_record(strip_suffix(file), str(self.root / file), record)
+        index = builder.build()
         self._names[part] = list(dict.fromkeys([*names, *index.class_names[1:]]))
         return index
 
@@ -108,13 +111,6 @@ class PerPartFolder(DatasetFolder):
             if files:
                 more = f" and {len(files) - 3} more" if len(files) > 3 else ""
                 self.parts[part] = ", ".join(files[:3]) + more
-
-
-def _build(pictures: dict[str, Record], root: Path) -> AnnotationIndex:
-    builder = IndexBuilder()
-    for file, record in pictures.items():
-        builder.add_record(strip_suffix(file), str(root / file), record)
-    return builder.build()
 
 
 def _join(one: Record, other: Record) -> Record:

@@ -33,7 +33,8 @@ class VOCFolder(PerPictureFolder):
         annotations = FileListing(find_child(root, ("Annotations",)) or root, (".xml",))
         if not annotations.stems:
             annotations = FileListing(root, (".xml",))
-        super().__init__(root, annotations, self._find_pictures(root, annotations))
+        pictures = None if annotations.folder == root else find_child(root, VOC_PICTURE_FOLDERS)
+        super().__init__(root, annotations, pictures or root)
         self._find_parts()
 
     @classmethod
@@ -59,12 +60,6 @@ class VOCFolder(PerPictureFolder):
         names = super().class_names()
         self.classes_from = "collected from the XML files, as there is no labels.txt"
         return names
-
-    @staticmethod
-    def _find_pictures(root: Path, annotations: FileListing) -> Path:
-        if annotations.folder == root:
-            return root
-        return find_child(root, VOC_PICTURE_FOLDERS) or root
 
     def _find_parts(self) -> None:
         folder = find_child(self.root / "ImageSets", ("Main",)) or self.root / "ImageSets"

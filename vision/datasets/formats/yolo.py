@@ -96,8 +96,11 @@ class YOLOFolder(DatasetFolder):
 
     def _find_parts(self) -> None:
         listed = self._finder.listing.files
-        chosen = {part: self._listed_as(entries) for part, entries in self._settings.parts.items()}
-        chosen = {part: files for part, files in chosen.items() if files}
+        chosen: dict[str, list[str]] = {}
+        for stated, entries in self._settings.parts.items():
+            files = dict.fromkeys(file for entry in entries for file in self._resolve(entry))
+            if files:
+                chosen[stated] = list(files)
         where = dict.fromkeys(chosen, f"as {self._settings.parts_from} says")
         for file in listed if "train" not in chosen else ():
             part = part_of_path(file)
@@ -112,10 +115,6 @@ class YOLOFolder(DatasetFolder):
         for part in ("train", "val", "test", "all"):
             if chosen.get(part):
                 self.parts[part], self._pictures[part] = where[part], chosen[part]
-
-    def _listed_as(self, entries: list[str]) -> list[str]:
-        """Return the pictures that folders, and lists of pictures, stand for, each once."""
-        return list(dict.fromkeys(file for entry in entries for file in self._resolve(entry)))
 
     def _resolve(self, entry: str) -> Iterator[str]:
         """Yield the pictures of a folder or list, found by the end of its path."""
@@ -154,8 +153,6 @@ class YOLOFolder(DatasetFolder):
             and part in ("all", part_of_path(file))
             and not self._finder.listing.find(split_suffix(file)[0])
         ]
-        problems.add_each("picture missing", left, _describe_missing)
-
-
-def _describe_missing(file: str) -> tuple[str, str, int | None]:
-    return "labels a picture that is not there", file, None
+        problems.add_each(
+            "picture missing", left, lambda file: ("labels a picture that is not there", file, None)
+        )

@@ -53,14 +53,17 @@ def read_settings(root: Path) -> YOLOSettings:
     Raises:
         ValueError: one of them is not UTF-8 or not YAML, or names too many classes.
     """
-    path = _find_yaml(root)
+    known = [root / name for name in YAML_NAMES]
+    others = sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
+    path = next((path for path in (*known, *others) if path.is_file()), None)
     if path is not None:
         values = read_yaml(path)
         names = _number(values.get("names", []), path)
         if names:
             return YOLOSettings(names, path.name, _parts(values), path.name, "kpt_shape" in values)
     data = next(iter(sorted(root.glob("*.data"))), None)
-    values = _read_darknet(data) if data else {}
+    pairs = [line.partition("=") for line in read_list(data)] if data else []
+    values = {key.strip(): value.strip() for key, _, value in pairs}
     named = [str(values.get("names", "")).rsplit("/", 1)[-1], *NAMES_FILES]
     found = [name for name in named if name and (root / name).is_file()]
     found += [path.name for path in sorted(root.glob("*.names"))]
@@ -134,12 +137,6 @@ def _parse(words: list[str], pose: bool) -> LabelLine:
     return LabelLine(int(number) if whole else None, box)
 
 
-def _find_yaml(root: Path) -> Path | None:
-    known = [root / name for name in YAML_NAMES]
-    others = sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
-    return next((path for path in (*known, *others) if path.is_file()), None)
-
-
 def _number(names: Value, path: Path) -> dict[int, str]:
     """Return class names by number, from a list, whose blank lines count, or from a table."""
     if isinstance(names, str):
@@ -162,9 +159,3 @@ def _parts(values: dict[str, Value]) -> dict[str, list[str]]:
         if entry and not isinstance(entry, dict):
             parts[part] = [entry] if isinstance(entry, str) else entry
     return parts
-
-
-def _read_darknet(path: Path) -> dict[str, Value]:
-    """Return the settings `key = value` of an obj.data."""
-    pairs = (line.partition("=") for line in read_list(path))
-    return {key.strip(): value.strip() for key, _, value in pairs}
