@@ -192,8 +192,8 @@ def write_portraits(
         print(f"wrote {path}")
         if options.preview:
             pictures, seed = options.preview_pictures, options.seed
-            for sheet in write_sheets(index, part, options.preview, pictures, seed):
-                print(f"wrote {sheet}")
+            sheets = write_sheets(index, part, options.preview, pictures, seed)
+            print(f"wrote {sheets[0]}" + f" to {sheets[-1].name}" * (len(sheets) > 1))
 
 
 def write_copies(

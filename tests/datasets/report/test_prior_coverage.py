@@ -36,8 +36,8 @@ def test_small_boxes_are_told_and_a_resolution_is_advised():
     assert fit.unmatched_at == {300: 0.9, 400: 1, 512: 0.1, 640: 1}
     assert fit.advised == 512
     assert str(fit) == (
-        "sizes: the median box is 30x30 px at 300x300; 90% of boxes match no prior of the net at "
-        "IoU 0.5 -> --anchors auto fits priors to them; or consider --resolution 512 (10%)"
+        "sizes: median 30x30 px at 300x300; 90% of boxes match no prior (IoU 0.5): "
+        "try --anchors auto or --resolution 512 (leaves 10%)"
     )
     assert measure_coverage(make_index(boxes, size=(100, 100)), priors, 512).advised is None
 

@@ -42,7 +42,7 @@ def test_a_sound_folder_has_a_short_summary(tmp_path):
     counts = ", ".join(f"{name} {n}" for name, n in datasets.train.boxes_per_class().items())
     total = datasets.train.num_boxes
     assert lines[1] == f"training: {total} boxes ({counts}), 1 pictures without objects"
-    assert "consider --resolution 512" in lines[3]
+    assert "or --resolution 512" in lines[3]
     assert lines[4] == "no problem was found"
 
 

@@ -33,16 +33,14 @@ class DatasetCoverage:
     def __str__(self) -> str:
         width, height = self.median_size
         words = (
-            f"sizes: the median box is {width:.0f}x{height:.0f} px at "
-            f"{self.resolution}x{self.resolution}; "
-            f"{self.unmatched:.0%} of boxes match no prior of the net at IoU {IOU_TO_MATCH}"
+            f"sizes: median {width:.0f}x{height:.0f} px at {self.resolution}x{self.resolution}; "
+            f"{self.unmatched:.0%} of boxes match no prior (IoU {IOU_TO_MATCH})"
         )
-        if self.unmatched >= WORTH_FITTING:
-            words += " -> --anchors auto fits priors to them"
+        advice = ["--anchors auto"] * (self.unmatched >= WORTH_FITTING)
         if self.advised:
-            words += f"; or consider --resolution {self.advised} "
-            words += f"({self.unmatched_at[self.advised]:.0%})"
-        return words
+            left = self.unmatched_at[self.advised]
+            advice.append(f"--resolution {self.advised} (leaves {left:.0%})")
+        return f"{words}: try {' or '.join(advice)}" if advice else words
 
 
 def measure_coverage(
