@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Iterator, Sequence
 
+from vision.pictures.suffixes import PICTURE_SUFFIXES
 from vision.utils.cli import boolean, parse_options, run_main, set_up_logging
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("run_ssd_example")
 
 OUTPUT_NAME = "run_ssd_example_output"
-PICTURE_SUFFIXES = frozenset([".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"])
 KEPT_SUFFIXES = frozenset([".jpg", ".jpeg", ".png"])  # others come out as .jpg
 
 

@@ -30,17 +30,21 @@ def test_a_sound_folder_is_reported_and_ends_in_0(tmp_path, run):
     write_voc(tmp_path / "data", {"train": 8, "val": 4, "test": 2})
     status, printed = run(tmp_path / "data", "--strict")
     assert status == 0
-    assert "parts     train 8   val 4   test 2" in printed
-    assert "classes   3 + background: red, green, blue" in printed
-    assert "problems" not in printed
+    lines = printed.splitlines()
+    assert [line.partition(":")[0] for line in lines[:6]] == [
+        f"{tmp_path / 'data'} (voc)", "classes", "training", "validation", "test", "sizes",
+    ]  # fmt: skip
+    assert lines[4].startswith("test: 2 pictures, ")
+    assert lines[6:] == [
+        "no problem was found",
+        "",
+        "wrote data_check/dataset_report.json",
+        *(f"wrote data_check/{part}.png" for part in ("train", "val", "test")),
+    ]
     folder = tmp_path / "here" / "data_check"
     assert sorted(path.name for path in folder.iterdir()) == [
         "dataset_report.json",
-        *(
-            f"{part}_{kind}.png"
-            for part in ("test", "train", "val")
-            for kind in ("boxes", "classes")
-        ),
+        *(f"{part}.png" for part in ("test", "train", "val")),
     ]
     assert json.loads((folder / "dataset_report.json").read_text())["classes"] == CLASS_NAMES
 
@@ -66,6 +70,15 @@ def test_a_folder_that_cannot_be_read_is_one_line(tmp_path, run):
     with pytest.raises(SystemExit) as caught:
         run()
     assert caught.value.code == 2
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is(tmp_path, run):
+    write_open_images(tmp_path / "data")
+    (tmp_path / "voc").mkdir()
+    (tmp_path / "voc" / "notes.txt").touch()
+    for words in (["--write-voc", tmp_path / "voc"], ["--write-splits"]):
+        assert run(tmp_path / "data", *words)[0] == 1
+    assert not list((tmp_path / "here").iterdir())
 
 
 def test_previews_are_written_where_asked(tmp_path, run):

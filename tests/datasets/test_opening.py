@@ -45,8 +45,12 @@ def test_every_format_is_found_out_and_opened(drawn_folder):
     assert (len(datasets.train), len(datasets.validation)) == (8, 4)
     assert not ids(datasets.train) & ids(datasets.validation)
     assert not any(datasets.problems)
-    assert f"classes: {number} + background: " in said(datasets)
-    assert "8 pictures to train on" in said(datasets)
+    assert f"classes: {number} + background (" in said(datasets)
+    counts = ", ".join(
+        f"{name} {count}" for name, count in datasets.train.boxes_per_class().items()
+    )
+    assert f"training: {datasets.train.num_boxes} boxes ({counts}), 0 pictures" in said(datasets)
+    assert said(datasets).count("8 pictures") == 1
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test", "all"])
@@ -197,7 +201,8 @@ def test_a_folder_that_is_mostly_unusable_stops_unless_allowed(tmp_path):
         tmp_path, "train", [sample.image_id for sample in drawn] + [f"x{n}" for n in range(6)]
     )
     message = (
-        r"more than half .* 5 of 11 pictures are left \(6 x annotation missing; the first: Ann"
+        r"cannot be used: 5 of 11 pictures are left, which is less than half "
+        r"\(6 x annotation missing; the first: Ann.*check_dataset.py lists all"
     )
     with pytest.raises(ValueError, match=message):
         open_datasets(tmp_path)
@@ -207,7 +212,7 @@ def test_a_folder_that_is_mostly_unusable_stops_unless_allowed(tmp_path):
 def test_a_folder_whose_boxes_have_other_names_stops(tmp_path):
     write_voc(tmp_path)
     (tmp_path / "labels.txt").write_text("Red\nGreen\nBlue\n")
-    with pytest.raises(ValueError, match=r"0 of \d+ boxes are left .*did you mean"):
+    with pytest.raises(ValueError, match=r"0 of \d+ boxes are left, .*did you mean"):
         open_datasets(tmp_path)
     with pytest.raises(ValueError, match="no usable object to learn from"):
         open_datasets(tmp_path, allow_unusable=True)

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from vision.datasets.index.builder import IndexBuilder
+from vision.datasets.options import DataOptions
 from vision.datasets.selection import (
     Selection,
     limit_negatives,
-    parse_selection,
     rename_classes,
     require_known,
 )
@@ -19,14 +19,16 @@ def make_index(*names_by_picture):
     return builder.build()
 
 
-def test_parse_selection():
-    assert parse_selection() == Selection()
-    selection = parse_selection(" dog, traffic light ", "van=car, big truck = car", "12.5%")
+def test_options_make_a_selection():
+    assert DataOptions().selection() == Selection()
+    words = " dog, traffic light ", "van=car, big truck = car", "12.5%"
+    selection = DataOptions("auto", 0.1, *words, seed=7).selection()
+    assert (selection.val_split, selection.seed) == (0.1, 7)
     assert selection.classes == ("dog", "traffic light")
     assert selection.class_map == {"van": "car", "big truck": "car"}
     assert selection.negatives == 0.125
-    assert parse_selection(negatives="drop").negatives == 0
-    assert parse_selection(negatives="KEEP").negatives == 1
+    assert DataOptions(negatives="drop").selection().negatives == 0
+    assert DataOptions(negatives="KEEP").selection().negatives == 1
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,7 @@ def test_parse_selection():
 )
 def test_what_cannot_be_parsed_is_named(arguments, message):
     with pytest.raises(ValueError, match=message):
-        parse_selection(**arguments)
+        DataOptions(**arguments).selection()
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from torch.utils.data import DataLoader
 
 from tests.drawing import CLASS_NAMES, write_open_images, write_voc
 from vision.datasets.opening import open_split
-from vision.datasets.sampling import EpochSampler
 from vision.loading.dataset import DetectionDataset
+from vision.loading.sampler import EpochSampler
 from vision.loading.workers import worker_init
 
 

@@ -1,1 +1,1 @@
-"""Annotated pictures in any notation: read, checked, selected, split, reported."""
+"""Annotated pictures in any format: reading, checking, selecting, splitting and reporting them."""

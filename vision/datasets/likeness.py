@@ -1,8 +1,7 @@
-"""Which pictures are the same file, and which look so alike that they are frames of one video."""
+"""Find pictures that are the same file, or that look like frames of one video."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -11,28 +10,29 @@ from typing import Callable, Iterable
 
 import numpy as np
 
+from vision.datasets.checks.picture_scan import short_hash
+from vision.datasets.checks.problems import Problems
 from vision.datasets.index.annotation_index import AnnotationIndex
 
-_SIDE = 8  # of a thumbnail, in cells
-_CELL_DIFFERS = 24  # of 255, beyond noise and compression
-_MAY_DIFFER = 0.1  # of the cells of two frames, where something moved
-_LOOKED_AT = 20_000  # pictures; of more the names alone count
-_SAMPLE = 4096  # bytes from the middle of a file, to tell most of the files of one size apart
+THUMBNAIL = 8  # of a thumbnail, pixels
+CELL_DIFFERS = 24  # of 255; less is noise and compression
+MAY_DIFFER = 0.1  # share of the cells that may differ between two frames, as something moved
+MOST_THUMBNAILS = 20_000  # above this number of pictures only names are compared
+SAMPLE_BYTES = 4096  # bytes from the middle of a file, which tell most files of one size apart
 
 
 def find_groups(index: AnnotationIndex) -> np.ndarray:
-    """Return a number for every picture (N,) that those have in common which belong together.
+    """Return the number of its group for every picture, (N,).
 
-    Pictures that follow each other by name, with numbers in the names in their order, belong
-    together if they look alike. So do the variants that Roboflow makes of one picture, which it
-    names `picture.rf.HASH`. Groups are numbered in the order of the names.
+    Pictures are sorted by name, frame_9 before frame_10. Neighbours that look alike are in one
+    group, and so are the variants that Roboflow makes of one picture and calls `picture.rf.HASH`.
     """
     ids = list(index.image_ids)
     order = sorted(range(len(ids)), key=lambda row: _natural_key(ids[row]))
     joined = np.array(
         [_source_of(ids[a]) == _source_of(ids[b]) for a, b in zip(order, order[1:])], dtype=bool
     )
-    if 1 < len(ids) <= _LOOKED_AT:
+    if 1 < len(ids) <= MOST_THUMBNAILS:
         paths = list(index.paths)
         with ThreadPoolExecutor() as pool:
             thumbnails = np.stack(list(pool.map(_thumbnail, (paths[row] for row in order))))
@@ -43,14 +43,14 @@ def find_groups(index: AnnotationIndex) -> np.ndarray:
 
 
 def same_content(paths: Iterable[str], others: Iterable[str]) -> np.ndarray:
-    """Return which of the N files have the bytes of one of the others, (N,) bool.
+    """Return which of the N files have the same bytes as one of the others, (N,) bool.
 
-    Sizes are compared first, then a few bytes, and the whole of those alone that are still equal.
-    Files that cannot be read are like none.
+    Compares sizes, then a few bytes, and whole files only where those are equal. A file that cannot
+    be read is the same as no other.
     """
     mine, theirs = dict(enumerate(paths)), dict(enumerate(others))
     count = len(mine)
-    for key_of in (_size, _sample_hash, _hash):
+    for key_of in (_size, _sample_hash, _content_hash):
         keys, others_keys = _keys(mine, key_of), _keys(theirs, key_of)
         common = set(keys.values()) & set(others_keys.values()) - {None}
         mine = {row: path for row, path in mine.items() if keys[row] in common}
@@ -60,8 +60,24 @@ def same_content(paths: Iterable[str], others: Iterable[str]) -> np.ndarray:
     return shared
 
 
+def report_copies(index: AnnotationIndex, contents: np.ndarray, problems: Problems) -> None:
+    """Report every picture of an index whose file has the same bytes as an earlier one.
+
+    Args:
+        contents: (N,) of `PictureScanner.contents`, equal for equal files.
+    """
+    order = np.argsort(contents, kind="stable")
+    same = np.append(False, contents[order][1:] == contents[order][:-1])
+
+    def describe(place: int) -> tuple[str, str, int | None]:
+        path, twin = (index.paths[int(order[one])] for one in (place, place - 1))
+        return f"is the same file as {twin}", path, None
+
+    problems.add_each("picture stored twice", np.flatnonzero(same[: len(index)]).tolist(), describe)
+
+
 def _keys(paths: dict[int, str], key_of: Callable) -> dict[int, object]:
-    """Return what `key_of(path)` is of every file, None of those that cannot be read."""
+    """Return `key_of(path)` for every file, None if it cannot be read."""
     keys: dict[int, object] = {}
     for row, path in paths.items():
         try:
@@ -75,15 +91,15 @@ def _size(path: str) -> int:
     return Path(path).stat().st_size
 
 
-def _sample_hash(path: str) -> tuple[int, bytes]:
+def _sample_hash(path: str) -> tuple[int, int]:
     with Path(path).open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(size // 2)
-        return size, hashlib.blake2b(file.read(_SAMPLE), digest_size=16).digest()
+        return size, short_hash(file.read(SAMPLE_BYTES))
 
 
-def _hash(path: str) -> bytes:
-    return hashlib.blake2b(Path(path).read_bytes(), digest_size=16).digest()
+def _content_hash(path: str) -> int:
+    return short_hash(Path(path).read_bytes())
 
 
 def _natural_key(name: str) -> list:
@@ -97,7 +113,7 @@ def _source_of(name: str) -> str:
 
 
 def _thumbnail(path: str) -> np.ndarray:
-    """Return a picture as (8, 8, 3) int16, all -1 where it cannot be read."""
+    """Return a picture as (8, 8, 3) int16, all -1 if it cannot be read."""
     import cv2
 
     from vision.pictures.reading import EncodedPicture, PictureError
@@ -109,12 +125,12 @@ def _thumbnail(path: str) -> np.ndarray:
         ]
         pixels = picture.decode(max(small, default=1))
     except PictureError:
-        return np.full((_SIDE, _SIDE, 3), -1, dtype=np.int16)
-    return cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.int16)
+        return np.full((THUMBNAIL, THUMBNAIL, 3), -1, dtype=np.int16)
+    return cv2.resize(pixels, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.int16)
 
 
 def _alike(thumbnails: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return which of the pairs (K, 8, 8, 3) show nearly the same, (K,) bool."""
-    differs = np.abs(thumbnails - others).max(axis=3) > _CELL_DIFFERS
+    """Return which of the pairs (K, 8, 8, 3) look alike, (K,) bool."""
+    differs = np.abs(thumbnails - others).max(axis=3) > CELL_DIFFERS
     read = (thumbnails >= 0).all(axis=(1, 2, 3)) & (others >= 0).all(axis=(1, 2, 3))
-    return read & (differs.mean(axis=(1, 2)) <= _MAY_DIFFER)
+    return read & (differs.mean(axis=(1, 2)) <= MAY_DIFFER)

@@ -1,4 +1,4 @@
-"""Opening dataset folders for training and for evaluation, and saying what was understood."""
+"""Open dataset folders for training and for evaluation, and say what was understood."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence, Union
 
+from vision.datasets.checked_folder import ANY_FORMAT, CheckedFolder
 from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.checks.problems import Problems
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.selection import EVERYTHING, Selection, limit_negatives, require_known
-from vision.datasets.source import AUTO, Source
 from vision.datasets.splits import without_copies_of
 from vision.utils.labels import BACKGROUND, with_background
 
@@ -21,14 +21,15 @@ logger = logging.getLogger(__name__)
 Roots = Union[str, Path, Sequence[Union[str, Path]]]
 Kinds = Union[str, Sequence[str]]
 SPLITS = ("train", "val", "test", "all")
+MOST_COUNTED = 20  # classes that `describe_part` names
 
 
 @dataclass(frozen=True, eq=False)
 class Datasets:
-    """What to train on and what to validate on, with labels of one class list."""
+    """The training and the validation part, with labels of one class list."""
 
     train: AnnotationIndex
-    validation: AnnotationIndex  # empty where no split is stated and nothing held out
+    validation: AnnotationIndex  # empty if no split is stated and nothing is held out
     class_names: list[str]  # BACKGROUND first
     lines: list[str]  # what was understood, as it was logged
     problems: list[Problems]  # of every folder
@@ -36,7 +37,7 @@ class Datasets:
 
 def open_datasets(
     roots: Roots,
-    kind: Kinds = AUTO,
+    kind: Kinds = ANY_FORMAT,
     validation_root: str | Path | None = None,
     selection: Selection = EVERYTHING,
     allow_unusable: bool = False,
@@ -44,29 +45,33 @@ def open_datasets(
 ) -> Datasets:
     """Read one or several dataset folders for training; log what was understood and what is wrong.
 
-    The class list is the union of those of the folders, in order. Every folder gives a validation
-    part of its own: the one that it states (val, else test), or one that is held out by seed.
+    The class list is the union of the folders' lists, in order. Every folder has a validation part:
+    the one that it states (val, else test), or one that is held out by seed.
 
     Args:
-        kind: of DATASETS, or "auto"; one for all folders or one for each.
-        validation_root: a folder to validate on; then nothing is held out of the others.
+        kind: of DATASETS, or "auto"; one for all folders, or one for each.
+        validation_root: a folder to validate on; then nothing of the others is held out.
         selection: which classes and negatives are used, and what is held out.
-        allow_unusable: go on with a folder of which more than half cannot be used.
+        allow_unusable: go on with a folder of which less than half can be used.
         pictures: opens and checks every picture.
 
     Raises:
         FileNotFoundError: a folder is not there.
-        ValueError: a folder has no known layout, or nothing to train on, or is mostly unusable.
+        ValueError: a folder is of no known format, has nothing to train on, or less than half of
+            it can be used.
     """
-    sources = _open_sources(roots, kind, pictures, selection)
+    folders = _open_folders(roots, kind, pictures, selection)
     others = []
     if validation_root is not None:
-        others = _open_sources(validation_root, AUTO, pictures, selection)
-    _read_for_training(sources, others)
-    class_names, line = _settle_classes([*sources, *others], None, selection, allow_unusable)
+        others = _open_folders(validation_root, ANY_FORMAT, pictures, selection)
+    for folder in folders:
+        folder.read_for_training(() if others else ("val", "test"))
+    for folder in others:
+        folder.read_any("val", "test", "all", "train")
+    class_names, line = _join_classes([*folders, *others], selection, allow_unusable)
 
-    pairs = [source.divide(0 if others else selection.val_split) for source in sources]
-    validations = [source.whole() for source in others] or [pair[1] for pair in pairs]
+    pairs = [folder.divide(0 if others else selection.val_split) for folder in folders]
+    validations = [folder.whole() for folder in others] or [pair[1] for pair in pairs]
     validation = concatenate(validations, class_names)
     train = concatenate([pair[0] for pair in pairs], class_names)
     lines = [line]
@@ -75,23 +80,22 @@ def open_datasets(
         lines = [sentence, line] if sentence else lines
     train, negatives = _limit_negatives(train, selection)
     if not train.num_boxes:
-        raise ValueError(f"there is no usable object to learn from in {_names(sources)}")
-    lines += [*negatives, _describe("training", train), _describe("validation", validation)]
-    lines, problems = _say([*sources, *others], [*lines, *_without_objects(train)])
+        raise ValueError(f"there is no usable object to learn from in {_names(folders)}")
+    several = len(folders) > 1
+    lines += [*negatives, describe_part("training", train, several)]
+    if len(validation):
+        lines.append(describe_part("validation", validation, several))
+    absent = [name for name, count in train.boxes_per_class().items() if not count]
+    if absent:
+        lines.append(f"no object to learn from: {', '.join(absent)}")
+    lines = _said([*folders, *others], lines)
+    problems = [folder.problems for folder in (*folders, *others)]
     return Datasets(train, validation, class_names, lines, problems)
-
-
-def _read_for_training(sources: Sequence[Source], others: Sequence[Source]) -> None:
-    """Read what is trained on, and what is validated on: of `others`, or of the same folders."""
-    for source in sources:
-        source.read_for_training(() if others else ("val", "test"))
-    for source in others:
-        source.read_any("val", "test", "all", "train")
 
 
 def open_split(
     roots: Roots,
-    kind: Kinds = AUTO,
+    kind: Kinds = ANY_FORMAT,
     split: str = "test",
     class_names: Sequence[str] | None = None,
     selection: Selection = EVERYTHING,
@@ -100,31 +104,51 @@ def open_split(
     """Read one split of one or several dataset folders for evaluation; log as `open_datasets` does.
 
     Args:
-        kind: of DATASETS, or "auto"; one for all folders or one for each.
-        split: "test", which is the stated test part, or else what "val" is; "val" or "train", what
-            `open_datasets` validates and trains on with the same `selection`; or "all".
-        class_names: those of the net, BACKGROUND first; the labels follow them, boxes of other
+        kind: of DATASETS, or "auto"; one for all folders, or one for each.
+        split: "train" or "val", what `open_datasets` trains or validates on with the same
+            `selection`; "test", the stated test part, or without one what "val" is; or "all".
+        class_names: those of the net, BACKGROUND first, which number the labels. Boxes of other
             classes are reported and left out. Without them the classes are those of the folders.
-        pictures: with it, every picture is opened and checked before anything is said.
+        pictures: opens and checks every picture.
 
     Raises:
         FileNotFoundError: a folder is not there.
-        ValueError: a folder has no known layout, or not that split, or is mostly unusable.
+        ValueError: a folder is of no known format, has not that split, or less than half of it can
+            be used.
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, got '{split}'")
-    sources = _open_sources(roots, kind, pictures, selection)
-    for source in sources:
-        _read_split(source, split)
-    names, line = _settle_classes(sources, class_names, selection)
-    index = concatenate([_take(source, split) for source in sources], names)
-    _say(sources, [line, _describe(split, index)])
+    folders = _open_folders(roots, kind, pictures, selection)
+    for folder in folders:
+        _read_split(folder, split)
+    if class_names is None:
+        names, line = _join_classes(folders, selection)
+    else:
+        names = list(class_names)
+        line = f"classes: {len(names) - 1} + background (of the net)"
+        for folder in folders:
+            folder.require_usable()  # before boxes of classes that the net does not know are lost
+            folder.number_labels(names)
+    index = concatenate([_take(folder, split) for folder in folders], names)
+    _said(folders, [line, describe_part(split, index, len(folders) > 1)])
     return index
 
 
-def _open_sources(
+def describe_part(name: str, index: AnnotationIndex, with_pictures: bool) -> str:
+    """Return a line that counts the boxes of each class, and the pictures if asked."""
+    counts = list(index.boxes_per_class().items())
+    listed = ", ".join(f"{name} {count:,}" for name, count in counts[:MOST_COUNTED])
+    pictures = f"{len(index):,} pictures, " if with_pictures else ""
+    return (
+        f"{name}: {pictures}{index.num_boxes:,} boxes ({listed}"
+        f"{', ...' if len(counts) > MOST_COUNTED else ''}), "
+        f"{index.num_negatives:,} pictures without objects"
+    )
+
+
+def _open_folders(
     roots: Roots, kind: Kinds, pictures: PictureChecks | None, selection: Selection
-) -> list[Source]:
+) -> list[CheckedFolder]:
     paths = [roots] if isinstance(roots, (str, Path)) else list(roots)
     kinds = [kind] * len(paths) if isinstance(kind, str) else list(kind)
     if not paths or len(kinds) != len(paths):
@@ -133,55 +157,36 @@ def _open_sources(
             f"got {len(paths)} folders and {len(kinds)} types"
         )
     seen = set()
-    sources = []
+    folders = []
     for path, one in zip(paths, kinds):
         if os.path.realpath(path) in seen:
             logger.warning("%s is given twice, and read once", path)
             continue
         seen.add(os.path.realpath(path))
-        sources.append(Source(path, one, pictures, selection))
-    return sources
+        folders.append(CheckedFolder(path, one, pictures, selection))
+    return folders
 
 
-def _settle_classes(
-    sources: Sequence[Source],
-    class_names: Sequence[str] | None,
-    selection: Selection,
-    allow_unusable: bool = False,
+def _join_classes(
+    folders: Sequence[CheckedFolder], selection: Selection, allow_unusable: bool = False
 ) -> tuple[list[str], str]:
-    """Number all labels by `class_names`, or the union of the folders'; return it and a line."""
-    given = class_names is not None
-    if given and not allow_unusable:  # what a net does not know is no fault of the dataset
-        _require_usable(sources)
-    if not given:
-        union = dict.fromkeys(name for source in sources for name in source.class_names())
-        class_names = with_background(list(union), _names(sources))
-        known = [name for source in sources for name in source.found_classes]
-        require_known(selection.class_map, dict.fromkeys(known), "the old names of a class map")
-    for source in sources:
-        source.settle(class_names)
-    if not given and not allow_unusable:
-        _require_usable(sources)
-    origin = (
-        "of the net"
-        if given
-        else "; ".join(dict.fromkeys(source.folder.classes_from for source in sources))
-    )
-    if selection.classes and not given:
-        class_names, chosen = _choose_classes(sources, class_names, selection.classes)
-        origin = f"{origin}; {chosen}"
-    count, listed = len(class_names) - 1, ", ".join(class_names[1:])
-    return list(class_names), f"classes: {count} + background: {listed} ({origin})"
-
-
-def _choose_classes(
-    sources: Sequence[Source], class_names: Sequence[str], chosen: Sequence[str]
-) -> tuple[list[str], str]:
-    """Leave out the boxes of all classes but the chosen; return these and what was left out."""
-    require_known(chosen, class_names[1:], "the chosen classes")
-    names = [BACKGROUND, *chosen]
-    left = sum(source.keep_classes(names) for source in sources)
-    return names, f"chosen of {len(class_names) - 1}: {left:,} boxes of others are not used"
+    """Number all labels by the union of the folders' classes; return it and a line about it."""
+    union = dict.fromkeys(name for folder in folders for name in folder.class_names())
+    class_names = with_background(list(union), _names(folders))
+    known = dict.fromkeys(name for folder in folders for name in folder.found_classes)
+    require_known(selection.class_map, known, "the old names of a class map")
+    for folder in folders:
+        folder.number_labels(class_names)
+        if not allow_unusable:
+            folder.require_usable()
+    origins = list(dict.fromkeys(folder.reader.classes_from for folder in folders))
+    if selection.classes:
+        require_known(selection.classes, class_names[1:], "the chosen classes")
+        chosen = [BACKGROUND, *selection.classes]
+        left = sum(folder.keep_classes(chosen) for folder in folders)
+        origins.append(f"chosen of {len(class_names) - 1}: {left:,} boxes of others are not used")
+        class_names = chosen
+    return class_names, f"classes: {len(class_names) - 1} + background ({'; '.join(origins)})"
 
 
 def _limit_negatives(
@@ -196,57 +201,38 @@ def _limit_negatives(
     ]
 
 
-def _require_usable(sources: Sequence[Source]) -> None:
-    for source in sources:
-        source.require_usable()
-
-
-def _read_split(source: Source, split: str) -> None:
+def _read_split(folder: CheckedFolder, split: str) -> None:
     if split == "all":
-        source.read_all()
-    elif split == "test" and source.read("test"):
+        folder.read_all()
+    elif split == "test" and folder.read("test"):
         return
-    elif split != "train" and not {"train", "all"} & set(source.folder.parts):
-        source.read_any("val", "test")
+    elif split != "train" and not {"train", "all"} & set(folder.reader.parts):
+        folder.read_any("val", "test")
     else:
-        source.read_for_training()
+        folder.read_for_training()
 
 
-def _take(source: Source, split: str) -> AnnotationIndex:
-    if split == "all" or not {"train", "all"} & set(source.parts):
-        return source.whole()
-    train, validation = source.divide(source.selection.val_split)
+def _take(folder: CheckedFolder, split: str) -> AnnotationIndex:
+    if split == "all" or not {"train", "all"} & set(folder.parts):
+        return folder.whole()
+    train, validation = folder.divide(folder.selection.val_split)
     return train if split == "train" else validation
 
 
-def _names(sources: Sequence[Source]) -> str:
-    return ", ".join(str(source.root) for source in sources)
+def _names(folders: Sequence[CheckedFolder]) -> str:
+    return ", ".join(str(folder.root) for folder in folders)
 
 
-def _describe(name: str, index: AnnotationIndex) -> str:
-    counts = index.boxes_per_class()
-    listed = ", ".join(f"{name} {count:,}" for name, count in list(counts.items())[:20])
-    return (
-        f"{name}: {len(index):,} pictures, {index.num_negatives:,} of them without objects, "
-        f"{index.num_boxes:,} boxes ({listed}{', ...' if len(counts) > 20 else ''})"
-    )
-
-
-def _without_objects(train: AnnotationIndex) -> list[str]:
-    absent = [name for name, count in train.boxes_per_class().items() if not count]
-    return [f"no object to learn from: {', '.join(absent)}"] if absent else []
-
-
-def _say(sources: Sequence[Source], conclusions: Sequence[str]) -> tuple[list[str], list[Problems]]:
-    """Log what was understood of the folders, the conclusions, and one summary of problems each."""
+def _said(folders: Sequence[CheckedFolder], conclusions: Sequence[str]) -> list[str]:
+    """Log the lines of the folders, the conclusions, and the problems; return all but those."""
     lines = []
-    for source in sources:
-        lines += [*source.lines, *(f"{source.root}: {note}" for note in source.folder.notes)]
+    for folder in folders:
+        lines += [*folder.lines, *(f"{folder.root}: {note}" for note in folder.reader.notes)]
     lines += conclusions
-    problems = [source.problems for source in sources]
     for line in lines:
         logger.info(line)
-    for one in problems:
-        if one:
-            logger.warning("%s: what is wrong\n  %s", one.source, "\n  ".join(one.summary()))
-    return lines, problems
+    for folder in folders:
+        if folder.problems:
+            summary = "\n  ".join(folder.problems.summary())
+            logger.warning("%s: what is wrong\n  %s", folder.root, summary)
+    return lines

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from vision.datasets.selection import Selection
 
 
+EXIF = ("auto", "ignore", "apply")
+
+
 @dataclass(frozen=True)
 class DataOptions(Options):
     """Which pictures and boxes are used, and how they are read.
@@ -47,7 +50,7 @@ class DataOptions(Options):
     )
     exif: str = option(
         "auto",
-        kind=OneOf("auto", "ignore", "apply"),
+        kind=OneOf(*EXIF),
         help="whether boxes were drawn on pictures that were turned upright first",
     )
     seed: int = option(

@@ -1,4 +1,4 @@
-"""What of the dataset folders is used: which classes, under which names, and which negatives."""
+"""Select what of a dataset is used: classes, their names, and negatives."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from typing import Iterable, Mapping, Sequence
 import numpy as np
 
 from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.datasets.options import DataOptions
 from vision.utils.labels import BACKGROUND, with_background
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The choices of a person about what to train on; the defaults take everything."""
+    """What a person chose to train on; the defaults take everything."""
 
-    val_split: float = 0.2  # held out of a folder that states no split; 0 holds out nothing
-    seed: int = 0
-    classes: Sequence[str] = ()  # the only ones to use, in the order of their labels
-    class_map: Mapping[str, str] = field(default_factory=dict)  # old name -> new; several may join
-    negatives: float = 1.0  # greatest share of the training pictures without objects
+    # Share that is held out of a folder that states no split; 0 holds out nothing.
+    val_split: float = DataOptions.val_split
+    seed: int = DataOptions.seed
+    classes: Sequence[str] = ()  # if any: use only these, in this order
+    class_map: Mapping[str, str] = field(default_factory=dict)  # new names by old ones
+    negatives: float = 1.0  # largest share of training pictures without objects
 
     def __post_init__(self) -> None:
         """Check the fractions."""
@@ -33,19 +35,6 @@ class Selection:
 
 
 EVERYTHING = Selection()
-
-
-def parse_selection(classes: str = "", class_map: str = "", negatives: str = "keep") -> Selection:
-    """Read what a person writes: `cat,dog`, `van=car,truck=car`, `10%`.
-
-    Raises:
-        ValueError: one of them is not in its form.
-    """
-    return Selection(
-        classes=parse_classes(classes),
-        class_map=parse_class_map(class_map),
-        negatives=parse_negatives(negatives),
-    )
 
 
 def parse_classes(text: str) -> tuple[str, ...]:
@@ -78,10 +67,10 @@ def parse_class_map(text: str) -> dict[str, str]:
 
 
 def parse_negatives(text: str) -> float:
-    """Read `keep`, `drop` or `10%` as the greatest share of pictures without objects.
+    """Read `keep`, `drop` or `10%` as the largest share of pictures without objects.
 
     Raises:
-        ValueError: it is none of them.
+        ValueError: it is something else.
     """
     words = {"keep": 1.0, "drop": 0.0}
     text = text.strip().lower()
@@ -92,12 +81,12 @@ def parse_negatives(text: str) -> float:
 
 
 def rename_classes(index: AnnotationIndex, class_map: Mapping[str, str]) -> AnnotationIndex:
-    """Return the index with its classes renamed, those that get one name made one."""
+    """Return the index with renamed classes; those of one new name become one class."""
     renamed = [class_map.get(name, name) for name in index.class_names]
     if renamed == index.class_names:
         return index
     names = [BACKGROUND, *dict.fromkeys(renamed[1:])]
-    # A class that is mapped to BACKGROUND stays a class, which the checks report and leave out.
+    # A class that is renamed BACKGROUND stays a class: the checks report it and leave it out.
     numbers = {name: number for number, name in reversed(list(enumerate(names)))}
     numbers.update((name, number) for number, name in enumerate(names) if number)
     table = np.array([0, *(numbers[name] for name in renamed[1:])], dtype=np.int16)
@@ -108,7 +97,7 @@ def require_known(wanted: Iterable[str], known: Iterable[str], what: str) -> Non
     """Refuse class names that no folder has.
 
     Raises:
-        ValueError: naming the first of them, and the nearest known name.
+        ValueError: naming the first unknown one, and the nearest known name.
     """
     known = list(known)
     lowered = {name.lower(): name for name in known}
@@ -121,7 +110,7 @@ def require_known(wanted: Iterable[str], known: Iterable[str], what: str) -> Non
 
 
 def limit_negatives(index: AnnotationIndex, share: float, seed: int) -> AnnotationIndex:
-    """Return the index with as many pictures without objects, drawn by seed, as make up a share."""
+    """Return the index with at most this share of pictures without objects, drawn by seed."""
     empty = np.flatnonzero(np.diff(index.offsets) == 0)
     allowed = len(empty)
     if share < 1:

@@ -1,4 +1,4 @@
-"""Which pictures are trained on and which are kept for validation, and that none is both."""
+"""Divide pictures into training and validation, so that none is in both."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.index.arrays import StringTable
 from vision.datasets.likeness import find_groups, same_content
 
-_LEAST_LEFT = 0.25  # of the training pictures, for the stated split to be worth keeping
+# Keep the given split only if at least 25 % of the training pictures survive removing duplicates.
+LEAST_LEFT = 0.25
 
 
 def hold_out(
@@ -16,9 +17,9 @@ def hold_out(
 ) -> tuple[AnnotationIndex, AnnotationIndex]:
     """Draw a `fraction` of the pictures for validation; return (training, validation).
 
-    Pictures that look alike, as frames of a video do, come to the same side, in runs of no more
-    than half of what is held out. Where there are two pictures, there is one at least on either
-    side. The same pictures in the same order give the same split.
+    Pictures that look alike, as frames of a video do, stay on one side. A run of them is cut if it
+    is longer than half of what is held out. Of two pictures or more, each side gets one at least.
+    The same pictures in the same order give the same split.
     """
     count = round(len(index) * fraction)
     if fraction > 0:
@@ -32,14 +33,14 @@ def hold_out(
 
 
 def _shuffled_runs(groups: np.ndarray, longest: int, seed: int) -> list[np.ndarray]:
-    """Return the pictures of every group, cut into runs of almost equal length, in any order."""
+    """Return the pictures of every group, cut into almost equal runs, in random order."""
     members = np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
     runs = [run for group in members for run in np.array_split(group, -(-len(group) // longest))]
     return [runs[place] for place in np.random.default_rng(seed).permutation(len(runs))]
 
 
 def rows_in(table: StringTable, others: StringTable) -> np.ndarray:
-    """Return which of the N strings are among the others, (N,) bool; meant for few others."""
+    """Return which of the N strings are among the others, (N,) bool; all others are unpacked."""
     known = set(others)
     return np.fromiter((string in known for string in table), dtype=bool, count=len(table))
 
@@ -47,10 +48,10 @@ def rows_in(table: StringTable, others: StringTable) -> np.ndarray:
 def without_copies_of(
     validation: AnnotationIndex, train: AnnotationIndex
 ) -> tuple[AnnotationIndex, str]:
-    """Take the files that are validated on, also under other names, out of training.
+    """Take files that are validated on, and copies of them, out of the training part.
 
     Returns:
-        The training part and a sentence, "" where nothing was taken.
+        The training part, and a sentence about it, "" if nothing was taken out.
     """
     shared = rows_in(train.paths, validation.paths)
     shared |= same_content(train.paths, validation.paths)
@@ -66,12 +67,13 @@ def without_copies_of(
 def separate(
     train: AnnotationIndex, validation: AnnotationIndex, fraction: float, seed: int
 ) -> tuple[AnnotationIndex, AnnotationIndex, str]:
-    """See to it that no picture of a folder is in both; return them and a sentence.
+    """Make sure that no picture of a folder is in both parts, which have the same class names.
 
-    A picture is the same by its id, or by the content of its file. Both have the same class names.
-    Shared pictures are taken out of training. Where that would leave too little, as with lists that
-    are copies of each other, the two are joined and split anew. Without shared pictures the
-    sentence is "".
+    Pictures with the same id, or with the same bytes, are taken out of training. If that leaves too
+    little, as with lists that are copies of each other, the parts are joined and split anew.
+
+    Returns:
+        The training part, the validation part, and a sentence about it, "" if nothing was shared.
     """
     shared = rows_in(train.image_ids, validation.image_ids)
     shared |= same_content(train.paths, validation.paths)
@@ -82,7 +84,7 @@ def separate(
         f"the {len(train):,} pictures to train on and the {len(validation):,} to validate on "
         f"have {count:,} in common"
     )
-    if len(train) - count >= _LEAST_LEFT * len(train):
+    if len(train) - count >= LEAST_LEFT * len(train):
         return train.select(~shared), validation, f"{found}, which are not trained on"
     joined = concatenate([train.select(~shared), validation], train.class_names)
     train, validation = hold_out(joined, fraction, seed)

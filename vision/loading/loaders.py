@@ -9,8 +9,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from vision.datasets.index.annotation_index import AnnotationIndex
-from vision.datasets.sampling import EpochSampler
 from vision.loading.dataset import DetectionDataset, Transform
+from vision.loading.sampler import EpochSampler
 from vision.loading.workers import WorkerRecovery, collate_shared, worker_init
 from vision.transforms import Batch, collate
 

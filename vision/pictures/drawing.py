@@ -33,27 +33,50 @@ class _Tag(NamedTuple):
 def draw_detections(
     image: np.ndarray, detections: Detections, class_names: Sequence[str]
 ) -> np.ndarray:
-    """Return a copy of the picture with every box and its "name: 0.87".
+    """Return a copy of the picture with every box and its "name: 0.87", the best ones on top.
 
     Lines and letters grow with the picture. Labels stay inside it, and do not cover each other as
-    long as there is room. The best detections choose their places first, and are drawn on top.
+    long as there is room.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         detections: boxes in pixels of `image`.
         class_names: BACKGROUND first; the index is the label.
     """
+    scores = [f": {score:.2f}" for score in detections.scores]
+    return draw_boxes(image, detections.boxes, detections.labels, class_names, scores)
+
+
+def draw_boxes(
+    image: np.ndarray,
+    boxes: np.ndarray,
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    notes: Sequence[str] = (),
+) -> np.ndarray:
+    """Return a copy of the picture with every box and the name of its class.
+
+    Lines and letters grow with the picture. Names stay inside it, and clear of each other while
+    there is room; the first boxes choose their place first, and lie on top.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        boxes: (N, 4) xyxy, pixels of `image`.
+        labels: (N,) int.
+        class_names: BACKGROUND first; the index is the label.
+        notes: N texts to follow the names, left out where there is no room; or none.
+    """
     drawn = np.ascontiguousarray(image).copy()
     height, width = drawn.shape[:2]
     line = max(1, round((height * width) ** 0.5 / 200))
     places: list[np.ndarray] = []
     tags = []
-    for box, label, score in zip(*detections):
-        tag = _fit(_drawable(class_names[label], int(label)), f": {score:.2f}", width, height)
+    for box, label, note in zip(boxes, labels, notes or [""] * len(boxes)):
+        tag = _fit(_drawable(class_names[label], int(label)), note, width, height)
         places.append(_place(tag, box, places, (width, height)))
         tags.append(tag)
-    colours = [class_colour(int(label)) for label in detections.labels]
-    for box, colour in reversed(list(zip(detections.boxes, colours))):
+    colours = [class_colour(int(label)) for label in labels]
+    for box, colour in reversed(list(zip(boxes, colours))):
         x1, y1, x2, y2 = (round(float(value)) for value in box)
         cv2.rectangle(drawn, (x1, y1), (x2 - 1, y2 - 1), colour, line)
     for tag, place, colour in reversed(list(zip(tags, places, colours))):
@@ -77,10 +100,10 @@ def _drawable(name: str, label: int) -> str:
     return plain or f"class {label}"
 
 
-def _fit(name: str, score: str, width: int, height: int) -> _Tag:
-    """Return the tag for a picture of this size: smaller, then without score, if it is too wide."""
+def _fit(name: str, note: str, width: int, height: int) -> _Tag:
+    """Return the tag for a picture of this size: smaller, then without note, if it is too wide."""
     letters = max(9.0, (width * height) ** 0.5 / 45)  # pixels
-    for text, size in ((name + score, letters), (name + score, 8.0), (name, 8.0)):
+    for text, size in ((name + note, letters), (name + note, 8.0), (name, 8.0)):
         tag = _measure(text, size)
         if tag.width <= width:
             break

@@ -6,14 +6,6 @@ import struct
 from typing import NamedTuple
 
 FORMATS = ("other", "jpeg", "png", "bmp", "tiff", "gif", "webp")
-SUFFIXES = {
-    "jpeg": (".jpg", ".jpeg"),
-    "png": (".png",),
-    "bmp": (".bmp",),
-    "tiff": (".tif", ".tiff"),
-    "gif": (".gif",),
-    "webp": (".webp",),
-}
 # Kinds of pixels that are converted on the way to 8-bit RGB.
 KINDS_OF_PIXELS = ("RGB", "grey", "palette", "alpha", "CMYK", "16-bit")
 

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 
 from vision.datasets.opening import Datasets, open_datasets
-from vision.datasets.report.inspection import inspect
+from vision.datasets.report.report import inspect
 from vision.datasets.sampling import balance, repeat_rare
 from vision.ssd.prior_search import priors_by_resolution
 from vision.training.compute.processes import is_main, main_first
@@ -39,8 +39,12 @@ def open_training_data(options: TrainOptions) -> Datasets:
     if is_main():
         priors = priors_by_resolution(options.net, options.resolution)
         report = inspect(datasets, pictures, priors, options.resolution)
-        for line in report.summary():
-            logger.info(line)
+        # What else there is to say, `open_datasets` has said.
+        if report.coverage:
+            logger.info(report.coverage)
+        for problems in report.problems:
+            if problems not in datasets.problems:
+                logger.warning("%s\n  %s", problems.source, "\n  ".join(problems.summary()))
         report.write(options.checkpoint_folder)
     train = datasets.train
     if options.balance_data:

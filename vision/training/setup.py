@@ -42,9 +42,8 @@ from vision.training.machine.machine import tool_versions
 from vision.training.machine.sizing import choose_sizes
 from vision.training.model_folder.model_folder import ARGUMENTS
 from vision.training.model_folder.state import Progress, SavedState, find_state
-from vision.training.network_boxes import network_boxes
 from vision.training.options import TrainOptions
-from vision.training.reports.input_pictures import write_inputs
+from vision.training.reports.pictures import write_inputs
 from vision.training.steps import Training
 from vision.transforms import EvalTransform, TrainTransform
 from vision.transforms.albumentations_file import AlbumentationsTransform
@@ -161,7 +160,7 @@ def make_net(
     if options.anchors == "auto" and saved:
         config = saved.description.config
     elif options.anchors == "auto":
-        fit = fit_priors(network_boxes(data.train, options.resolution), config, options.seed)
+        fit = fit_priors(data.train.boxes_in_square(options.resolution), config, options.seed)
         logger.info("%s", fit)
         config = replace(config, prior_specs=fit.specs)
     description = Description(

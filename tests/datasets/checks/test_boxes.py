@@ -5,11 +5,11 @@ import pytest
 
 from tests.drawing import write_picture
 from vision.datasets.checks.boxes import (
+    correct_units,
     fill_sizes,
     repair_boxes,
     report_class_names,
     report_unknown_classes,
-    settle_units,
 )
 from vision.datasets.checks.problems import Problems
 from vision.datasets.index.builder import IndexBuilder
@@ -132,7 +132,7 @@ def units(boxes, relative, size=(100, 50)):
     builder = IndexBuilder(relative)
     builder.add("picture", "/data/picture.jpg", boxes, ["cat"] * len(boxes), size=size)
     problems = Problems()
-    index = settle_units(builder.build(), place, problems)
+    index = correct_units(builder.build(), place, problems)
     return bool(index.relative[0]), [str(one) for one in problems]
 
 

@@ -62,7 +62,7 @@ def test_a_missing_file_and_a_folder_and_a_pipe_are_no_pictures(tmp_path):
     facts = PictureScanner(progress=False).scan(tmp_path, paths)
     assert len(facts.faults) == 4
     assert "No such file" in facts.faults[0]
-    assert facts.faults[2] == "the picture is no regular file"
+    assert facts.faults[2] == "the picture is not a regular file"
 
 
 def test_a_second_scan_opens_nothing_and_says_the_same(tmp_path):

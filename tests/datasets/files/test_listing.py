@@ -5,13 +5,13 @@ import unicodedata
 import pytest
 
 from vision.datasets.files.listing import (
-    PICTURE_SUFFIXES,
     FileListing,
     base_name,
     find_child,
-    read_lines,
+    read_list,
     strip_suffix,
 )
+from vision.pictures.suffixes import PICTURE_SUFFIXES
 
 
 @pytest.fixture
@@ -78,10 +78,10 @@ def test_find_child_in_any_case(tmp_path):
 def test_read_lines(tmp_path):
     path = tmp_path / "list.txt"
     path.write_bytes(b"\xef\xbb\xbfone two\r\n\r\n  three\n")
-    assert read_lines(path) == ["one two", "three"]
+    assert read_list(path) == ["one two", "three"]
     path.write_bytes(b"one\ntwo\n\xff\n")
     with pytest.raises(ValueError, match=r"list\.txt:3: must be UTF-8"):
-        read_lines(path)
+        read_list(path)
 
 
 def test_base_name_of_any_system():

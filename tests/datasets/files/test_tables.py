@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vision.datasets.files import tables
-from vision.datasets.files.tables import read_blocks, read_header
+from vision.datasets.files.tables import read_blocks, read_column_names
 from vision.datasets.files.values import to_number
 
 HEADER = "id,name,x,y\n"
@@ -53,7 +53,7 @@ def test_byte_order_mark_and_blanks_in_the_header(read):
 
 
 def test_a_cell_that_is_no_number_costs_that_cell(read, monkeypatch):
-    monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(tables, "TABLE_ROWS_AT_ONCE", 2)
     rows = "a,cat,1,2\nb,dog,3,4\nc,cow,5,6\nd,pig,x,8\n\ne,hen,,10\nf,ape\ng,bat,11,12,13\n"
     names, numbers, lines = read(HEADER + rows)
     assert names == ["cat", "dog", "cow", "pig", "hen", "ape", "bat"]
@@ -78,7 +78,7 @@ def test_a_missing_column_is_named(read):
 def test_an_empty_file_is_refused(tmp_path):
     (tmp_path / "table.csv").touch()
     with pytest.raises(ValueError, match="must begin with a line of column names"):
-        read_header(tmp_path / "table.csv")
+        read_column_names(tmp_path / "table.csv")
 
 
 def test_to_number():

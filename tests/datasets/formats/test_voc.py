@@ -5,8 +5,7 @@ import pytest
 
 from tests.drawing import CLASS_NAMES, voc_xml, write_list, write_picture, write_voc
 from vision.datasets.checks.problems import Problems
-from vision.datasets.formats.voc import VOCFolder
-from vision.datasets.formats.voc_xml import read_annotation
+from vision.datasets.formats.voc import VOCFolder, read_annotation
 
 OBJECT = "<object><name>red</name><bndbox>{}</bndbox></object>"
 BNDBOX = "<xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax>"
@@ -75,7 +74,7 @@ def test_which_list_is_which_part(tmp_path, lists, train, val):
 
 
 def test_what_is_not_plain_is_noted(tmp_path):
-    for name, ids in {"trainval": "abcd", "train": "ab", "val": "cd", "test": "bcd"}.items():
+    for name, ids in {"trainval": "abc", "train": "ab", "val": "cd", "test": "bcd"}.items():
         write_list(tmp_path, name, ids)
     assert VOCFolder(tmp_path).notes == [
         "train.txt is used, as trainval.txt holds pictures of val.txt",

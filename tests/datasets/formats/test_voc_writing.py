@@ -3,12 +3,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.drawing import write_open_images, write_voc
-from vision.datasets.formats.voc_writing import annotation_xml, safe_name, write_lists
-from vision.datasets.formats.voc_writing import write_voc as write_as_voc
+from tests.drawing import write_open_images, write_picture
+from tests.drawing import write_voc as draw_voc
+from vision.datasets.checks.problems import Problems
+from vision.datasets.formats.voc import VOCFolder
+from vision.datasets.formats.voc_writing import (
+    VOCPicture,
+    add_to_lists,
+    annotation_xml,
+    copy_as_voc,
+    require_no_lists,
+    safe_name,
+    write_annotation,
+    write_lists,
+    write_voc,
+)
 from vision.datasets.index.builder import IndexBuilder
 from vision.datasets.opening import open_datasets, open_split
-from vision.structures import Annotation
 
 
 def by_file(index):
@@ -16,11 +27,11 @@ def by_file(index):
 
 
 def test_a_folder_comes_back_as_it_was(tmp_path):
-    write_voc(tmp_path / "a", {"train": 5, "val": 3, "test": 2}, negatives=1)
+    draw_voc(tmp_path / "a", {"train": 5, "val": 3, "test": 2}, negatives=1)
     datasets = open_datasets(tmp_path / "a")
     test = open_split(tmp_path / "a", split="test")
     parts = {"train": datasets.train, "val": datasets.validation, "test": test}
-    write_as_voc(parts, tmp_path / "b")
+    copy_as_voc(parts, tmp_path / "b")
     again = open_datasets(tmp_path / "b")
     assert again.class_names == datasets.class_names
     for one, other in zip([again.train, again.validation], [datasets.train, datasets.validation]):
@@ -28,12 +39,13 @@ def test_a_folder_comes_back_as_it_was(tmp_path):
         assert np.array_equal(one.boxes, other.boxes)
         assert np.array_equal(one.labels, other.labels)
     assert list(open_split(tmp_path / "b", split="test").image_ids) == list(test.image_ids)
+    assert again.lines[0].startswith(f"{tmp_path / 'b'} (voc): 5 pictures to train on (ImageSets")
 
 
 def test_fractions_come_back_within_a_thousandth_of_a_pixel(tmp_path):
     write_open_images(tmp_path / "a", {"train": 6, "validation": 2})
     before = open_datasets(tmp_path / "a")
-    write_as_voc({"train": before.train, "val": before.validation}, tmp_path / "b")
+    copy_as_voc({"train": before.train, "val": before.validation}, tmp_path / "b")
     after = open_datasets(tmp_path / "b")
     assert after.class_names == before.class_names
     found = by_file(after.train)
@@ -43,18 +55,110 @@ def test_fractions_come_back_within_a_thousandth_of_a_pixel(tmp_path):
         assert found[file].labels.tolist() == annotation.labels.tolist()
 
 
-def test_boxes_at_the_edges_and_fractions_of_pixels_are_written_from_one():
-    boxes = np.float32([[0, 0, 100, 50], [0.5, 1.25, 3, 4.125]])
-    annotation = Annotation("a", "a.jpg", boxes, np.array([1, 2]), np.array([False, True]))
-    text = annotation_xml(annotation, ["BACKGROUND", "salt & <pepper>", "b"], "a&b.jpg", (100, 50))
+def picture(folder, name, boxes=((10, 10, 100, 80),), names=("cat & <dog>",), **flags):
+    """Draw a black picture of 120 x 90 pixels and say what is on it."""
+    write_picture(folder / name, np.zeros((90, 120, 3), np.uint8))
+    boxes = np.array(boxes, dtype=float).reshape(-1, 4)
+    return VOCPicture(folder / name, (120, 90), boxes, names, **flags)
+
+
+def corners_in(text):
+    return [line.strip() for line in text.splitlines() if "min" in line or "max" in line]
+
+
+def test_boxes_at_the_edges_and_fractions_of_pixels_are_written_from_one(tmp_path):
+    boxes = [(0, 0, 120, 90), (0.5, 1.25, 3, 4.125), (-7, -7, 300, 300)]
+    flags = {"difficult": np.array([False, True, False]), "truncated": [True, True, False]}
+    one = picture(tmp_path, "a&b.png", boxes, ["salt & <pepper>", "b", "c"], **flags)
+    text = annotation_xml(one)
     assert "<name>salt &amp; &lt;pepper&gt;</name>" in text
-    assert "<filename>a&amp;b.jpg</filename>" in text
-    corners = [line.strip() for line in text.splitlines() if "min" in line or "max" in line]
-    assert corners == [
-        "<xmin>1</xmin>", "<ymin>1</ymin>", "<xmax>101</xmax>", "<ymax>51</ymax>",
+    assert "<filename>a&amp;b.png</filename>" in text
+    assert corners_in(text) == [
+        "<xmin>1</xmin>", "<ymin>1</ymin>", "<xmax>121</xmax>", "<ymax>91</ymax>",
         "<xmin>1.5</xmin>", "<ymin>2.25</ymin>", "<xmax>4</xmax>", "<ymax>5.125</ymax>",
+        "<xmin>1</xmin>", "<ymin>1</ymin>", "<xmax>121</xmax>", "<ymax>91</ymax>",
     ]  # fmt: skip
-    assert text.count("<difficult>1</difficult>") == 1
+    found = {
+        flag: text.count(f"<{flag}>1</{flag}>") for flag in ("difficult", "truncated", "occluded")
+    }
+    assert found == {"difficult": 1, "truncated": 2, "occluded": 0}
+
+
+def test_plain_arrays_become_a_folder_that_is_read_back_to_the_pixel(tmp_path):
+    source = tmp_path / "source"
+    splits = {
+        "train": [picture(source, "a.png"), picture(source, "b.png", (), ())],
+        "val": [picture(source, "c.PNG", [(0, 0, 120, 90), (5.5, 6, 7, 8.25)], ["cat", "dog"])],
+        "test": [picture(source, "d.png", image_id="../d")],
+    }
+    for _ in range(2):  # a second time changes nothing
+        write_voc(tmp_path / "voc", splits, ["BACKGROUND", "cat & <dog>", "cat", "dog"])
+    folder, problems = VOCFolder(tmp_path / "voc"), Problems()
+    assert folder.class_names() == ["cat & <dog>", "cat", "dog"]
+    assert not folder.notes
+    assert {part: list(folder.read(part, problems).image_ids) for part in folder.parts} == {
+        "train": ["a", "b"],
+        "val": ["c"],
+        "test": ["_d"],
+    }
+    assert folder.read("train", problems)[0].boxes.tolist() == [[10, 10, 100, 80]]
+    validation = folder.read("val", problems)
+    assert validation[0].boxes.tolist() == [[0, 0, 120, 90], [5.5, 6, 7, 8.25]]
+    assert validation.sizes.tolist() == [[120, 90]]
+    assert not problems
+
+
+@pytest.mark.parametrize("possible", [True, False])
+def test_pictures_are_linked_where_the_disk_can(tmp_path, monkeypatch, possible):
+    def refuse(*paths):
+        raise OSError("another disk")
+
+    if not possible:
+        monkeypatch.setattr("os.link", refuse)
+    one = picture(tmp_path, "a.png")
+    write_voc(tmp_path / "voc", {"train": [one]}, ["cat"], link=True)
+    copy = tmp_path / "voc" / "JPEGImages" / "a.png"
+    assert copy.samefile(one.path) == possible
+    assert copy.read_bytes() == one.path.read_bytes()
+    assert [path.name for path in copy.parent.iterdir()] == ["a.png"]
+
+
+def test_a_picture_that_cannot_be_copied_leaves_no_lists(tmp_path):
+    gone = VOCPicture(tmp_path / "gone.png", (9, 9), np.zeros((0, 4)), [])
+    with pytest.raises(FileNotFoundError):
+        write_voc(tmp_path / "voc", {"train": [gone]}, ["cat"])
+    assert [path.name for path in (tmp_path / "voc").rglob("*")] == ["JPEGImages"]
+
+
+def test_a_picture_and_its_labels_must_fit(tmp_path):
+    with pytest.raises(ValueError, match=r"boxes must be \(2, 4\) like 2 names, got \(1, 4\) for"):
+        picture(tmp_path, "a.png", names=["cat", "dog"])
+    with pytest.raises(ValueError, match="occluded must be 1 flags like 1 names, got 2 for"):
+        picture(tmp_path, "a.png", occluded=[True, True])
+
+
+def test_single_pictures_are_added_one_by_one(tmp_path):
+    for part, name in [("val", "c"), ("train", "a"), ("test", "d"), ("train", "b"), ("val", "b")]:
+        one = picture(tmp_path / "JPEGImages", f"{name}.png", [(1, 2, 3, 4)], ["cat"])
+        write_annotation(tmp_path / "Annotations" / f"{name}.xml", one)
+        add_to_lists(tmp_path, part, name)
+    folder = VOCFolder(tmp_path)
+    found = {part: folder.read(part, Problems()) for part in folder.parts}
+    assert {part: list(index.image_ids) for part, index in found.items()} == {
+        "train": ["a"],
+        "val": ["c", "b"],
+        "test": ["d"],
+    }
+    assert found["test"][0].boxes.tolist() == [[1, 2, 3, 4]]
+    assert (tmp_path / "ImageSets/Main/trainval.txt").read_text() == "a\nc\nb\n"
+
+
+def test_a_folder_with_trainval_alone_keeps_its_pictures(tmp_path):
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    (tmp_path / "ImageSets" / "Main" / "trainval.txt").write_text("a\nb\n")
+    add_to_lists(tmp_path, "val", "c")
+    lists = {path.stem: path.read_text().split() for path in tmp_path.rglob("*.txt")}
+    assert lists == {"train": ["a", "b"], "val": ["c"], "trainval": ["a", "b", "c"]}
 
 
 @pytest.mark.parametrize(
@@ -84,20 +188,25 @@ def test_names_that_are_taken_get_a_number():
 @pytest.mark.parametrize(
     ("parts", "expected"),
     [
-        ({"train": "ab", "val": "c", "test": "d"}, ["ab", "c", "abc", "d"]),
-        ({"train": "ab", "val": "c"}, ["ab", "c", "ab", "c"]),
-        ({"train": "ab"}, ["ab", "", "ab", ""]),
+        (
+            {"train": "ab", "val": "c", "test": "d"},
+            {"train": "ab", "val": "c", "test": "d", "trainval": "abc"},
+        ),
+        ({"train": "ab", "val": "c"}, {"train": "ab", "val": "c", "trainval": "abc"}),
+        ({"train": "ab", "test": ""}, {"train": "ab", "test": "", "trainval": "ab"}),
+        ({"val": "c", "test": "d"}, {"val": "c", "test": "d"}),
     ],
 )
-def test_nobody_measures_on_what_was_trained_on(tmp_path, parts, expected):
+def test_lists_are_those_of_vocs_development_kit_and_are_read_back(tmp_path, parts, expected):
+    require_no_lists(tmp_path)
     paths = write_lists(tmp_path, parts)
-    assert [path.name for path in paths] == ["train.txt", "val.txt", "trainval.txt", "test.txt"]
-    assert ["".join(path.read_text().split()) for path in paths] == expected
-    with pytest.raises(ValueError, match=r"there is a split already in .*train\.txt"):
-        write_lists(tmp_path, parts)
+    assert {path.stem: "".join(path.read_text().split()) for path in paths} == expected
+    assert set(VOCFolder(tmp_path).parts) == {part for part, names in parts.items() if names}
+    with pytest.raises(ValueError, match=rf"there is a split already in .*{paths[0].name}"):
+        require_no_lists(tmp_path)
 
 
 def test_nothing_is_written_over(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ValueError, match="must be a new folder"):
-        write_as_voc({"train": IndexBuilder().build()}, tmp_path)
+        copy_as_voc({"train": IndexBuilder().build()}, tmp_path)

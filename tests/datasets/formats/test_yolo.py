@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.drawing import CLASS_NAMES, draw_samples, write_picture
 from tests.formats import write_yolo, yolo_label
 from vision.datasets.checks.problems import Problems
 from vision.datasets.formats.yolo import YOLOFolder
-from vision.datasets.formats.yolo_files import read_label, read_settings
+from vision.datasets.formats.yolo_files import read_label, read_settings, read_yaml
 from vision.datasets.opening import open_datasets, open_split
 
 
@@ -144,3 +146,85 @@ def test_other_text_is_not_yolo(tmp_path):
     (tmp_path / "notes.txt").write_text("hello\n")
     (tmp_path / "a.txt").write_text("12 monkeys\n")
     assert not YOLOFolder.detect(tmp_path)
+
+
+def yaml_of(tmp_path, text):
+    path = tmp_path / "data.yaml"
+    path.write_bytes(text.encode("utf-8"))
+    return read_yaml(path)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "[cat, big dog, 'it''s, \"x\"']",
+        "\n  - cat\n  - big dog  # a comment\n  - 'it''s, \"x\"'\n",
+        "\n- cat\n- big dog\n- 'it''s, \"x\"'",
+        "\n-    cat\n-  big\n    dog\n- 'it''s, \"x\"'",
+        "[cat,\n  big dog,\n  'it''s, \"x\"'\n ]",
+        "&all [cat, big dog, 'it''s, \"x\"']\nothers: *all",
+    ],
+)
+def test_lists_of_names(tmp_path, names):
+    read = yaml_of(tmp_path, f"nc: 3\nnames: {names}\n")
+    assert read["names"] == ["cat", "big dog", 'it\'s, "x"']
+    assert read_settings(tmp_path).names == {0: "cat", 1: "big dog", 2: 'it\'s, "x"'}
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["{0: cat, 1: 'big: dog'}", "\n  0: cat\n  1: 'big: dog'\n", "\n 0: cat\n\n 1: 'big: dog'"],
+)
+def test_tables_of_names(tmp_path, names):
+    values = yaml_of(tmp_path, f"# data\nnames: {names}\ntrain: x\n")
+    assert values == {"names": {"0": "cat", "1": "big: dog"}, "train": "x"}
+
+
+def test_words_of_a_yaml_file_are_texts_whatever_they_look_like(tmp_path):
+    text = (
+        "\ufeff---\r\ntrain: ../a/b c # here\r\n'val': \"x#y\"\r\ntest:\r\nurl: https://a.b/c\r\n"
+    )
+    assert yaml_of(tmp_path, text) == {
+        "train": "../a/b c", "val": "x#y", "test": "", "url": "https://a.b/c",
+    }  # fmt: skip
+    assert yaml_of(tmp_path, "names: [no, 1.0, 007, ~, 2024-01-01]") == {
+        "names": ["no", "1.0", "007", "~", "2024-01-01"]
+    }
+    assert yaml_of(tmp_path, "names: [a]\nroboflow:\n  deep: {er: [b]}\n") == {"names": ["a"]}
+    assert yaml_of(tmp_path, "") == yaml_of(tmp_path, "- a\n- b") == {}
+
+
+LAUGHS = "a0: &a0 [x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30)
+)
+MERGES = "m0: &m0 {x: 1}\n" + "".join(
+    f"m{n}: &m{n} {{<<: [{', '.join([f'*m{n - 1}'] * 9)}]}}\n" for n in range(1, 30)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"names: \xff\n", "data.yaml:1: must be UTF-8"),
+        (b"#" * 2_000_000, "must be a short file of settings, it has 2,000,000"),
+        (b"nc: 2\nnames: [cat, dog\n", "data.yaml:3: not YAML: expected ',' or ']'"),
+        (b"nc: 1\n\tnames: [cat]\n", "data.yaml:2: not YAML: found character"),
+        (b"names: !!python/object/apply:os.system [exit]\n", "data.yaml:1: not YAML: could not"),
+        (b"names: !!python/name:os.system\n", "data.yaml:1: not YAML: could not"),
+        (b"names: *nowhere\n", "data.yaml:1: not YAML: found undefined alias"),
+        (b"{[a]: b}\n", "data.yaml:1: not YAML: found unhashable key"),
+        (b"names: " + b"[" * 50_000, "data.yaml: not YAML: maximum recursion"),
+        (b"names: a\x07b\n", "data.yaml: not YAML: unacceptable character"),
+    ],
+)
+def test_a_yaml_file_that_cannot_be_read_is_refused_in_a_sentence(tmp_path, text, message):
+    (tmp_path / "data.yaml").write_bytes(text)
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        read_settings(tmp_path)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("text", [LAUGHS + "names: *a29\n", MERGES + "names: *m29\n"])
+def test_a_short_file_that_stands_for_a_huge_one_costs_nothing(tmp_path, text):
+    (tmp_path / "data.yaml").write_text(text)
+    assert read_settings(tmp_path).names == {}

@@ -55,7 +55,30 @@ def test_statistics():
     index = make_index([["a", "b"], [], ["b"]])
     assert (len(index), index.num_boxes, index.num_negatives) == (3, 3, 1)
     assert index.boxes_per_class() == {"a": 1, "b": 2}
-    assert index.rows_of(np.array([0, 1, 2])).tolist() == [0, 0, 2]
+    assert [index.row_of(box) for box in range(3)] == [0, 0, 2]
+
+
+def test_boxes_in_the_square_are_stretched_with_their_pictures():
+    """Two sizes are stated; of a picture without objects, and of fractions, none is asked for."""
+    builder = IndexBuilder()
+    builder.add("a", "a.jpg", [(64, 48, 320, 480)], ["cat"], size=(640, 480))
+    builder.add("b", "b.jpg", [], [])
+    builder.add("c", "c.jpg", [(10, 10, 20, 20), (-9, 0, 90, 10)], ["cat", "dog"], size=(40, 20))
+    boxes = builder.build().boxes_in_square(100)
+    assert boxes.dtype == np.float32
+    np.testing.assert_allclose(boxes, [[10, 10, 50, 100], [25, 50, 50, 100], [0, 0, 100, 50]])
+    builder = IndexBuilder(relative=True)
+    builder.add("a", "a.jpg", [(0.1, 0.2, 0.5, 1)], ["cat"])
+    np.testing.assert_allclose(
+        builder.build().boxes_in_square(300), [[30, 60, 150, 300]], rtol=1e-6
+    )
+    assert builder.build().boxes_in_square(1).tolist() == builder.build().boxes.tolist()
+    assert IndexBuilder().build().boxes_in_square(300).shape == (0, 4)
+
+
+def test_without_the_size_of_a_picture_there_is_no_square():
+    with pytest.raises(ValueError, match=r"that of /data/p0\.jpg is not"):
+        make_index([["a"]]).boxes_in_square(300)
 
 
 def test_an_empty_index():
@@ -123,7 +146,7 @@ def test_an_empty_box_table():
         ("sizes", np.zeros((3, 2)), r"sizes of 2 pictures must be \(2, 2\), got \(3, 2\)"),
         ("labels", np.zeros(7, dtype=np.int16), r"labels of 2 pictures must be \(2,\)"),
         ("offsets", np.array([0, 1, 3]), "2 pictures and 2 boxes do not fit 2 paths and offsets"),
-        ("class_names", ["cat"], "class_names must be BACKGROUND and fewer than"),
+        ("class_names", ["cat"], "class_names must be BACKGROUND and at most"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(field, value, message):

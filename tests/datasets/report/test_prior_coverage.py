@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vision.datasets.index.builder import IndexBuilder
-from vision.datasets.report.prior_coverage import best_iou, boxes_as_fractions, fit_priors
+from vision.datasets.report.prior_coverage import best_iou, measure_coverage
 
 
 def make_index(boxes, size=(100, 50), relative=False):
@@ -20,15 +20,6 @@ def test_the_overlap_with_the_best_prior():
     assert best_iou(np.zeros((0, 4), np.float32), priors).shape == (0,)
 
 
-def test_fractions_of_pixels_and_of_fractions():
-    assert boxes_as_fractions(make_index([(10, 10, 50, 50)])).tolist() == [
-        pytest.approx([0.1, 0.2, 0.5, 1])
-    ]
-    relative = make_index([(0.5, 0.5, 1, 1)], size=(0, 0), relative=True)
-    assert boxes_as_fractions(relative).tolist() == [[0.5, 0.5, 1, 1]]
-    assert boxes_as_fractions(make_index([(1, 1, 9, 9)], size=(0, 0))).shape == (0, 4)
-
-
 def grid(cells, side):
     places = (np.arange(cells) + 0.5) / cells
     x, y = np.meshgrid(places, places)
@@ -39,27 +30,27 @@ def grid(cells, side):
 def test_small_boxes_are_told_and_a_resolution_is_advised():
     boxes = [(x, x, x + 10, x + 10) for x in range(0, 90, 10)] + [(0, 0, 50, 50)]
     priors = {300: grid(2, 0.5), 400: grid(4, 0.25), 512: grid(10, 0.1), 640: grid(20, 0.1)}
-    fit = fit_priors(make_index(boxes, size=(100, 100)), priors, 300)
+    fit = measure_coverage(make_index(boxes, size=(100, 100)), priors, 300)
     assert fit.median_size == (30, 30)
     assert fit.unmatched == 0.9
     assert fit.unmatched_at == {300: 0.9, 400: 1, 512: 0.1, 640: 1}
     assert fit.advised == 512
     assert str(fit) == (
-        "median box 30x30 px at 300x300; 90% of boxes match no prior of the net at IoU 0.5 "
-        "-> --anchors auto fits priors to them; or consider --resolution 512 (10%)"
+        "sizes: median 30x30 px at 300x300; 90% of boxes match no prior (IoU 0.5): "
+        "try --anchors auto or --resolution 512 (leaves 10%)"
     )
-    assert fit_priors(make_index(boxes, size=(100, 100)), priors, 512).advised is None
+    assert measure_coverage(make_index(boxes, size=(100, 100)), priors, 512).advised is None
 
 
 def test_where_nothing_is_gained_nothing_is_advised():
     priors = {300: grid(2, 0.5), 400: grid(2, 0.5)}
-    fit = fit_priors(make_index([(0, 0, 10, 10)]), priors, 300)
+    fit = measure_coverage(make_index([(0, 0, 10, 10)]), priors, 300)
     assert (fit.unmatched, fit.advised) == (1, None)
-    assert fit_priors(make_index([]), priors, 300) is None
+    assert measure_coverage(make_index([]), priors, 300) is None
 
 
 def test_many_boxes_are_judged_by_some_of_them():
     boxes = [(0, 0, 50, 25)] * 3000 + [(0, 0, 1, 1)] * 1000
-    fit = fit_priors(make_index(boxes), {300: grid(2, 0.5)}, 300)
+    fit = measure_coverage(make_index(boxes), {300: grid(2, 0.5)}, 300)
     assert fit.unmatched == pytest.approx(0.25, abs=0.05)
     assert fit.median_size == (150, 150)

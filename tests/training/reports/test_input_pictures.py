@@ -9,12 +9,12 @@ import torch
 from tests.drawing import write_voc
 from vision.datasets.opening import open_split
 from vision.loading.loaders import EpochLoader, LoaderOptions
+from vision.pictures.mosaic import CAPTION, GAP, TILE
 from vision.pictures.reading import read_picture
-from vision.training.reports.input_pictures import write_inputs
+from vision.training.reports.pictures import write_inputs
 from vision.transforms import EvalTransform
 
 CPU = torch.device("cpu")
-GAP, TILE, CAPTION = 6, 400, 22
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""What is wrong with a dataset: its boxes, its pictures, and the list of problems."""
+"""Checks of a dataset: its boxes, its pictures, and the list of problems."""

@@ -1,4 +1,4 @@
-"""What the annotations of every format go through: boxes are repaired, classes looked up."""
+"""Check annotations of any format: repair boxes, look up classes, report what is wrong."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.arrays import blocks
 from vision.utils.labels import BACKGROUND
 
-# (image id, origin) -> the file of that object, its line if known, and how to call it, or ""
+# From (image id, origin) to the file of an object, its line or None, and what to call it or "".
 Place = Callable[[str, int], Tuple[str, Optional[int], str]]
 
-_BEYOND_FRACTIONS = 4  # a box that is a little beyond its picture is still a fraction of it
+# Larger coordinates are pixels. Fractions may be a little above 1, in boxes that leave the picture.
+BEYOND_FRACTIONS = 4
 
 
 class _Fault(NamedTuple):
@@ -32,30 +33,38 @@ def check_annotations(
     problems: Problems,
     pictures: Callable[[AnnotationIndex, Problems], AnnotationIndex] | None = None,
 ) -> AnnotationIndex:
-    """Return what is usable of an index as it was read; works in place on its boxes and sizes.
+    """Return what can be used of an index as it was read; works in place on its boxes and sizes.
 
     Args:
-        pictures: opens every picture and sees to it that sizes and boxes are those of the stored
-            one, as `PictureChecks` does; without it only sizes that nothing states are looked up.
+        pictures: opens every picture and makes sizes and boxes those of the stored picture, as
+            `PictureChecks` does. Without it, only sizes that are not stated are read from files.
     """
-    index = settle_units(index, place, problems)
+    index = correct_units(index, place, problems)
     index = (pictures or fill_sizes)(index, problems)
     return repair_boxes(index, place, problems)
 
 
-def settle_units(index: AnnotationIndex, place: Place, problems: Problems) -> AnnotationIndex:
-    """Find pictures whose boxes are fractions but should be pixels, or the reverse; report them.
+def correct_units(index: AnnotationIndex, place: Place, problems: Problems) -> AnnotationIndex:
+    """Correct and report pictures whose boxes are fractions instead of pixels, or the reverse.
 
-    Works in place on `index.relative`. The boxes of a picture are judged together: fractions are
-    all within 0 and 1 and not all whole, and pixels are for the most part beyond any fraction.
+    Works in place on `index.relative`. All boxes of a picture are judged together. They are
+    fractions if all coordinates are from 0 to 1 and not all are whole, and pixels if most boxes
+    have a coordinate above BEYOND_FRACTIONS.
     """
+
+    def describe(row: int) -> tuple[str, str, int | None]:
+        box = int(index.offsets[row])
+        file, line, _ = place(index.image_ids[row], int(index.origins[box]))
+        numbers = ", ".join(f"{value:g}" for value in index.boxes[box])
+        return f"'{index.image_ids[row]}' has boxes such as {numbers}", file, line
+
     wrong = np.zeros(len(index), dtype=bool)
     for start, stop in blocks(len(index)):
         first, last = index.offsets[start], index.offsets[stop]
         rows = np.repeat(np.arange(stop - start), np.diff(index.offsets[start : stop + 1]))
         boxes = index.boxes[first:last]
         with np.errstate(invalid="ignore"):
-            large = (boxes > _BEYOND_FRACTIONS).any(axis=1)
+            large = (boxes > BEYOND_FRACTIONS).any(axis=1)
             small = ((boxes >= 0) & (boxes <= 1)).all(axis=1)
             split = (boxes % 1 != 0).any(axis=1)
         counts, num_large, num_small, num_split = (
@@ -69,29 +78,21 @@ def settle_units(index: AnnotationIndex, place: Place, problems: Problems) -> An
         (True, "boxes in pixels, not fractions"),
         (False, "boxes in fractions, not pixels"),
     ):
-        rows = np.flatnonzero(wrong & (index.relative == relative))
-        problems.add_each(kind, rows, partial(_describe_first, index, place))
+        problems.add_each(kind, np.flatnonzero(wrong & (index.relative == relative)), describe)
     index.relative[wrong] ^= True
     return index
 
 
-def _describe_first(index: AnnotationIndex, place: Place, row: int) -> tuple[str, str, int | None]:
-    box = int(index.offsets[row])
-    file, line, _ = place(index.image_ids[row], int(index.origins[box]))
-    numbers = ", ".join(f"{value:g}" for value in index.boxes[box])
-    return f"'{index.image_ids[row]}' has boxes such as {numbers}", file, line
-
-
 def fill_sizes(index: AnnotationIndex, problems: Problems) -> AnnotationIndex:
-    """Look up the size of each picture whose boxes are in pixels and whose annotation states none.
+    """Read the size of each picture whose boxes are in pixels and whose annotation states none.
 
-    Works in place on `index.sizes`; pictures that cannot be read are reported and left out.
+    Works in place on `index.sizes`. Pictures that cannot be read are reported and left out.
     """
     from vision.pictures.reading import PictureError, read_picture_size
 
     readable = np.ones(len(index), dtype=bool)
     unknown = np.flatnonzero((index.sizes <= 0).any(axis=1) & ~index.relative)
-    for row in unknown:
+    for row in unknown.tolist():
         try:
             index.sizes[row] = read_picture_size(index.paths[row])
         except PictureError as error:
@@ -101,9 +102,9 @@ def fill_sizes(index: AnnotationIndex, problems: Problems) -> AnnotationIndex:
 
 
 def repair_boxes(index: AnnotationIndex, place: Place, problems: Problems) -> AnnotationIndex:
-    """Swap reversed corners, clip to the picture, leave out what has no size; report each case.
+    """Swap reversed corners, clip to the picture, leave out boxes without size; report each case.
 
-    Works in place on `index.boxes`, which at full size are too large to be held twice.
+    Works in place on `index.boxes`: those of Open Images would not fit into memory twice.
     """
     kept = np.ones(index.num_boxes, dtype=bool)
     limits = np.where(index.relative[:, None], np.float32(1), index.sizes.astype(np.float32))
@@ -124,7 +125,11 @@ def repair_boxes(index: AnnotationIndex, place: Place, problems: Problems) -> An
 
 
 def _repair(boxes: np.ndarray, limits: np.ndarray, relative: np.ndarray) -> Iterator[_Fault]:
-    """Repair boxes (K, 4) in place, within limits (K, 2), which are 1 for relative (K,) ones."""
+    """Repair boxes (K, 4) in place and yield the faults.
+
+    Args:
+        limits: (K, 2) width and height of the pictures; 1 where `relative` (K,) is true.
+    """
     numbers = np.isfinite(boxes).all(axis=1)
     boxes[~numbers] = 0
     corners_1, corners_2 = boxes[:, :2].copy(), boxes[:, 2:].copy()
@@ -151,14 +156,14 @@ def _repair(boxes: np.ndarray, limits: np.ndarray, relative: np.ndarray) -> Iter
 def _repeated(
     index: AnnotationIndex, first: int, last: int, pictures: np.ndarray, kept: np.ndarray
 ) -> np.ndarray:
-    """Return which of the boxes first to last repeat the class and corners of one before them."""
+    """Return which of the boxes first to last repeat picture, class and corners of another."""
     rows = np.flatnonzero(kept[first:last])
     if not len(rows):
         return rows
     keys = np.empty((len(rows), 6), dtype=np.int32)
     keys[:, 0], keys[:, 1] = pictures[rows], index.labels[first:last][rows]
     keys[:, 2:] = index.boxes[first:last][rows].view(np.int32)
-    # One number for each row of six, as sorting rows takes ten times as long.
+    # Mix each row of six into one number: to sort rows takes ten times as long.
     odd = np.uint64(0x9E3779B97F4A7C15)
     mixed = np.zeros(len(rows), dtype=np.uint64)
     for column in keys.T:
@@ -179,7 +184,7 @@ def _describe(
 def _describe_box(
     index: AnnotationIndex, place: Place, box: int, words: str = "is marked more than once"
 ) -> tuple[str, str, int | None]:
-    row = int(index.rows_of(box))
+    row = index.row_of(box)
     file, line, prefix = place(index.image_ids[row], int(index.origins[box]))
     return f"{prefix}'{index.class_names[index.labels[box]]}' {words}", file, line
 
@@ -187,21 +192,21 @@ def _describe_box(
 def report_unknown_classes(
     index: AnnotationIndex, class_names: Sequence[str], place: Place, problems: Problems
 ) -> None:
-    """Report every class of the index that is not in the list, once, with its number of boxes."""
+    """Report every class that is not in the list, once, with its number of boxes."""
     counts = np.bincount(index.labels, minlength=len(index.class_names))
     for label, name in enumerate(index.class_names[1:], start=1):
         known = name in class_names[1:]
         if known or not counts[label]:
             continue
         box = int(np.argmax(index.labels == label))
-        file, line, _ = place(index.image_ids[int(index.rows_of(box))], int(index.origins[box]))
+        file, line, _ = place(index.image_ids[index.row_of(box)], int(index.origins[box]))
         kind, message = _judge_name(name, class_names[1:])
         message += f" ({counts[label]:,} objects, the first one here)"
         problems.add(kind, message, file, line, count=int(counts[label]))
 
 
 def report_class_names(class_names: Sequence[str], problems: Problems) -> None:
-    """Report classes whose names differ by case or blanks alone, or that detectnet leaves out."""
+    """Report class names that differ only by case or blanks, and those that detectnet hides."""
     spellings: dict[str, list[str]] = {}
     for name in class_names[1:]:
         spellings.setdefault("".join(filter(str.isalnum, name.casefold())), []).append(name)
@@ -215,13 +220,13 @@ def report_class_names(class_names: Sequence[str], problems: Problems) -> None:
 
 
 def _judge_name(name: str, class_names: Sequence[str]) -> tuple[str, str]:
-    """Return the kind of problem that a class name is, and the words for it."""
+    """Return the kind of problem and the message for a class name that is not in the list."""
     if not name or not name.isprintable():
         return "object without name", f"'{name}' is no class name"
     if name.upper() == BACKGROUND:
         return (
             "class called BACKGROUND",
-            f"'{name}' is what is no object; a picture needs no box for it",
+            f"'{name}' means that there is no object; leave such boxes away",
         )
     lowered = {known.lower(): known for known in class_names}
     nearest = difflib.get_close_matches(name.lower(), lowered, n=1)

@@ -1,4 +1,4 @@
-"""Every picture opened once, in parallel; what was found is kept until the file changes."""
+"""Open every picture once, in parallel, and remember what was found until the file changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Sequence
+from typing import Sequence, Union
 
 import numpy as np
 
@@ -20,7 +20,9 @@ from vision.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
 
-LARGEST_FILE = 1 << 30  # bytes
+Paths = Union[Sequence[str], StringTable]
+
+LARGEST_PICTURE_FILE = 1 << 30  # bytes
 RECORD = np.dtype(
     [
         ("key", "<u8"),  # of path, file size and time
@@ -32,44 +34,48 @@ RECORD = np.dtype(
         ("pixels", "u1"),  # position in KINDS_OF_PIXELS
     ]
 )
-_VERSION = 1  # of the file; another one is not read
-_AT_ONCE = 2048
+CACHE_VERSION = 1  # a cache file of another version is not read
+PICTURES_AT_ONCE = 2048
 
 
 @dataclass(frozen=True, eq=False)
 class PictureFacts:
-    """What is known of N pictures."""
+    """What was found out about N pictures."""
 
     records: np.ndarray  # (N,) RECORD
-    faults: dict[int, str]  # why a picture of records cannot be used, by its position
+    faults: dict[int, str]  # by position in `records`: why a picture cannot be used
 
     @property
     def sizes(self) -> np.ndarray:
-        """Return width and height (N, 2) int32 as stored, 0 where the picture cannot be used."""
+        """Return width and height (N, 2) int32 as stored; 0 if the picture cannot be used."""
         return np.stack([self.records["width"], self.records["height"]], axis=1)
 
 
 @dataclass
 class PictureScanner:
-    """Opens pictures, and remembers what they were in a file for every dataset folder."""
+    """Opens pictures, and remembers what was found in one cache file a dataset folder."""
 
-    cache_folder: Path | None = None  # None: nothing is remembered
-    workers: int = 0  # threads; 0: one for each core
-    progress: bool = True  # draw a bar, if on a terminal
-    opened: int = field(default=0, init=False)  # pictures that no cache knew
+    cache_folder: Path | None = None  # None: remember nothing
+    workers: int = 0  # number of threads; 0: one a core
+    progress: bool = True  # draw a progress bar on a terminal
+    opened: int = field(default=0, init=False)  # number of pictures that were not in the cache
     _records: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=RECORD), init=False)
 
-    def scan(self, root: str | Path, paths: Sequence[str]) -> PictureFacts:
-        """Return the facts of the pictures at `paths`, which belong to the dataset folder `root`.
+    def scan(self, root: str | Path, paths: Paths) -> PictureFacts:
+        """Return what is known of the pictures of a dataset folder; open those that are new.
 
-        A picture whose size and time are those of an earlier scan is not opened again.
+        A file is known if its path, size and time are those of an earlier scan.
+
+        Args:
+            root: the dataset folder, which has a cache file of its own.
+            paths: N picture files.
         """
         path = self._cache_path(root)
         known, faults = _load(path)
         keys = np.fromiter((_key(one) for one in paths), dtype=np.uint64, count=len(paths))
         unknown = np.flatnonzero(~np.isin(keys, known["key"]))
         if len(unknown):
-            found, new_faults = self._open([paths[row] for row in unknown], keys[unknown])
+            found, new_faults = self._open([paths[row] for row in unknown.tolist()], keys[unknown])
             self.opened += len(unknown)
             known = _join(known, found)
             faults.update(new_faults)
@@ -80,12 +86,12 @@ class PictureScanner:
         unusable = np.flatnonzero(records["width"] == 0)
         return PictureFacts(records, {int(row): faults[int(keys[row])] for row in unusable})
 
-    def contents(self, paths: Sequence[str]) -> np.ndarray:
-        """Return a number (N,) uint64 for each of the pictures scanned: equal for equal files."""
+    def contents(self, paths: Paths) -> np.ndarray:
+        """Return a number (N,) uint64 for each of the pictures scanned, equal for equal files."""
         keys = np.fromiter((_key(one) for one in paths), dtype=np.uint64, count=len(paths))
         places = np.searchsorted(self._records["key"], keys)
         found = np.append(self._records["key"], 0)[places] == keys
-        # A picture that was never scanned, or has changed since, is like no other.
+        # A picture that was not scanned, or has changed since, gets a number of its own.
         contents = keys.copy()
         contents[found] = self._records["content"][places[found]]
         return contents
@@ -102,7 +108,7 @@ class PictureScanner:
             disable=None if self.progress else True,
         )
         with bar, ThreadPoolExecutor(self.workers or os.cpu_count() or 1) as pool:
-            for start, stop in blocks(len(paths), _AT_ONCE):
+            for start, stop in blocks(len(paths), PICTURES_AT_ONCE):
                 results = pool.map(look_at, paths[start:stop])
                 for row, (record, fault) in enumerate(results, start):
                     records[row] = (keys[row], *record)
@@ -120,19 +126,24 @@ class PictureScanner:
 
 
 def default_cache_folder() -> Path:
-    """Return where the pictures of any dataset are remembered, beside the downloads."""
+    """Return the usual folder of the cache files, beside those of the downloads."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "pytorch-ssd" / "pictures"
 
 
+def short_hash(data: bytes) -> int:
+    """Return a number below 2**64 that differs, in practice, if the bytes differ."""
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+
+
 def _join(records: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return all records, sorted by key, each once."""
+    """Return all records, each once, sorted by key."""
     joined = np.concatenate([records, others])
     return joined[np.unique(joined["key"], return_index=True)[1]]
 
 
 def look_at(path: str) -> tuple[tuple, str]:
-    """Return the fields of a RECORD after the key, and why the picture cannot be used, or ""."""
+    """Open a picture; return the fields of its RECORD after the key, and its fault or ""."""
     from vision.pictures.reading import EncodedPicture, PictureError
 
     nothing = (0, 0, 0, 1, 0, 0)
@@ -145,41 +156,43 @@ def look_at(path: str) -> tuple[tuple, str]:
         return nothing, f"the picture cannot be read: {error.strerror}"
     except ValueError as error:
         return nothing, str(error)
-    content = int.from_bytes(hashlib.blake2b(picture.data, digest_size=8).digest(), "little")
+    content = short_hash(picture.data)
     header = picture.header
     places = FORMATS.index(header.format), KINDS_OF_PIXELS.index(header.pixels)
     return (picture.width, picture.height, content, header.orientation, *places), ""
 
 
 def _read(path: str) -> bytes:
-    """Return the bytes of a file; a pipe would never end, and a device not either."""
+    """Return the bytes of a file; refuse pipes and devices, whose bytes may never end."""
     status = Path(path).stat()
     if not stat.S_ISREG(status.st_mode):
-        raise ValueError("the picture is no regular file")
-    if status.st_size > LARGEST_FILE:
-        raise ValueError(f"the picture has {status.st_size:,} bytes, at most {LARGEST_FILE:,} do")
+        raise ValueError("the picture is not a regular file")
+    if status.st_size > LARGEST_PICTURE_FILE:
+        raise ValueError(
+            f"the picture has {status.st_size:,} bytes; at most {LARGEST_PICTURE_FILE:,} are read"
+        )
     return Path(path).read_bytes()
 
 
 def _key(path: str) -> int:
-    """Return a number that changes with the file: never the same for two files in practice."""
+    """Return a number for a file that changes when its path, size or time does."""
     try:
         status = Path(path).stat()
         state = f"{status.st_size} {status.st_mtime_ns}"
     except (OSError, ValueError):  # a null byte in a path is a ValueError
         state = "missing"
     data = path.encode("utf-8", "surrogatepass") + b"\0" + state.encode()
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+    return short_hash(data)
 
 
 def _load(path: Path | None) -> tuple[np.ndarray, dict[int, str]]:
     """Return the records of an earlier scan, sorted by key, and the faults by key."""
-    nothing = np.zeros(0, dtype=RECORD), {}
+    nothing: tuple[np.ndarray, dict[int, str]] = np.zeros(0, dtype=RECORD), {}
     if path is None or not path.is_file():
         return nothing
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            if int(arrays["version"]) != _VERSION or arrays["records"].dtype != RECORD:
+            if int(arrays["version"]) != CACHE_VERSION or arrays["records"].dtype != RECORD:
                 return nothing
             messages = StringTable(arrays["blob"], arrays["offsets"])
             return arrays["records"], dict(zip(arrays["fault_keys"].tolist(), messages))
@@ -194,7 +207,7 @@ def _save(path: Path, records: np.ndarray, faults: dict[int, str]) -> None:
         with atomic_write(path) as temporary:
             np.savez(
                 temporary,
-                version=np.int64(_VERSION),
+                version=np.int64(CACHE_VERSION),
                 records=records,
                 fault_keys=np.array(list(faults), dtype=np.uint64),
                 blob=messages.blob,

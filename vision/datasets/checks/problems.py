@@ -1,16 +1,21 @@
-"""What is wrong with a dataset: every case counted and named with its file, said in one summary."""
+"""Collect what is wrong with a dataset: count every case, name its file, sum it up."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Callable, Iterator, NamedTuple, Sequence
+from typing import Any, Callable, Iterator, NamedTuple, Sequence
+
+import numpy as np
+
+from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.utils.text import printable
 
 
-class Kind(NamedTuple):
-    """What a kind of problem costs and what is done about it."""
+class ProblemKind(NamedTuple):
+    """What a kind of problem costs, and what is done about it."""
 
-    loses: str  # "picture", "box" or nothing
+    loses: str  # "picture", "box" or ""
     remedy: str
     doubtful: bool = False  # nothing is lost, but a person should look
 
@@ -23,47 +28,48 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "picture missing": Kind("picture", "left out"),
-    "picture unreadable": Kind("picture", "left out"),
-    "annotation missing": Kind("picture", "left out"),
-    "annotation broken": Kind("picture", "left out"),
-    "picture listed twice": Kind("", "used once"),
-    "picture not annotated": Kind("", "not used"),
-    "picture not downloaded": Kind("", "not used"),
-    "picture stored twice": Kind("", "both used", doubtful=True),
-    "picture of another format": Kind("", "read as what it is"),
-    "picture resized after labelling": Kind("", "boxes rescaled", doubtful=True),
-    "stated size wrong": Kind("", "the real size counts", doubtful=True),
-    "EXIF turn applied": Kind("", "boxes turned to the picture as stored"),
-    "EXIF turn ignored": Kind("", "boxes fit the picture as stored"),
-    "EXIF turn unclear": Kind("", "boxes taken as they are; see --exif", doubtful=True),
-    "grey picture": Kind("", "made RGB"),
-    "palette picture": Kind("", "made RGB"),
-    "alpha picture": Kind("", "made RGB, alpha dropped"),
-    "CMYK picture": Kind("", "made RGB"),
-    "16-bit picture": Kind("", "made 8-bit"),
-    "object without name": Kind("box", "left out"),
-    "unknown class": Kind("box", "left out"),
-    "class called BACKGROUND": Kind("box", "left out"),
-    "class called void": Kind("", "detectnet will not show it", doubtful=True),
-    "class names alike": Kind("", "kept apart", doubtful=True),
-    "box without numbers": Kind("box", "left out"),
-    "box without size": Kind("box", "left out"),
-    "box outside the picture": Kind("box", "left out"),
-    "box beyond the edge": Kind("", "clipped"),
-    "box reversed": Kind("", "corners swapped"),
-    "box marked twice": Kind("", "used once"),
-    "boxes in pixels, not fractions": Kind("", "taken as pixels", doubtful=True),
-    "boxes in fractions, not pixels": Kind("", "taken as fractions", doubtful=True),
+    "picture missing": ProblemKind("picture", "left out"),
+    "picture unreadable": ProblemKind("picture", "left out"),
+    "annotation missing": ProblemKind("picture", "left out"),
+    "annotation broken": ProblemKind("picture", "left out"),
+    "picture listed twice": ProblemKind("", "used once"),
+    "picture not annotated": ProblemKind("", "not used"),
+    "picture not downloaded": ProblemKind("", "not used"),
+    "picture stored twice": ProblemKind("", "both used", doubtful=True),
+    "picture of another format": ProblemKind("", "read as what it is"),
+    "picture resized after labelling": ProblemKind("", "boxes rescaled", doubtful=True),
+    "stated size wrong": ProblemKind("", "the real size counts", doubtful=True),
+    "EXIF turn applied": ProblemKind("", "boxes turned to the picture as stored"),
+    "EXIF turn ignored": ProblemKind("", "boxes fit the picture as stored"),
+    "EXIF turn unclear": ProblemKind("", "boxes taken as they are; see --exif", doubtful=True),
+    "grey picture": ProblemKind("", "made RGB"),
+    "palette picture": ProblemKind("", "made RGB"),
+    "alpha picture": ProblemKind("", "made RGB, alpha dropped"),
+    "CMYK picture": ProblemKind("", "made RGB"),
+    "16-bit picture": ProblemKind("", "made 8-bit"),
+    "object without name": ProblemKind("box", "left out"),
+    "unknown class": ProblemKind("box", "left out"),
+    "class called BACKGROUND": ProblemKind("box", "left out"),
+    "class called void": ProblemKind("", "detectnet will not show it", doubtful=True),
+    "class names alike": ProblemKind("", "kept apart", doubtful=True),
+    "box without numbers": ProblemKind("box", "left out"),
+    "box without size": ProblemKind("box", "left out"),
+    "box outside the picture": ProblemKind("box", "left out"),
+    "box beyond the edge": ProblemKind("", "clipped"),
+    "box reversed": ProblemKind("", "corners swapped"),
+    "box marked twice": ProblemKind("", "used once"),
+    "boxes in pixels, not fractions": ProblemKind("", "taken as pixels", doubtful=True),
+    "boxes in fractions, not pixels": ProblemKind("", "taken as fractions", doubtful=True),
 }
-LISTED_PER_KIND = (
-    10_000  # with file and line; the others are counted, so that no fault fills the memory
-)
+# Cases of a kind that are kept with file and line. The others are only counted, so that a fault in
+# every line of a large file does not fill the memory.
+LISTED_PER_KIND = 10_000
+SEVERITIES = ("error", "warning", "info")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One fault, or several of one kind at one place."""
+    """One problem, or several of one kind at one place."""
 
     kind: str  # of KINDS
     message: str
@@ -81,17 +87,11 @@ class Problem:
         return f"{place}: {self.message}" if place else self.message
 
 
-def one_line(text: str, longest: int = 300) -> str:
-    """Return text from a file in a form that fits into a message, whatever it holds."""
-    printable = "".join(letter if letter.isprintable() else " " for letter in text[: longest + 1])
-    return printable if len(printable) <= longest else printable[:longest] + "..."
-
-
 class Problems:
     """Collects the problems of one dataset folder."""
 
     def __init__(self, source: object = "the dataset"):
-        """`source` names the dataset in the summary."""
+        """Start without problems; `source` names the dataset in messages."""
         self.source = str(source)
         self.counts: dict[str, int] = Counter()
         self._listed: list[Problem] = []
@@ -106,30 +106,34 @@ class Problems:
     def add(
         self, kind: str, message: str, file: str = "", line: int | None = None, count: int = 1
     ) -> None:
-        """Note a fault of one of the KINDS, met `count` times at this place."""
+        """Add a problem of one of the KINDS that occurs `count` times at this place."""
         if kind not in KINDS:
             raise ValueError(f"kind of a problem must be one of {', '.join(KINDS)}, got '{kind}'")
         self.counts[kind] += count
         if self._listed_counts[kind] < LISTED_PER_KIND:
             self._listed_counts[kind] += 1
-            self._listed.append(Problem(kind, one_line(message), one_line(file), line, count))
+            self._listed.append(Problem(kind, printable(message), printable(file), line, count))
 
     def add_each(
         self,
         kind: str,
-        cases: Sequence,
-        describe: Callable[..., tuple[str, str, int | None]],
+        cases: Sequence[Any] | np.ndarray,
+        describe: Callable[[Any], tuple[str, str, int | None]],
     ) -> None:
-        """Note every case; `describe` gives message, file and line of those still listed."""
+        """Add every case. `describe` returns message, file and line of those that are still listed.
+
+        From an array, `describe` gets Python's integers.
+        """
         if not len(cases):
             return
         room = LISTED_PER_KIND - self._listed_counts[kind]
-        for case in cases[:room]:
+        listed = cases[:room]
+        for case in listed.tolist() if isinstance(listed, np.ndarray) else listed:
             self.add(kind, *describe(case))
         self.counts[kind] += max(len(cases) - room, 0)
 
     def lost(self, what: str) -> dict[str, int]:
-        """Return the number of cases of every kind that cost a "picture" or a "box"."""
+        """Return the number of cases of each kind that costs a "picture" or a "box"."""
         return {kind: count for kind, count in self.counts.items() if KINDS[kind].loses == what}
 
     def count_lost(self, what: str) -> int:
@@ -137,12 +141,27 @@ class Problems:
         return sum(self.lost(what).values())
 
     def summary(self, first: int = 5) -> list[str]:
-        """Return a line for every kind with its count, and one for each of its first cases."""
+        """Return a line for each kind, worst first, followed by lines for its `first` cases."""
         lines = []
-        for kind, count in self.counts.items():
-            lines.append(f"{count:,} x {kind} ({KINDS[kind].remedy})")
+        for kind in sorted(self.counts, key=lambda kind: SEVERITIES.index(KINDS[kind].severity)):
+            lines.append(f"{self.counts[kind]:,} x {kind} ({KINDS[kind].remedy})")
             listed = [problem for problem in self._listed if problem.kind == kind]
             lines += [f"    {problem}" for problem in listed[:first]]
             if len(listed) > first:
                 lines.append("    ...")
         return lines
+
+
+def explain_unusable(indices: Sequence[AnnotationIndex], problems: Sequence[Problems]) -> str:
+    """Return why data should not be used, "" if it can be: less than half of it is left.
+
+    Args:
+        indices: all that is left after the checks.
+        problems: what was lost on the way.
+    """
+    pictures, boxes = sum(map(len, indices)), sum(index.num_boxes for index in indices)
+    for what, plural, kept in (("picture", "pictures", pictures), ("box", "boxes", boxes)):
+        total = kept + sum(one.count_lost(what) for one in problems)
+        if 2 * kept < total:
+            return f"{kept:,} of {total:,} {plural} are left, which is less than half"
+    return ""

@@ -1,1 +1,1 @@
-"""How annotation files are found and read, before anyone asks for their meaning."""
+"""Finding and reading files of any format: folders, listings, tables and values."""

@@ -1,15 +1,16 @@
-"""Finding the picture that an annotation means, though it was made on another computer."""
+"""Find the picture that an annotation means, even if it has a path of another computer."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from vision.datasets.files.folders import part_of_path
-from vision.datasets.files.listing import PICTURE_SUFFIXES, FileListing, base_name, strip_suffix
+from vision.datasets.files.listing import FileListing, base_name, strip_suffix
+from vision.pictures.suffixes import PICTURE_SUFFIXES
 
 
 class PictureFinder:
-    """The pictures in a folder and below it, to be found by what is left of a path to them.
+    """Finds pictures in a folder and below it by the end of a path.
 
     Only what was listed can be found, so that no name leads out of the folder.
     """
@@ -23,9 +24,9 @@ class PictureFinder:
     def find(self, name: str, beside: str = "", part: str | None = None) -> str | None:
         """Return the file, relative to the folder, that `name` means, or None.
 
-        The longest ending of the path counts, first as seen from the folder `beside`, then from
-        the top; else the only picture of that name, or the only one that lies in a folder of the
-        part ("train", "val", "test").
+        The longest end of the path that fits counts, first below the folder `beside`, then below
+        the top folder. If none fits, it is the only picture of that name, or the only one in a
+        folder of the part ("train", "val" or "test").
         """
         steps = [step for step in name.replace("\\", "/").split("/") if step not in ("", ".", "..")]
         for start in range(len(steps)):

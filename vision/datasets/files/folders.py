@@ -1,4 +1,4 @@
-"""Where people put their files: folders called train, valid, test, and what lies around them."""
+"""Tell parts by the names of files and folders, and find annotation files where people put them."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ import re
 from pathlib import Path
 from typing import Iterator
 
-_PARTS = {
+PART_WORDS = {
     "train": ("train", "training", "trainval"),
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
-_PART_OF_WORD = {word: part for part, words in _PARTS.items() for word in words}
-_ANNOTATION_FOLDER = re.compile("annotations|labels|data|images|jpegimages|obj_.*data")
-_FILES_TO_TRY = 50
+PART_OF_WORD = {word: part for part, words in PART_WORDS.items() for word in words}
+ANNOTATION_FOLDER = re.compile("annotations|labels|data|images|jpegimages|obj_.*data")
+FILES_TO_TRY = 50
 
 
 def part_of_name(name: str) -> str | None:
-    """Return the part that a name such as `instances_train2017.json` or `valid` tells, if any."""
+    """Return the part that a name states, as `instances_train2017.json` or `valid`, or None."""
     words = re.findall("[a-z]+", name.lower())
-    return next((_PART_OF_WORD[word] for word in words if word in _PART_OF_WORD), None)
+    return next((PART_OF_WORD[word] for word in words if word in PART_OF_WORD), None)
 
 
 def part_of_path(path: str) -> str | None:
-    """Return the part that one of the folders on a relative path is called after, if any."""
+    """Return the part that a folder on a relative path states, or None."""
     for folder in path.split("/")[:-1]:
-        part = _PART_OF_WORD.get(folder.lower().rstrip("0123456789"))
+        part = PART_OF_WORD.get(folder.lower().rstrip("0123456789"))
         if part:
             return part
     return None
 
 
 def annotation_folders(root: Path) -> Iterator[Path]:
-    """Yield the folders in which annotations may lie: the root, its parts, and some below both."""
+    """Yield the folders that may hold annotations: the root, and two levels of usual names."""
     yield root
     for folder in _annotation_subfolders(root):
         yield folder
@@ -42,16 +42,16 @@ def annotation_folders(root: Path) -> Iterator[Path]:
 
 
 def some_files(root: Path, suffix: str) -> Iterator[Path]:
-    """Yield the first files of a suffix from each of the `annotation_folders`, in any order."""
+    """Yield the first files with a suffix from each of the `annotation_folders`, in any order."""
     for folder in annotation_folders(root):
         with os.scandir(folder) as entries:
             names = (entry.name for entry in entries if not entry.name.startswith("."))
             matching = (name for name in names if name.lower().endswith(suffix))
-            yield from (folder / name for name in itertools.islice(matching, _FILES_TO_TRY))
+            yield from (folder / name for name in itertools.islice(matching, FILES_TO_TRY))
 
 
 def all_files(root: Path, suffix: str) -> list[Path]:
-    """Return all files of a suffix from the `annotation_folders`, sorted within each."""
+    """Return all files with a suffix from the `annotation_folders`, sorted within each."""
     return [
         entry
         for folder in annotation_folders(root)
@@ -61,7 +61,7 @@ def all_files(root: Path, suffix: str) -> list[Path]:
 
 
 def read_head(path: Path, size: int = 4096) -> bytes:
-    """Return the first bytes of a file, none of what is no file."""
+    """Return the first bytes of a file; none if it is not a file."""
     if not path.is_file():
         return b""
     with path.open("rb") as file:
@@ -70,7 +70,7 @@ def read_head(path: Path, size: int = 4096) -> bytes:
 
 def _annotation_subfolders(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
-        # Of a link that leads to itself, a Path says that it is no folder, and an entry raises.
+        # For a link to itself, Path.is_dir() is False, while DirEntry.is_dir() raises.
         folders = sorted(
             Path(entry.path)
             for entry in entries
@@ -79,5 +79,5 @@ def _annotation_subfolders(folder: Path) -> list[Path]:
     return [
         one
         for one in folders
-        if _ANNOTATION_FOLDER.fullmatch(one.name.lower()) or part_of_path(f"{one.name}/")
+        if ANNOTATION_FOLDER.fullmatch(one.name.lower()) or part_of_path(f"{one.name}/")
     ]

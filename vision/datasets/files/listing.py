@@ -1,4 +1,4 @@
-"""What lies in a folder, found in one pass, however the file names are spelled."""
+"""List a folder in one pass, and find files in it however their names are spelled."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from pathlib import Path, PurePosixPath
 from typing import Iterator, Sequence
 
 from vision.datasets.files.values import decode
-
-# In the order of preference for an id that has several; any of them in any case.
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+from vision.pictures.suffixes import PICTURE_SUFFIXES
 
 
 class FileListing:
-    """The files of some suffixes in a folder and below it, to be found by name without suffix."""
+    """Finds the files of some suffixes, in a folder and below it, by name without suffix."""
 
     def __init__(self, folder: Path, suffixes: Sequence[str]):
-        """Walk the folder once; hidden files, and the `._` twins that macOS makes, do not count."""
+        """List the folder, without hidden files, such as the `._` twins that macOS makes."""
         self.folder = folder
         self.suffixes = tuple(suffixes)
         self._files: dict[str, str] = {}
         self._folded: dict[str, str] = {}
-        self._others: set[str] = set()  # files beside one of the same name and a better suffix
+        self._others: set[str] = set()  # those with a better suffix beside them
         for below, names in _walk(folder):
             prefix = "" if below == "." else f"{below}/"
             for name in sorted(names, key=self._preference):
@@ -34,7 +32,7 @@ class FileListing:
 
     @property
     def stems(self) -> list[str]:
-        """Return the names without suffix, sorted; those in folders below as `folder/name`."""
+        """Return the names without suffix, sorted; in folders below as `folder/name`."""
         return sorted(self._files)
 
     @property
@@ -43,9 +41,9 @@ class FileListing:
         return sorted(self._files.values())
 
     def find(self, name: str) -> str | None:
-        """Return the file, relative to the folder, that `name` means with or without its suffix.
+        """Return the file, relative to the folder, that `name` means, with or without its suffix.
 
-        An exact match wins; then upper and lower case, and the two spellings of an accent, are one.
+        An exact match wins. Else case and the two ways to store an accent make no difference.
         Only what was listed can be found, so that no name leads out of the folder.
         """
         if name in self._others:
@@ -68,9 +66,9 @@ class FileListing:
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield (path below `folder`, names of files) of it and all below; each folder once.
+    """Yield (path below `folder`, names of files) for it and all folders below, each once.
 
-    Links to folders are followed, as data often lies on another disk, but not round in circles.
+    Links to folders are followed, as data often lies on another disk, but never in circles.
     """
     seen = set()
     for top, folders, names in os.walk(folder, followlinks=True):
@@ -90,13 +88,13 @@ def split_suffix(name: str) -> tuple[str, str]:
 
 
 def strip_suffix(name: str, suffixes: Sequence[str] = PICTURE_SUFFIXES) -> str:
-    """Return a name without its suffix, if that is one of `suffixes` in any case."""
+    """Return a name without its suffix if that is one of `suffixes`, in any case."""
     stem, suffix = split_suffix(name)
     return stem if suffix.lower() in suffixes else name
 
 
 def find_child(folder: Path, names: Sequence[str]) -> Path | None:
-    """Return the first of `names` that is a folder in `folder`, in any case, or None."""
+    """Return the first of `names` that is a folder inside `folder`, in any case, or None."""
     if not folder.is_dir():
         return None
     children = {child.name.lower(): child for child in sorted(folder.iterdir())}
@@ -104,8 +102,8 @@ def find_child(folder: Path, names: Sequence[str]) -> Path | None:
     return next((child for child in found if child is not None and child.is_dir()), None)
 
 
-def read_lines(path: Path) -> list[str]:
-    """Return the lines of a text file that are not blank, without blanks around them.
+def read_list(path: Path) -> list[str]:
+    """Return the lines of a text file, stripped, without blank ones.
 
     Raises:
         ValueError: if it is not UTF-8.
@@ -115,7 +113,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def base_name(path: str) -> str:
-    """Return the last part of a path as a tool on any system wrote it."""
+    """Return the last part of a path of any operating system."""
     return PurePosixPath(path.replace("\\", "/")).name
 
 

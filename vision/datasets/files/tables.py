@@ -1,4 +1,4 @@
-"""CSV tables, in blocks of columns: quickly while they are sound, then row by row."""
+"""Read CSV tables in blocks: fast by pandas as long as they are sound, then row by row."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Iterator, NamedTuple, Sequence
 
 import numpy as np
 
-from vision.datasets.checks.problems import one_line
 from vision.datasets.files.values import to_number
+from vision.utils.text import printable
 
 logger = logging.getLogger(__name__)
 
-_ROWS_AT_ONCE = 250_000
-_ROWS_TO_SNIFF = 100
+TABLE_ROWS_AT_ONCE = 250_000
+ROWS_TO_SNIFF = 100
 
 
-class Block(NamedTuple):
-    """K rows of a table."""
+class TableBlock(NamedTuple):
+    """The columns of K rows of a table."""
 
-    texts: list[np.ndarray]  # of every text column (K,) str
+    texts: list[np.ndarray]  # for each text column (K,) str
     numbers: np.ndarray  # (K, number columns) float32; nan where there is no number
-    lines: np.ndarray  # (K,) int32 lines of the file
+    lines: np.ndarray  # (K,) int32, line numbers in the file
 
 
-def read_header(path: Path) -> list[str]:
+def read_column_names(path: Path) -> list[str]:
     """Return the column names of a CSV file.
 
     Raises:
@@ -43,18 +43,18 @@ def read_header(path: Path) -> list[str]:
     return header
 
 
-def read_blocks(path: Path, texts: Sequence[str], numbers: Sequence[str]) -> Iterator[Block]:
-    """Yield the named columns of a CSV file, with decimal points or (quoted) decimal commas.
+def read_blocks(path: Path, texts: Sequence[str], numbers: Sequence[str]) -> Iterator[TableBlock]:
+    """Yield the named columns of a CSV file, whose numbers have decimal points or commas.
 
     Raises:
-        ValueError: if a column is missing, or the rest of the file cannot be told apart into rows.
+        ValueError: if a column is missing, or the file cannot be divided into rows.
     """
-    header = read_header(path)
+    header = read_column_names(path)
     missing = [name for name in (*texts, *numbers) if name not in header]
     if missing:
         raise ValueError(
             f"{path} must have the columns {', '.join((*texts, *numbers))}; "
-            f"{', '.join(missing)} not found among {one_line(', '.join(header))}"
+            f"{', '.join(missing)} not found among {printable(', '.join(header))}"
         )
     text_columns = [header.index(name) for name in texts]
     number_columns = [header.index(name) for name in numbers]
@@ -70,11 +70,11 @@ def read_blocks(path: Path, texts: Sequence[str], numbers: Sequence[str]) -> Ite
 
 def _read_quickly(
     path: Path, texts: list[int], numbers: list[int], columns: int
-) -> Iterator[Block]:
-    """Yield blocks by pandas, which raises a ValueError at the first cell that is no number."""
+) -> Iterator[TableBlock]:
+    """Yield blocks by pandas; it raises ValueError at the first cell that is not a number."""
     import pandas
 
-    # Columns go by their place, as text: a name may occur twice, and integers confuse pandas.
+    # Columns are named by their place, as a name may occur twice; as text, as pandas wants it.
     text_names, number_names = (
         [str(column) for column in texts],
         [str(column) for column in numbers],
@@ -90,12 +90,12 @@ def _read_quickly(
         na_values={name: [""] for name in number_names},
         decimal="," if _has_decimal_commas(path, numbers) else ".",
         encoding_errors="replace",
-        chunksize=_ROWS_AT_ONCE,
+        chunksize=TABLE_ROWS_AT_ONCE,
     )
     done = 0
     with reader:
         for frame in reader:
-            yield Block(
+            yield TableBlock(
                 [frame[name].to_numpy(dtype=object) for name in text_names],
                 _to_float32(frame[number_names].to_numpy()),
                 np.arange(done + 2, done + 2 + len(frame), dtype=np.int32),  # line 1 is the header
@@ -103,15 +103,17 @@ def _read_quickly(
             done += len(frame)
 
 
-def _read_slowly(path: Path, texts: list[int], numbers: list[int], skip: int) -> Iterator[Block]:
-    """Yield blocks from row `skip` on; a short row, or a cell that is no number, gives nan."""
+def _read_slowly(
+    path: Path, texts: list[int], numbers: list[int], skip: int
+) -> Iterator[TableBlock]:
+    """Yield blocks from row `skip` on; a missing cell, or one that is not a number, becomes nan."""
     with _open(path) as file:
         reader = csv.reader(file)
         numbered = ((row, reader.line_num) for row in reader if row)
         rows = itertools.islice(numbered, skip + 1, None)
         while True:
             try:
-                block = list(itertools.islice(rows, _ROWS_AT_ONCE))
+                block = list(itertools.islice(rows, TABLE_ROWS_AT_ONCE))
             except csv.Error as error:
                 raise ValueError(f"{path}:{reader.line_num}: not CSV: {error}") from None
             if not block:
@@ -119,12 +121,12 @@ def _read_slowly(path: Path, texts: list[int], numbers: list[int], skip: int) ->
             yield _to_block(block, texts, numbers)
 
 
-def _to_block(rows: list, texts: list[int], numbers: list[int]) -> Block:
+def _to_block(rows: list, texts: list[int], numbers: list[int]) -> TableBlock:
     def cell(row: list[str], column: int) -> str:
         return row[column] if column < len(row) else ""
 
     values = [[to_number(cell(row, column)) for column in numbers] for row, _ in rows]
-    return Block(
+    return TableBlock(
         [np.array([cell(row, column) for row, _ in rows], dtype=object) for column in texts],
         _to_float32(np.array(values, dtype=np.float64)),
         np.array([line for _, line in rows], dtype=np.int32),
@@ -132,18 +134,18 @@ def _to_block(rows: list, texts: list[int], numbers: list[int]) -> Block:
 
 
 def _to_float32(values: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):  # what is too large becomes inf, which is no coordinate
+    with np.errstate(over="ignore"):  # too large becomes inf, which the checks report
         return values.astype(np.float32)
 
 
 def _has_decimal_commas(path: Path, numbers: list[int]) -> bool:
     with _open(path) as file:
-        rows = itertools.islice(csv.reader(file), 1, _ROWS_TO_SNIFF)
+        rows = itertools.islice(csv.reader(file), 1, ROWS_TO_SNIFF)
         try:
             return any(
                 "," in row[column] for row in rows for column in numbers if column < len(row)
             )
-        except csv.Error:  # said where the rows are read
+        except csv.Error:  # reported when the rows are read
             return False
 
 

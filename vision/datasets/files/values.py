@@ -1,4 +1,4 @@
-"""Values of annotation files, which may be anything."""
+"""Convert values of annotation files, whatever they are."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import json
 from pathlib import Path
 from typing import Any, Callable
 
-from vision.datasets.checks.problems import one_line
+from vision.utils.text import printable
 
 NAN = float("nan")
 NO_BOX = (NAN,) * 4
-_LARGEST_SIDE = 1_000_000  # of a picture, in pixels; what is beyond is no size
+LARGEST_SIDE = 1_000_000  # pixels; a larger number is not taken for the size of a picture
 
 
 def to_number(value: Any) -> float:
-    """Return the number that a value or its text is, with a decimal point or comma, or nan."""
+    """Return a value, or its text with a decimal point or comma, as a number; nan if it is none."""
     try:
         return float(value.replace(",", ".") if isinstance(value, str) else value)
     except (ValueError, TypeError, OverflowError):
@@ -22,18 +22,18 @@ def to_number(value: Any) -> float:
 
 
 def to_side(value: Any) -> int:
-    """Return the width or height that a value is, or 0 where it cannot be one."""
+    """Return a value as width or height of a picture; 0 if it cannot be one."""
     number = to_number(value)
-    return int(number) if 0 < number < _LARGEST_SIDE else 0
+    return int(number) if 0 < number < LARGEST_SIDE else 0
 
 
 def to_text(value: Any) -> str:
-    """Return a name or number as text without blanks around it, or "" for all else."""
+    """Return a name or number as text without blanks around it; "" for anything else."""
     return str(value).strip() if isinstance(value, (str, int, float)) else ""
 
 
 def around(xs: list[float], ys: list[float]) -> tuple[float, ...]:
-    """Return the box xyxy around points, nan where there is none or one is no number."""
+    """Return the box xyxy around points; nan if there is none, or one is not a number."""
     if not xs or not ys or any(value != value for value in (*xs, *ys)):
         return NO_BOX
     return min(xs), min(ys), max(xs), max(ys)
@@ -59,7 +59,7 @@ def decode(data: bytes, path: Path) -> str:
 
 
 def read_json(path: Path, hook: Callable[[dict], Any] | None = None) -> Any:
-    """Return what a JSON file holds, every object in it replaced by `hook(object)`.
+    """Return the content of a JSON file, with each object replaced by `hook(object)`.
 
     Raises:
         ValueError: if it is not JSON, with the line.
@@ -70,4 +70,4 @@ def read_json(path: Path, hook: Callable[[dict], Any] | None = None) -> Any:
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: cannot be read as JSON: {one_line(str(error))}") from None
+        raise ValueError(f"{path}: cannot be read as JSON: {printable(str(error))}") from None

@@ -1,4 +1,4 @@
-"""Datasets: readers of several formats, all of which fill one annotation index."""
+"""Readers of dataset formats, one class each, and the table of all of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vision.datasets.formats.open_images import OpenImagesFolder
 from vision.datasets.formats.voc import VOCFolder
 from vision.datasets.formats.yolo import YOLOFolder
 
-# A format is found out in this order.
+# A folder is of the first format in this order whose `detect` knows it.
 DATASETS: dict[str, type[DatasetFolder]] = {
     "voc": VOCFolder,
     "open_images": OpenImagesFolder,

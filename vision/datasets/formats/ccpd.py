@@ -1,4 +1,4 @@
-"""CCPD, the Chinese City Parking Dataset, whose file names are the annotations."""
+"""Read CCPD, the Chinese City Parking Dataset, whose file names hold the boxes."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from pathlib import Path
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.finder import PictureFinder
 from vision.datasets.files.folders import part_of_path
-from vision.datasets.files.listing import base_name, find_child, read_lines, strip_suffix
+from vision.datasets.files.listing import base_name, find_child, read_list, strip_suffix
 from vision.datasets.formats.folder import DatasetFolder
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder
 
 PLATE = "plate"
-# area-tilt-x1&y1_x2&y2-corners-plate-brightness-blur
-_NAME = re.compile(r"\d+-\d+_\d+-(\d{1,6})&(\d{1,6})_(\d{1,6})&(\d{1,6})-[\d&_]+-[\d_]+-\d+-\d+")
-_FOLDER = "ccpd_*"
-_NEGATIVES = "ccpd_np/"
-_FILES_TO_TRY = 20
+# A name is area-tilt-x1&y1_x2&y2-corners-plate-brightness-blur.
+CCPD_NAME = re.compile(
+    r"\d+-\d+_\d+-(\d{1,6})&(\d{1,6})_(\d{1,6})&(\d{1,6})-[\d&_]+-[\d_]+-\d+-\d+"
+)
+CCPD_FOLDER = "ccpd_*"
+CCPD_NEGATIVES = "ccpd_np/"
+CCPD_FILES_TO_TRY = 20
 
 
 class CCPDFolder(DatasetFolder):
-    """Pictures with one plate each, in folders such as ccpd_base, divided by splits/train.txt.
+    """Reads pictures with one plate each, in folders such as ccpd_base, split by splits/train.txt.
 
-    CCPD2020 has its parts in folders train, val and test instead. What is in ccpd_np has no plate.
+    CCPD2020 has folders train, val and test instead. Pictures in ccpd_np have no plate.
     """
 
     layout = "CCPD's pictures, whose names hold the box"
@@ -38,18 +40,18 @@ class CCPDFolder(DatasetFolder):
         for part in ("train", "val", "test"):
             path = lists / f"{part}.txt" if lists else self.root / f"{part}.txt"
             if path.is_file():
-                self._take(part, path.relative_to(self.root).as_posix(), read_lines(path))
+                self._take(part, path.relative_to(self.root).as_posix(), read_list(path))
         if "train" not in self.parts:
             self._divide_by_folders()
 
     @classmethod
     def detect(cls, root: Path) -> bool:
         """Return whether one of the first pictures has a name with a box in it."""
-        folders = [root, *root.glob(_FOLDER)]
+        folders = [root, *root.glob(CCPD_FOLDER)]
         folders += [child for folder in folders for child in folder.glob("[tv]*")]
         for folder in filter(Path.is_dir, folders):
-            names = (name for name, _ in zip(folder.iterdir(), range(_FILES_TO_TRY)))
-            if any(_NAME.fullmatch(strip_suffix(path.name)) for path in names):
+            names = (name for name, _ in zip(folder.iterdir(), range(CCPD_FILES_TO_TRY)))
+            if any(CCPD_NAME.fullmatch(strip_suffix(path.name)) for path in names):
                 return True
         return False
 
@@ -64,13 +66,13 @@ class CCPDFolder(DatasetFolder):
         seen = set()
         for listed in self._pictures[part]:
             picture = self._finder.find(listed)
-            found = _NAME.fullmatch(strip_suffix(base_name(listed)))
+            found = CCPD_NAME.fullmatch(strip_suffix(base_name(listed)))
             if picture is None:
                 message = f"there is no picture '{listed}'"
                 problems.add("picture missing", message, self.parts[part])
             elif picture in seen:
                 problems.add("picture listed twice", f"'{listed}'", self.parts[part])
-            elif not found and _NEGATIVES not in picture.lower():
+            elif not found and CCPD_NEGATIVES not in picture.lower():
                 problems.add("annotation missing", "its name holds no box", picture)
             else:
                 boxes = [[float(value) for value in found.groups()]] if found else []

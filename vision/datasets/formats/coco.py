@@ -1,4 +1,4 @@
-"""COCO's instances as JSON, as COCO, CVAT, Roboflow and others write them."""
+"""Read COCO's instances, the JSON that COCO, CVAT, Roboflow and others write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Iterator, NamedTuple
 
 from vision.datasets.checks.problems import Problems
-from vision.datasets.files.folders import part_of_name, read_head
+from vision.datasets.files.folders import part_of_name, part_of_path, read_head
 from vision.datasets.files.values import (
     NAN,
     NO_BOX,
@@ -19,13 +19,13 @@ from vision.datasets.files.values import (
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
 
-_KEYS = (b'"images"', b'"annotations"', b'"categories"')
-_OTHER_TASKS = ("captions", "keypoints", "stuff", "panoptic", "image_info")
-_HEAD = 1 << 16  # bytes, in which one of the keys has to come
+COCO_KEYS = (b'"images"', b'"annotations"', b'"categories"')
+OTHER_TASKS = ("captions", "keypoints", "stuff", "panoptic", "image_info")
+COCO_HEAD = 1 << 16  # one of the keys must stand in this number of first bytes
 
 
 class _Mark(NamedTuple):
-    """What is kept of an annotation, while its file is read: polygons take most of the memory."""
+    """What is kept of an annotation while its file is read, as polygons take most memory."""
 
     image_id: str
     category_id: str
@@ -34,11 +34,11 @@ class _Mark(NamedTuple):
 
 
 class COCOFolder(PerPartFolder):
-    """A JSON file with images, annotations and categories for every part.
+    """Reads one JSON file with images, annotations and categories for every part.
 
-    Categories are known by name, whatever their ids are. A picture without annotations is a
-    negative. A crowd, which is many objects under one box, is not trained on; where it is measured,
-    it is difficult: finding it counts neither way.
+    Categories go by name, whatever their ids are. A picture without annotations is a negative.
+    A crowd is many objects under one box: it is left out of training. In measuring it is difficult,
+    so that finding it counts neither as right nor as wrong.
     """
 
     suffix = ".json"
@@ -47,21 +47,22 @@ class COCOFolder(PerPartFolder):
     @classmethod
     def accepts(cls, path: Path) -> bool:
         """Return whether a JSON file begins with an object that has one of COCO's lists."""
-        head = read_head(path, _HEAD).lstrip(b"\xef\xbb\xbf \t\r\n")
-        return head.startswith(b"{") and any(key in head for key in _KEYS)
+        head = read_head(path, COCO_HEAD).lstrip(b"\xef\xbb\xbf \t\r\n")
+        return head.startswith(b"{") and any(key in head for key in COCO_KEYS)
 
     @classmethod
     def choose(cls, files: list[Path]) -> list[Path]:
         """Leave out the files of COCO's other tasks."""
-        return [path for path in files if not any(word in path.name for word in _OTHER_TASKS)]
+        return [path for path in files if not any(word in path.name for word in OTHER_TASKS)]
 
     def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
-        """Yield the pictures of a file, with the annotations that name them by id."""
+        """Yield the pictures of a file with their annotations."""
         data = read_json(path, _shrink)
         images, marks, categories = (
             _list_of(data, key, path) for key in ("images", "annotations", "categories")
         )
-        classes = _read_classes(categories)
+        categories = [entry for entry in categories if isinstance(entry, dict)]
+        classes = {_key(entry.get("id")): to_text(entry.get("name")) for entry in categories}
         marks_of: dict[str, list[_Mark]] = {}
         for mark in marks:
             if isinstance(mark, _Mark):
@@ -69,22 +70,19 @@ class COCOFolder(PerPartFolder):
             else:
                 problems.add("annotation broken", "has no box and picture", path.name)
         names += _without_placeholder(categories, classes, marks_of)
-        trained = part_of_name(path.stem) in ("train", None) and path.parent.name not in (
-            "test",
-            "valid",
-            "val",
-        )
+        below = path.relative_to(self.root).as_posix()
+        part = part_of_name(path.stem) or part_of_path(below)
         for image in images:
             image = image if isinstance(image, dict) else {}
             found = marks_of.pop(_key(image.get("id")), [])
-            yield _to_record(image, found, classes, keep_crowds=not trained)
+            yield _to_record(image, found, classes, keep_crowds=part in ("val", "test"))
         for image_id, left in marks_of.items():
             message = f"{len(left)} annotations of picture {image_id}, which is not listed"
             problems.add("picture missing", message, path.name)
 
 
 def _shrink(entry: dict[str, Any]) -> Any:
-    """Replace an annotation by what is needed of it."""
+    """Replace an annotation by the little of it that is needed."""
     if "image_id" not in entry or not ("bbox" in entry or "segmentation" in entry):
         return entry
     key, crowd = _key(entry["image_id"]), bool(to_number(entry.get("iscrowd", 0)) == 1)
@@ -92,7 +90,7 @@ def _shrink(entry: dict[str, Any]) -> Any:
 
 
 def _box(entry: dict[str, Any]) -> tuple[float, ...]:
-    """Return xyxy of the bbox, which is xywh, or of what is around the polygons without one."""
+    """Return the bbox, which is xywh, as xyxy; without one, the box around the polygons."""
     box = entry.get("bbox")
     if isinstance(box, list) and len(box) == 4:
         x, y, width, height = map(to_number, box)
@@ -113,32 +111,23 @@ def _to_record(
         to_text(image.get("file_name")),
         (to_side(image.get("width")), to_side(image.get("height"))),
         [marks[number].box for number in kept],
-        [classes.get(marks[number].category_id, _unnamed(marks[number])) for number in kept],
+        [
+            classes.get(marks[number].category_id, f"category {marks[number].category_id}")
+            for number in kept
+        ],
         [marks[number].crowd for number in kept],
         [number + 1 for number in kept],
     )
 
 
-def _unnamed(mark: _Mark) -> str:
-    return f"category {mark.category_id}"
-
-
-def _read_classes(categories: list) -> dict[str, str]:
-    """Return the class names by category id."""
-    named = [entry for entry in categories if isinstance(entry, dict)]
-    return {_key(entry.get("id")): to_text(entry.get("name")) for entry in named}
-
-
 def _without_placeholder(
     categories: list, classes: dict[str, str], marks_of: dict[str, list[_Mark]]
 ) -> list[str]:
-    """Return the class names, without the name of the project that Roboflow puts before them.
+    """Return the class names without the project name that Roboflow puts before them.
 
-    It is a category without objects that all others have for their supercategory.
+    That is a category without objects, which is the supercategory of all others.
     """
-    groups = {
-        to_text(entry.get("supercategory")) for entry in categories if isinstance(entry, dict)
-    }
+    groups = {to_text(entry.get("supercategory")) for entry in categories}
     used = {mark.category_id for marks in marks_of.values() for mark in marks}
     first, *others = classes or {"": ""}
     if others and first not in used and groups == {classes[first], "none"}:
@@ -154,6 +143,6 @@ def _list_of(data: Any, key: str, path: Path) -> list:
 
 
 def _key(value: Any) -> str:
-    """Return an id as text: 7, 7.0 and "7" are one."""
+    """Return an id as text; 7, 7.0 and "7" are the same."""
     number = to_number(value) if isinstance(value, (int, float)) else NAN
     return str(int(number)) if number % 1 == 0 else to_text(value)

@@ -1,4 +1,4 @@
-"""CSV tables with one box a line, as Roboflow and TensorFlow's tutorials write them."""
+"""Read CSV tables with one box a line, as Roboflow and TensorFlow's tutorials write them."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ import numpy as np
 
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.folders import read_head
-from vision.datasets.files.tables import read_blocks, read_header
+from vision.datasets.files.tables import read_blocks, read_column_names
 from vision.datasets.files.values import to_side
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
 
-# What the columns are called, in lower case and without all but letters and digits.
-_TEXTS = {
+# Possible names of the columns, as lower-case letters and digits only.
+TEXT_COLUMNS = {
     "filename": ("filename", "file", "image", "imagename", "imagepath", "filepath", "path", "img"),
     "class": ("class", "classname", "label", "labelname", "name", "category", "object"),
 }
-_CORNERS = {
+CORNER_COLUMNS = {
     "xmin": ("xmin", "x1", "left", "xtl"),
     "ymin": ("ymin", "y1", "top", "ytl"),
     "xmax": ("xmax", "x2", "right", "xbr"),
     "ymax": ("ymax", "y2", "bottom", "ybr"),
 }
-_SIZE = {
+SIZE_COLUMNS = {
     "width": ("width", "imagewidth", "imgwidth"),
     "height": ("height", "imageheight", "imgheight"),
 }
 
 
 class CSVFolder(PerPartFolder):
-    """A table for every part; a line with a file name alone is a picture without objects."""
+    """Reads one table for every part; a line with only a file name is a picture without objects."""
 
     suffix = ".csv"
     layout = "a .csv with columns filename, class, xmin, ymin, xmax, ymax"
@@ -48,33 +48,31 @@ class CSVFolder(PerPartFolder):
             header = next(csv.reader(lines[:1]), [])
         except csv.Error:
             return False
-        return len(_find_columns(header, {**_TEXTS, **_CORNERS})) == len(_TEXTS) + len(_CORNERS)
+        wanted = {**TEXT_COLUMNS, **CORNER_COLUMNS}
+        return len(_find_columns(header, wanted)) == len(wanted)
 
     def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
-        """Return the pictures of a table, each once, with the lines of all its boxes."""
-        header = read_header(path)
-        texts = _find_columns(header, _TEXTS)
-        numbers = _find_columns(header, {**_CORNERS, **_SIZE})
-        pictures: dict[str, Record] = {}
+        """Yield the pictures of a table, each once with all its boxes."""
+        header = read_column_names(path)
+        texts = _find_columns(header, TEXT_COLUMNS)
+        numbers = _find_columns(header, {**CORNER_COLUMNS, **SIZE_COLUMNS})
+        sizes: dict[str, tuple[int, int]] = {}
+        objects: dict[str, list[tuple[list[float], str, int]]] = {}
         for (files, labels), values, lines in read_blocks(path, texts, numbers):
-            sizes = values[:, 4:] if values.shape[1] == 6 else np.zeros((len(values), 2))
-            for file, label, box, size, line in zip(
-                files, labels, values[:, :4].tolist(), sizes.tolist(), lines.tolist()
-            ):
-                size = to_side(size[0]), to_side(size[1])
-                record = pictures.setdefault(
-                    file.strip(), Record(file.strip(), size, [], [], [], [])
-                )
-                if label.strip() or not np.isnan(box).all():
-                    record.boxes.append(box)
-                    record.names.append(label.strip())
-                    record.difficult.append(False)
-                    record.origins.append(line)
-        return iter(pictures.values())
+            has_sizes = values.shape[1] == 6
+            for file, label, row, line in zip(files, labels, values.tolist(), lines.tolist()):
+                width, height = row[4:] if has_sizes else (0, 0)
+                sizes.setdefault(file.strip(), (to_side(width), to_side(height)))
+                found = objects.setdefault(file.strip(), [])
+                if label.strip() or not np.isnan(row[:4]).all():
+                    found.append((row[:4], label.strip(), line))
+        for file, found in objects.items():
+            boxes, classes, origins = zip(*found) if found else ((), (), ())
+            yield Record(file, sizes[file], boxes, classes, None, origins)
 
 
 def _find_columns(header: list[str], wanted: dict[str, tuple[str, ...]]) -> list[str]:
-    """Return the names, as the header spells them, of the wanted columns that it has."""
+    """Return the wanted columns that the header has, as it spells them."""
     spelled = {re.sub("[^a-z0-9]", "", name.lower()): name.strip() for name in reversed(header)}
     found = (next((spelled[n] for n in names if n in spelled), None) for names in wanted.values())
     return [name for name in found if name is not None]

@@ -1,4 +1,4 @@
-"""CVAT's own XML for images, version 1.1."""
+"""Read CVAT's own XML for images, version 1.1."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from vision.datasets.files.values import around_points, to_number, to_side
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
 
-_CORNERS = ("xtl", "ytl", "xbr", "ybr")
+CVAT_CORNERS = ("xtl", "ytl", "xbr", "ybr")
 
 
 class CVATFolder(PerPartFolder):
-    """annotations.xml, or one for each part, with its pictures in images/ or beside it."""
+    """Reads annotations.xml, or one XML file a part, with the pictures in images/ or beside it."""
 
     suffix = ".xml"
     layout = "CVAT's annotations.xml with images/ beside it"
@@ -29,9 +29,9 @@ class CVATFolder(PerPartFolder):
         return b"<annotations" in read_head(path)
 
     def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
-        """Yield the pictures of a file; every shape counts with the box around it.
+        """Yield the pictures of a file with the box around every shape.
 
-        Points, tags and skeletons mark no area and do not count.
+        Points, tags and skeletons mark no area and are left out.
         """
         for element in _elements(path):
             if element.tag == "track":
@@ -61,18 +61,18 @@ def _elements(path: Path) -> Iterator[Element]:
 
 
 def _to_record(image: Element) -> Record:
-    shapes = [shape for shape in image if shape.tag in _BOXES]
+    shapes = [shape for shape in image if shape.tag in BOX_OF_SHAPE]
     return Record(
         (image.get("name") or "").strip(),
         (to_side(image.get("width")), to_side(image.get("height"))),
-        [_BOXES[shape.tag](shape) for shape in shapes],
+        [BOX_OF_SHAPE[shape.tag](shape) for shape in shapes],
         [(shape.get("label") or "").strip() for shape in shapes],
     )
 
 
 def _box_of_box(shape: Element) -> tuple[float, ...]:
-    """Return xyxy around the box, which may be turned about its centre by degrees."""
-    x1, y1, x2, y2 = _numbers(shape, _CORNERS)
+    """Return xyxy around a box that may be turned about its centre."""
+    x1, y1, x2, y2 = _numbers(shape, CVAT_CORNERS)
     centre, half = ((x1 + x2) / 2, (y1 + y2) / 2), ((x2 - x1) / 2, (y2 - y1) / 2)
     angle = _angle(shape)
     if angle == 0:
@@ -98,7 +98,7 @@ def _box_of_ellipse(shape: Element) -> tuple[float, ...]:
     return _around_centre((x, y), reach)
 
 
-_BOXES = {
+BOX_OF_SHAPE = {
     "box": _box_of_box,
     "polygon": _box_of_points,
     "polyline": _box_of_points,
@@ -116,6 +116,6 @@ def _numbers(shape: Element, names: tuple[str, ...]) -> tuple[float, ...]:
 
 
 def _angle(shape: Element) -> float:
-    """Return by how much a shape is turned, in radians; nan is no angle."""
+    """Return the rotation of a shape in radians, 0 if it states none."""
     angle = math.radians(to_number(shape.get("rotation", "0")))
     return angle if math.isfinite(angle) else 0.0

@@ -1,4 +1,4 @@
-"""What a reader of one dataset format is."""
+"""The base class of all readers of dataset formats."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from vision.utils.labels import BACKGROUND
 
 
 class DatasetFolder:
-    """A folder of annotated pictures in one format; each format is a subclass in a file of its own.
+    """Reads a folder of annotated pictures in one format; each format is a subclass.
 
-    A reader reports what it cannot find or parse. Whether a box makes sense and a class is known is
-    checked after reading, for all formats alike.
+    A reader reports what it cannot find or parse. Boxes and classes are checked after reading, in
+    the same way for all formats.
     """
 
-    layout = ""  # what such a folder holds, for the message when none fits
-    # What `AnnotationIndex.origins` counts: the "object"s of an annotation file, its "line"s, or
-    # the objects of a "picture", where one file has many.
+    layout = ""  # what such a folder holds, for messages
+    # What `AnnotationIndex.origins` counts: every "object" or "line" of an annotation file, or the
+    # objects of each "picture" if one file has many pictures.
     numbered_by = "object"
 
     def __init__(self, root: str | Path):
         """Look at the folder without reading annotations, and fill `parts`."""
         self.root = Path(root).resolve()
-        # "train", "val", "test", or "all" where nothing is split -> where its pictures are listed
+        # Where the pictures of "train", "val" and "test" are listed; "all" if nothing is split.
         self.parts: dict[str, str] = {}
-        self.notes: list[str] = []  # what was understood and is not plain from `parts`
-        self.classes_from = ""  # where class_names() have come from
+        self.notes: list[str] = []  # what else was understood
+        self.classes_from = ""  # where class_names() come from
 
     @classmethod
     def detect(cls, root: Path) -> bool:
-        """Return whether the folder looks like this format, in a moment."""
+        """Return whether the folder looks like this format; look at a few files only."""
         raise NotImplementedError
 
     def class_names(self) -> list[str]:
-        """Return the classes of the folder without BACKGROUND: one list for all its parts."""
+        """Return the classes of all parts in one list, without BACKGROUND."""
         raise NotImplementedError
 
     def read(self, part: str, problems: Problems) -> AnnotationIndex:
-        """Return all that is annotated in a part, good or bad, with class names as they occur."""
+        """Return all annotations of a part, right or wrong, with the class names that they have."""
         raise NotImplementedError
 
     def annotation_file(self, part: str, image_id: str) -> str:
-        """Return the file that annotates a picture, relative to the folder, for messages."""
+        """Return the file that annotates a picture, relative to the folder; for messages."""
         return self.parts[part]
 
     def place(self, part: str, image_id: str, origin: int) -> tuple[str, int | None, str]:
-        """Return the file and line of an object, for messages, and how to call it."""
+        """Return the file and line of an object, and what to call it; for messages."""
         file = self.annotation_file(part, image_id)
         if self.numbered_by == "line":
             return file, origin, ""
@@ -57,10 +57,10 @@ class DatasetFolder:
 
 
 def usable_names(names: Iterable[str]) -> list[str]:
-    """Return the names that can be classes, each once: a line of labels.txt, but not BACKGROUND."""
+    """Return the names that can be classes, each once."""
     return [name for name in dict.fromkeys(names) if is_class_name(name)]
 
 
 def is_class_name(name: str) -> bool:
-    """Return whether a name can be a class: not empty, nor unprintable, nor BACKGROUND."""
+    """Return whether a name can be a class: it is printable, not empty, and not BACKGROUND."""
     return bool(name) and name.isprintable() and name.upper() != BACKGROUND

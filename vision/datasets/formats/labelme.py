@@ -1,4 +1,4 @@
-"""LabelMe folders: a JSON file for each picture, with its shapes."""
+"""Read LabelMe folders, which have a JSON file with shapes for each picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vision.datasets.index.builder import Record
 
 
 class LabelMeFolder(PerPictureFolder):
-    """ID.json, beside ID.jpg or elsewhere, in one folder or in train, valid and test."""
+    """Reads ID.json beside ID.jpg or elsewhere, in one folder or in train, valid and test."""
 
     layout = "LabelMe's *.json beside the pictures"
 
@@ -31,7 +31,7 @@ class LabelMeFolder(PerPictureFolder):
         return any(b'"shapes"' in head or b'"imagePath"' in head for head in heads)
 
     def read_record(self, path: Path) -> Record:
-        """Read one JSON file; every shape counts with the box around it."""
+        """Read one JSON file; take the box around every shape."""
         try:
             data = read_json(path)
         except (OSError, ValueError) as error:
@@ -49,7 +49,7 @@ class LabelMeFolder(PerPictureFolder):
 
 
 def _box(shape: dict[str, Any]) -> tuple[float, ...]:
-    """Return the box xyxy around a shape; a circle is given by its centre and a point on it."""
+    """Return the box xyxy around a shape; a circle has two points, its centre and one on it."""
     points = shape.get("points")
     if not isinstance(points, list) or not all(
         isinstance(point, list) and len(point) == 2 for point in points

@@ -1,4 +1,4 @@
-"""Open Images folders, as open_images_downloader.py and the published files lay them out."""
+"""Read Open Images folders, as open_images_downloader.py writes them and as they are published."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from pathlib import Path
 import numpy as np
 
 from vision.datasets.checks.problems import Problems
-from vision.datasets.files.listing import PICTURE_SUFFIXES, find_child, split_suffix, strip_suffix
-from vision.datasets.files.tables import read_blocks, read_header
+from vision.datasets.files.listing import find_child, split_suffix, strip_suffix
+from vision.datasets.files.tables import read_blocks, read_column_names
 from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import BoxTable
+from vision.pictures.suffixes import PICTURE_SUFFIXES
 
 CSV_NAMES = ("sub-{}-annotations-bbox.csv", "{}-annotations-bbox.csv")
 DESCRIPTIONS = ("class-descriptions-boxable.csv", "oidv7-class-descriptions-boxable.csv")
-PICTURE_FOLDERS = {"train": ("train",), "val": ("validation", "val"), "test": ("test",)}
-_CORNERS = ("XMin", "YMin", "XMax", "YMax")
+SPLIT_FOLDERS = {"train": ("train",), "val": ("validation", "val"), "test": ("test",)}
+OPEN_IMAGES_CORNERS = ("XMin", "YMin", "XMax", "YMax")
 
 
 class OpenImagesFolder(DatasetFolder):
-    """A table sub-SPLIT-annotations-bbox.csv and a folder SPLIT of pictures for every split.
+    """Reads sub-SPLIT-annotations-bbox.csv and the folder SPLIT of pictures for every split.
 
-    The published tables, without `sub-`, are read where those are missing; as they name pictures
-    that nobody has downloaded, a missing picture is then no fault.
+    Without such a table, the published one is read, whose name has no `sub-`. It names millions of
+    pictures, so those that are not there were not downloaded, which is no fault.
     """
 
     layout = "sub-train-annotations-bbox.csv with train/ beside it"
@@ -37,7 +38,7 @@ class OpenImagesFolder(DatasetFolder):
         """Find the tables."""
         super().__init__(root)
         self._names: dict[str, list[str]] = {}  # of the classes in every part read
-        for part, folders in PICTURE_FOLDERS.items():
+        for part, folders in SPLIT_FOLDERS.items():
             names = [name.format(folder) for name in CSV_NAMES for folder in folders]
             found = [name for name in names if (self.root / name).is_file()]
             if found:
@@ -49,7 +50,7 @@ class OpenImagesFolder(DatasetFolder):
         return bool(cls(root).parts)
 
     def class_names(self) -> list[str]:
-        """Return the classes of the training table, sorted; they hold for every part."""
+        """Return the classes of the training table, sorted, which are those of all parts."""
         part = "train" if "train" in self.parts else next(iter(self.parts))
         if part not in self._names:
             found = read_boxes(self.root / self.parts[part]).class_names
@@ -58,17 +59,17 @@ class OpenImagesFolder(DatasetFolder):
         return sorted(usable_names(self._names[part]))
 
     def read(self, part: str, problems: Problems) -> AnnotationIndex:
-        """Return the pictures of a part's table, then those without a row in it, as negatives."""
+        """Return the pictures of a part: those of its table, then all others as negatives."""
         table = read_boxes(self.root / self.parts[part])
         annotated = len(table.rows)
-        folder = find_child(self.root, PICTURE_FOLDERS[part])
-        suffixes = find_pictures(folder, table) if folder else [None] * annotated
+        names = SPLIT_FOLDERS[part]
+        folder = find_child(self.root, names) or self.root / names[0]
+        suffixes = find_pictures(folder, table)
         if len(suffixes) > annotated:
             self.notes.append(
                 f"{len(suffixes) - annotated:,} pictures in {folder.name}/ have no row in "
                 f"{self.parts[part]} and serve as negatives"
             )
-        folder = folder or self.root / PICTURE_FOLDERS[part][0]
         index = table.build(
             f"{folder}/{image_id}{suffix or '.jpg'}"
             for image_id, suffix in zip(table.rows, suffixes)
@@ -78,9 +79,9 @@ class OpenImagesFolder(DatasetFolder):
         return self._without_missing(index, suffixes, part, problems)
 
     def _class_names(self, part: str, found: list[str]) -> list[str]:
-        """Return the names as people read them, where the table has only codes like /m/0k4j."""
+        """Return the class names; translate codes like /m/0k4j if the table has only those."""
         described: dict[str, str] = {}
-        if "ClassName" not in read_header(self.root / self.parts[part]):
+        if "ClassName" not in read_column_names(self.root / self.parts[part]):
             described = read_descriptions(self.root)
         return [described.get(name.strip(), name.strip()) for name in found]
 
@@ -100,25 +101,28 @@ class OpenImagesFolder(DatasetFolder):
 
 
 def read_boxes(path: Path) -> BoxTable:
-    """Read a table of boxes, whatever pictures there are; its classes are ClassName or LabelName.
+    """Read a table of boxes; take the classes from ClassName, or without it from LabelName.
 
     Raises:
-        ValueError: if a column is missing, or the file is no CSV.
+        ValueError: if a column is missing, or the file is not CSV.
     """
-    name = "ClassName" if "ClassName" in read_header(path) else "LabelName"
+    name = "ClassName" if "ClassName" in read_column_names(path) else "LabelName"
     table = BoxTable(relative=True, clean_id=_clean_id)
-    for (image_ids, names), boxes, lines in read_blocks(path, ("ImageID", name), _CORNERS):
-        table.add(image_ids, names, boxes, lines)
+    for block in read_blocks(path, ("ImageID", name), OPEN_IMAGES_CORNERS):
+        image_ids, names = block.texts
+        table.add(image_ids, names, block.numbers, block.lines)
     return table
 
 
 def find_pictures(folder: Path, table: BoxTable) -> list[str | None]:
-    """Return the suffix of the picture file of every row of the table, None where it is missing.
+    """Return the suffix of the picture of every row of the table, None if there is no picture.
 
-    Pictures without a row are added to the table. The folder is gone through once, never listed.
+    Pictures without a row are added to the table. The names are never all in memory at once.
     """
     suffixes: list[str | None] = [None] * len(table.rows)
     others: dict[str, str] = {}
+    if not folder.is_dir():
+        return suffixes
     with os.scandir(folder) as entries:
         for entry in entries:
             stem, suffix = split_suffix(entry.name)
@@ -136,7 +140,7 @@ def find_pictures(folder: Path, table: BoxTable) -> list[str | None]:
 
 
 def read_descriptions(root: Path) -> dict[str, str]:
-    """Return the class names by their codes, from the published file if it is in the folder."""
+    """Return class names by their codes, from the published file if the folder has it."""
     path = next((root / name for name in DESCRIPTIONS if (root / name).is_file()), None)
     if path is None:
         return {}

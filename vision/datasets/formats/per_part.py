@@ -1,4 +1,4 @@
-"""Folders with one annotation file for many pictures: a whole part of the dataset, or all of it."""
+"""Read folders with one annotation file for many pictures: for a part, or for all of them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from vision.datasets.index.builder import IndexBuilder, Record
 
 
 class PerPartFolder(DatasetFolder):
-    """Annotation files anywhere usual; a subclass says which they are and how one is read.
+    """Finds annotation files in the usual folders; a subclass says which they are and reads one.
 
-    Which part a file annotates is told by its name (instances_train2017.json, test_labels.csv) or
-    by its folder (valid/_annotations.coco.json); several files of one part are taken together.
+    The name of a file (instances_train2017.json, test_labels.csv) or of its folder
+    (valid/_annotations.coco.json) states its part. Several files of one part are joined.
     """
 
     suffix = ""  # of the annotation files
@@ -35,20 +35,20 @@ class PerPartFolder(DatasetFolder):
             below = path.relative_to(self.root).as_posix()
             part = part_of_name(path.stem) or part_of_path(below) or "all"
             self._files.setdefault(part, []).append(path)
-        self._settle_parts()
+        self._fill_parts()
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
-        """Return whether a file looks like an annotation of this format, by its beginning."""
+        """Return whether the beginning of a file looks like this format."""
         raise NotImplementedError
 
     @classmethod
     def choose(cls, files: list[Path]) -> list[Path]:
-        """Return those of the accepted files that are to be read."""
+        """Return those of the accepted files that shall be read."""
         return files
 
     def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
-        """Yield what a file says of each picture; add the classes that it states to `names`.
+        """Yield what a file says of each picture; add the classes that it lists to `names`.
 
         Raises:
             ValueError: the file as a whole cannot be read.
@@ -61,10 +61,10 @@ class PerPartFolder(DatasetFolder):
         return any(map(cls.accepts, some_files(root, cls.suffix)))
 
     def class_names(self) -> list[str]:
-        """Return the classes as the training part states them, then others that have objects."""
+        """Return the classes that the training part lists, then others that have objects."""
         first = next(part for part in ("train", "all", *self.parts) if part in self.parts)
         if first not in self._names:
-            self.read(first, Problems())  # nobody asked for this part, only its names are used
+            self.read(first, Problems())  # only the names are wanted, so nothing is reported
         self.classes_from = f"of {self.parts[first]}"
         return usable_names(self._names[first])
 
@@ -90,12 +90,15 @@ class PerPartFolder(DatasetFolder):
             problems.add_each(
                 "picture not annotated", left, lambda file: ("is nowhere listed", file, None)
             )
-        index = _build(pictures, self.root)
+        builder = IndexBuilder()
+        for file, record in pictures.items():
+            builder.add_record(strip_suffix(file), str(self.root / file), record)
+        index = builder.build()
         self._names[part] = list(dict.fromkeys([*names, *index.class_names[1:]]))
         return index
 
-    def _settle_parts(self) -> None:
-        """Say what is which part; files of none are for training where none is but others are."""
+    def _fill_parts(self) -> None:
+        """Fill `parts`; files that state no part are for training if no others are."""
         if "all" in self._files and len(self._files) > 1:
             left = self._files.pop("all")
             if "train" in self._files:
@@ -108,13 +111,6 @@ class PerPartFolder(DatasetFolder):
             if files:
                 more = f" and {len(files) - 3} more" if len(files) > 3 else ""
                 self.parts[part] = ", ".join(files[:3]) + more
-
-
-def _build(pictures: dict[str, Record], root: Path) -> AnnotationIndex:
-    builder = IndexBuilder()
-    for file, record in pictures.items():
-        builder.add_record(strip_suffix(file), str(root / file), record)
-    return builder.build()
 
 
 def _join(one: Record, other: Record) -> Record:

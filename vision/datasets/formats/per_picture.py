@@ -1,4 +1,4 @@
-"""Folders with one annotation file for each picture."""
+"""Read folders with one annotation file for each picture."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from pathlib import Path
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.finder import PictureFinder
 from vision.datasets.files.folders import part_of_path
-from vision.datasets.files.listing import PICTURE_SUFFIXES, FileListing, base_name, strip_suffix
+from vision.datasets.files.listing import FileListing, base_name, strip_suffix
 from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder, Record
+from vision.pictures.suffixes import PICTURE_SUFFIXES
 
 
 class AnnotationError(ValueError):
-    """A file that cannot be read as an annotation, with the line at which that shows."""
+    """An annotation file that cannot be read, and perhaps the line of the fault."""
 
     def __init__(self, message: str, line: int | None = None):
         super().__init__(message)
@@ -22,30 +23,30 @@ class AnnotationError(ValueError):
 
 
 class PerPictureFolder(DatasetFolder):
-    """Annotations and pictures that go together by name; a subclass says how one file is read."""
+    """Pairs annotations and pictures by name; a subclass reads one annotation file."""
 
     def __init__(self, root: str | Path, annotations: FileListing, pictures: Path):
-        """Take annotations and pictures of the two folders, and no list of them."""
+        """List the pictures; the subclass fills `parts` and the ids of each part."""
         super().__init__(root)
         self._annotations = annotations
         self._finder = PictureFinder(pictures)
-        self._ids: dict[str, list[str]] = {}  # of every part, as they are listed
+        self._ids: dict[str, list[str]] = {}  # by part, as they are listed
         self._names: dict[str, list[str]] = {}  # of the classes in every part read
 
     def read_record(self, path: Path) -> Record:
         """Read one annotation file.
 
         Raises:
-            AnnotationError: it is none.
+            AnnotationError: it is not one.
         """
         raise NotImplementedError
 
     def class_names(self) -> list[str]:
-        """Return all names that the annotations of the listed parts have, sorted."""
+        """Return all names in the annotations of all parts, sorted."""
         self.classes_from = f"collected from the {self._annotations.suffixes[0][1:]} files"
         for part in self.parts:
             if part not in self._names:
-                self.read(part, Problems())  # nobody asked for this part, only its names are used
+                self.read(part, Problems())  # only the names are wanted, so nothing is reported
         return sorted(usable_names(name for names in self._names.values() for name in names))
 
     def read(self, part: str, problems: Problems) -> AnnotationIndex:
@@ -71,7 +72,7 @@ class PerPictureFolder(DatasetFolder):
         return file if folder == self.root else f"{folder.name}/{file}"
 
     def divide_by_folders(self) -> None:
-        """Take the folders train, valid and test for parts, or all for one part without them."""
+        """Take the folders train, valid and test as parts; without train, all is one part."""
         for stem in self._annotations.stems:
             part = part_of_path(stem)
             if part:
@@ -84,7 +85,7 @@ class PerPictureFolder(DatasetFolder):
     def _add(
         self, image_id: str, part: str, builder: IndexBuilder, problems: Problems
     ) -> str | None:
-        """Add a picture or report why not; return its file in the picture folder, if any."""
+        """Add a picture, or report why not; return its file in the picture folder, or None."""
         picture = self._finder.listing.find(image_id)
         file = self._annotations.find(image_id)
         if file is None:
@@ -109,7 +110,7 @@ class PerPictureFolder(DatasetFolder):
         return picture
 
     def _find_otherwise(self, image_id: str, filename: str, part: str) -> str | None:
-        """Find a picture whose name is not the annotation's: by what it says, or by name alone."""
+        """Find a picture by the file name that its annotation states, else by its name anywhere."""
         beside = image_id.rpartition("/")[0]
         found = self._finder.find(base_name(filename), beside, part) if filename else None
         return found or self._finder.find(base_name(image_id), beside, part)

@@ -1,108 +1,214 @@
-"""Writing a dataset of any format as a Pascal VOC folder, and the lists of a split."""
+"""Write Pascal VOC folders: whole datasets, single annotated pictures, and the lists of a split.
+
+`formats/voc.py` reads what is written here: boxes come back to the pixel, and splits as they were.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Iterable, Iterator, Mapping, Sequence
 from xml.sax.saxutils import escape
 
-from vision.datasets.files.listing import split_suffix, strip_suffix
+import numpy as np
+
+from vision.datasets.files.listing import read_list, split_suffix, strip_suffix
+from vision.datasets.formats.voc import VOC_CORNERS
 from vision.datasets.index.annotation_index import AnnotationIndex
-from vision.structures import Annotation
 from vision.utils.files import atomic_write
+from vision.utils.labels import BACKGROUND
 
-LISTS = Path("ImageSets") / "Main"
-_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+VOC_PARTS = ("train", "val", "test")
+VOC_FLAGS = ("truncated", "occluded", "difficult")
 
 
-def write_voc(parts: Mapping[str, AnnotationIndex], folder: str | Path) -> None:
-    """Write pictures, annotations, lists and labels.txt into a folder that is new or empty.
+@dataclass(frozen=True, eq=False)
+class VOCPicture:
+    """What to write about a picture file: N objects with their boxes, names and flags."""
 
-    This suite and its predecessors read the same boxes from it, as VOC counts pixels from 1.
+    path: Path  # of the picture file
+    size: tuple[int, int]  # (width, height) of the stored picture
+    boxes: np.ndarray  # (N, 4) xyxy, pixels of the stored picture; clipped to it when written
+    names: Sequence[str]  # N class names
+    image_id: str = ""  # the new name of the file; without it that of `path`
+    # N flags each, or none if all are False.
+    difficult: Sequence[bool] | np.ndarray = ()
+    truncated: Sequence[bool] | np.ndarray = ()  # the object goes on outside the picture
+    occluded: Sequence[bool] | np.ndarray = ()  # something stands before the object
+
+    def __post_init__(self) -> None:
+        """Check that boxes and flags are as many as the names."""
+        count = len(self.names)
+        if self.boxes.shape != (count, 4):
+            raise ValueError(
+                f"boxes must be ({count}, 4) like {count} names, got {self.boxes.shape} "
+                f"for {self.path}"
+            )
+        for flag in VOC_FLAGS:
+            if len(getattr(self, flag)) not in (0, count):
+                raise ValueError(
+                    f"{flag} must be {count} flags like {count} names, got "
+                    f"{len(getattr(self, flag))} for {self.path}"
+                )
+
+
+def write_voc(
+    folder: str | Path,
+    parts: Mapping[str, Iterable[VOCPicture]],
+    class_names: Sequence[str],
+    link: bool = False,
+) -> None:
+    """Write JPEGImages, Annotations, labels.txt and the lists of ImageSets/Main.
+
+    The lists come last, so that they never name a picture that is not there. Picture files that
+    are in the folder already stay as they are.
 
     Args:
-        parts: "train", and if there are any, "val" and "test"; of one class list.
+        parts: the pictures by part: any of "train", "val" and "test".
+        class_names: the lines of labels.txt; BACKGROUND is left out.
+        link: hard-link the picture files where the disk can, instead of copying them.
+
+    Raises:
+        OSError: a file cannot be written or copied.
+    """
+    folder = Path(folder)
+    (folder / "JPEGImages").mkdir(parents=True, exist_ok=True)
+    taken: set[str] = set()
+    lists: dict[str, list[str]] = {}
+    for part, pictures in parts.items():
+        names = lists.setdefault(part, [])
+        for picture in pictures:
+            names.append(safe_name(picture.image_id or picture.path.name, taken))
+            suffix = split_suffix(picture.path.name)[1].lower()
+            target = folder / "JPEGImages" / f"{names[-1]}{suffix}"
+            if not target.exists():
+                _place(picture.path, target, link)
+            annotation = folder / "Annotations" / f"{names[-1]}.xml"
+            write_annotation(annotation, replace(picture, path=target))
+    _write_lines(folder / "labels.txt", [name for name in class_names if name != BACKGROUND])
+    write_lists(folder, lists)
+
+
+def copy_as_voc(parts: Mapping[str, AnnotationIndex], folder: str | Path) -> None:
+    """Write indices of one class list as a VOC folder, which must be new or empty.
+
+    Args:
+        parts: by part: any of "train", "val" and "test".
 
     Raises:
         ValueError: there is something in the folder.
         OSError: a picture cannot be copied.
+    """
+    require_new_folder(folder)
+    class_names = next(iter(parts.values())).class_names
+    write_voc(folder, {part: _pictures_of(index) for part, index in parts.items()}, class_names)
+
+
+def require_new_folder(folder: str | Path) -> None:
+    """Refuse a folder that has something in it.
+
+    Raises:
+        ValueError: it is not empty.
     """
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()):
         raise ValueError(
             f"{folder} must be a new folder to write a VOC dataset to, it is not empty"
         )
-    for name in ("JPEGImages", "Annotations"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    taken: set[str] = set()
-    lists: dict[str, list[str]] = {}
-    for part, index in parts.items():
-        lists[part] = [_write_picture(index, row, folder, taken) for row in range(len(index))]
-    write_lists(folder, lists)
-    names = next(iter(parts.values())).class_names[1:]
-    with atomic_write(folder / "labels.txt") as temporary:
-        temporary.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
-def write_lists(folder: str | Path, lists: Mapping[str, Sequence[str]]) -> list[Path]:
-    """Write ImageSets/Main/train.txt, val.txt, trainval.txt and test.txt; return the paths.
+def write_annotation(path: str | Path, picture: VOCPicture) -> None:
+    """Write the XML file of one picture, which it names by the last part of its path."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(annotation_xml(picture), encoding="utf-8")
 
-    Who trains on trainval.txt and measures on test.txt, as VOC means it, shall not measure on what
-    was trained on: without a test part test.txt holds the validation part, and trainval.txt the
-    training part alone.
 
-    Raises:
-        ValueError: there are lists already.
+def annotation_xml(picture: VOCPicture) -> str:
+    """Return the annotation of a picture as VOC's XML, with pixels counted from 1.
+
+    All four corners are written plus 1. Readers subtract 1 from all four, as the older scripts do,
+    and so get the box as it was.
     """
-    train, val, test = (list(lists.get(part, ())) for part in ("train", "val", "test"))
-    whole = {
-        "train": train,
-        "val": val,
-        "trainval": train + val if test else train,
-        "test": test or val,
-    }
-    paths = {name: Path(folder) / LISTS / f"{name}.txt" for name in whole}
-    present = [path for path in paths.values() if path.is_file() and path.stat().st_size]
-    if present:
-        raise ValueError(f"there is a split already in {present[0]}; move it away to write another")
-    for name, ids in whole.items():
-        with atomic_write(paths[name]) as temporary:
-            text = "".join(f"{image_id}\n" for image_id in ids)
-            temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
-    return list(paths.values())
-
-
-def annotation_xml(
-    annotation: Annotation, class_names: Sequence[str], filename: str, size: tuple[int, int]
-) -> str:
-    """Return an annotation as a VOC file says it, with pixels counted from 1.
-
-    Args:
-        size: (width, height) of the stored picture.
-    """
+    width, height = picture.size
+    boxes = np.clip(picture.boxes.astype(float), 0, (width, height, width, height)) + 1
     objects = []
-    boxes = annotation.boxes_in_pixels(*size).astype(float) + 1
-    for box, label, difficult in zip(boxes, annotation.labels, annotation.difficult):
-        corners = "".join(
-            f"      <{tag}>{_number(value)}</{tag}>\n" for tag, value in zip(_CORNERS, box)
+    for row, (name, box) in enumerate(zip(picture.names, boxes.tolist())):
+        flags = {flag: getattr(picture, flag) for flag in VOC_FLAGS}
+        flag_tags = "".join(
+            f"    <{flag}>{int(values[row]) if len(values) else 0}</{flag}>\n"
+            for flag, values in flags.items()
+        )
+        corner_tags = "".join(
+            f"      <{tag}>{_decimal(value)}</{tag}>\n" for tag, value in zip(VOC_CORNERS, box)
         )
         objects.append(
-            f"  <object>\n    <name>{escape(class_names[label])}</name>\n"
-            "    <pose>Unspecified</pose>\n    <truncated>0</truncated>\n"
-            f"    <difficult>{int(difficult)}</difficult>\n"
-            f"    <bndbox>\n{corners}    </bndbox>\n  </object>\n"
+            f"  <object>\n    <name>{escape(name)}</name>\n    <pose>Unspecified</pose>\n"
+            f"{flag_tags}    <bndbox>\n{corner_tags}    </bndbox>\n  </object>\n"
         )
     return (
-        f"<annotation>\n  <folder>JPEGImages</folder>\n  <filename>{escape(filename)}</filename>\n"
-        f"  <size>\n    <width>{size[0]}</width>\n    <height>{size[1]}</height>\n"
+        "<annotation>\n  <folder>JPEGImages</folder>\n"
+        f"  <filename>{escape(picture.path.name)}</filename>\n"
+        f"  <size>\n    <width>{width}</width>\n    <height>{height}</height>\n"
         f"    <depth>3</depth>\n  </size>\n{''.join(objects)}</annotation>\n"
     )
 
 
+def write_lists(folder: str | Path, lists: Mapping[str, Sequence[str]]) -> list[Path]:
+    """Write a list for each part, and trainval.txt; return the paths, train.txt first.
+
+    As in VOC's development kit, trainval.txt is train.txt and val.txt together. `VOCFolder` trains
+    on train.txt if it finds all three, so that the split survives.
+
+    Args:
+        lists: the names of the pictures by part: any of "train", "val" and "test".
+    """
+    lists = {part: list(lists[part]) for part in VOC_PARTS if part in lists}
+    if "train" in lists:
+        lists["trainval"] = [*lists["train"], *lists.get("val", ())]
+    paths = []
+    for part, names in lists.items():
+        paths.append(_list_path(folder, part))
+        _write_lines(paths[-1], names)
+    return paths
+
+
+def add_to_lists(folder: str | Path, part: str, name: str) -> None:
+    """Add a picture to the list of its part and to trainval.txt; take it out of all other lists.
+
+    Every list is replaced as a whole, so that no reader finds half of one.
+
+    Args:
+        part: "train", "val" or "test".
+        name: of the files in JPEGImages and Annotations, without suffix.
+    """
+    paths = {name: _list_path(folder, name) for name in (*VOC_PARTS, "trainval")}
+    lists = {name: read_list(path) for name, path in paths.items() if path.is_file()}
+    if "trainval" in lists and "train" not in lists:
+        # trainval.txt is made anew of train.txt and val.txt, and must not lose its pictures.
+        validated = set(lists.get("val", ()))
+        lists["train"] = [one for one in lists["trainval"] if one not in validated]
+    lists = {one: [other for other in names if other != name] for one, names in lists.items()}
+    lists.setdefault(part, []).append(name)
+    write_lists(folder, lists)
+
+
+def require_no_lists(folder: str | Path) -> None:
+    """Refuse a VOC folder that states a split already.
+
+    Raises:
+        ValueError: one of its lists is not empty.
+    """
+    for part in (*VOC_PARTS, "trainval"):
+        path = _list_path(folder, part)
+        if path.is_file() and path.stat().st_size:
+            raise ValueError(f"there is a split already in {path}; move it away to write another")
+
+
 def safe_name(image_id: str, taken: set[str]) -> str:
-    """Return a file name for an id: none that leads out of the folder or is taken; and take it."""
+    """Turn an id into a file name that stays in its folder and is not taken; add it to `taken`."""
     stem = re.sub(r"[^\w .()&+=@,-]", "_", strip_suffix(image_id)).strip(" .") or "picture"
     name, number = stem[:120], 1
     while name.casefold() in taken:
@@ -112,21 +218,52 @@ def safe_name(image_id: str, taken: set[str]) -> str:
     return name
 
 
-def _write_picture(index: AnnotationIndex, row: int, folder: Path, taken: set[str]) -> str:
+def _pictures_of(index: AnnotationIndex) -> Iterator[VOCPicture]:
+    """Yield the pictures of an index; read from the files the sizes that it does not know."""
     from vision.pictures.reading import read_picture_size
 
-    annotation = index[row]
-    name = safe_name(annotation.image_id, taken)
-    filename = name + split_suffix(annotation.path)[1].lower()
-    shutil.copyfile(annotation.path, folder / "JPEGImages" / filename)
-    width, height = index.sizes[row].tolist()
-    if not (width and height):
-        width, height = read_picture_size(annotation.path)
-    text = annotation_xml(annotation, index.class_names, filename, (width, height))
-    (folder / "Annotations" / f"{name}.xml").write_text(text, encoding="utf-8")
-    return name
+    for annotation, size in zip(index, index.sizes.tolist()):
+        width, height = size if all(size) else read_picture_size(annotation.path)
+        yield VOCPicture(
+            Path(annotation.path),
+            (width, height),
+            annotation.boxes_in_pixels(width, height),
+            [index.class_names[label] for label in annotation.labels],
+            annotation.image_id,
+            annotation.difficult.tolist(),
+        )
 
 
-def _number(value: float) -> str:
-    """Return a coordinate to a thousandth of a pixel, whole numbers without a point."""
+def _place(source: Path, target: Path, link: bool) -> None:
+    """Copy or link a file; until it is whole it has another name."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        if not (link and _link(source, part)):
+            shutil.copyfile(source, part)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _link(source: Path, target: Path) -> bool:
+    """Return whether a hard link could be made; to another disk, for example, it cannot."""
+    try:
+        os.link(source, target)
+    except OSError:
+        return False
+    return True
+
+
+def _list_path(folder: str | Path, name: str) -> Path:
+    return Path(folder) / "ImageSets" / "Main" / f"{name}.txt"
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    with atomic_write(path) as temporary:
+        text = "".join(f"{line}\n" for line in lines)
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
+def _decimal(value: float) -> str:
+    """Return a coordinate in thousandths of a pixel, without zeros at its end."""
     return f"{value:.3f}".rstrip("0").rstrip(".")

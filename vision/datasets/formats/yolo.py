@@ -1,4 +1,4 @@
-"""YOLO folders: a text file for each picture, as Darknet, Ultralytics, CVAT and Roboflow do."""
+"""Read YOLO folders, as Darknet, Ultralytics, CVAT and Roboflow write them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Iterator
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.finder import PictureFinder
 from vision.datasets.files.folders import part_of_path, read_head, some_files
-from vision.datasets.files.listing import FileListing, read_lines, split_suffix, strip_suffix
+from vision.datasets.files.listing import FileListing, read_list, split_suffix, strip_suffix
 from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.formats.yolo_files import read_label, read_settings
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder
 
-_NOT_LABELS = ("classes", "train", "val", "valid", "test", "obj", "labels", "readme", "notes")
-_LABEL_LINE = re.compile(rb"\s*\d+(?:\.0+)?(?:\s+[-+.\deE]+){4,}\s*(?:\r?\n|$)")
-_PICTURE_FOLDER = re.compile(r"(^|.*/)(images|JPEGImages|JPG)(/.*)$", re.IGNORECASE)
-_LABEL_FOLDER = re.compile(r"(^|/)(labels|obj_\w*data)/", re.IGNORECASE)
+NOT_LABELS = ("classes", "train", "val", "valid", "test", "obj", "labels", "readme", "notes")
+LABEL_LINE = re.compile(rb"\s*\d+(?:\.0+)?(?:\s+[-+.\deE]+){4,}\s*(?:\r?\n|$)")
+PICTURE_FOLDER = re.compile(r"(^|.*/)(images|JPEGImages|JPG)(/.*)$", re.IGNORECASE)
+LABEL_FOLDER = re.compile(r"(^|/)(labels|obj_\w*data)/", re.IGNORECASE)
 
 
 class YOLOFolder(DatasetFolder):
-    """Labels beside the pictures, or in labels/ where the pictures are in images/.
+    """Reads label files beside the pictures, or in labels/ if the pictures are in images/.
 
-    Class names are those of data.yaml, obj.names or classes.txt. Parts are what data.yaml or
-    obj.data states, or else the folders train, valid and test. A picture without a label file is a
-    negative, as all readers of this format have it.
+    Class names come from data.yaml, obj.names or classes.txt. Parts come from data.yaml or
+    obj.data, or else from the folders train, valid and test. A picture without a label file is a
+    negative, as for all readers of this format.
     """
 
     layout = "YOLO's *.txt in labels/ or beside the pictures, and data.yaml"
@@ -38,15 +38,15 @@ class YOLOFolder(DatasetFolder):
         self._finder = PictureFinder(self.root)
         self._labels = FileListing(self.root, (".txt",))
         self._settings = read_settings(self.root)
-        self._met: dict[int, str] = {}  # classes in what was read
-        self._pictures: dict[str, list[str]] = {}  # of every part
+        self._met: dict[int, str] = {}  # class names by number, in what was read
+        self._pictures: dict[str, list[str]] = {}  # by part
         self._find_parts()
 
     @classmethod
     def detect(cls, root: Path) -> bool:
-        """Return whether there is a text file that begins with a number and four others."""
+        """Return whether a text file begins with a whole number and four others."""
         return any(
-            path.stem.lower() not in _NOT_LABELS and _LABEL_LINE.match(read_head(path))
+            path.stem.lower() not in NOT_LABELS and LABEL_LINE.match(read_head(path))
             for path in some_files(root, ".txt")
         )
 
@@ -96,8 +96,11 @@ class YOLOFolder(DatasetFolder):
 
     def _find_parts(self) -> None:
         listed = self._finder.listing.files
-        chosen = {part: self._listed_as(entries) for part, entries in self._settings.parts.items()}
-        chosen = {part: files for part, files in chosen.items() if files}
+        chosen: dict[str, list[str]] = {}
+        for stated, entries in self._settings.parts.items():
+            files = dict.fromkeys(file for entry in entries for file in self._resolve(entry))
+            if files:
+                chosen[stated] = list(files)
         where = dict.fromkeys(chosen, f"as {self._settings.parts_from} says")
         for file in listed if "train" not in chosen else ():
             part = part_of_path(file)
@@ -113,12 +116,8 @@ class YOLOFolder(DatasetFolder):
             if chosen.get(part):
                 self.parts[part], self._pictures[part] = where[part], chosen[part]
 
-    def _listed_as(self, entries: list[str]) -> list[str]:
-        """Return the pictures that folders and lists of pictures stand for, each once."""
-        return list(dict.fromkeys(file for entry in entries for file in self._resolve(entry)))
-
     def _resolve(self, entry: str) -> Iterator[str]:
-        """Yield the pictures of a folder or list, by what is left of its path in this folder."""
+        """Yield the pictures of a folder or list, found by the end of its path."""
         steps = [
             step for step in entry.replace("\\", "/").split("/") if step not in ("", ".", "..")
         ]
@@ -129,14 +128,14 @@ class YOLOFolder(DatasetFolder):
                 yield from found
                 return
             if ending.endswith(".txt") and (self.root / ending).is_file():
-                names = read_lines(self.root / ending)
+                names = read_list(self.root / ending)
                 yield from filter(None, map(self._finder.find, names))
                 return
 
     def _label_of(self, picture: str) -> str | None:
-        """Return the label file of a picture or id: images/ turned into labels/, or beside it."""
+        """Return the label file of a picture or id: in labels/ instead of images/, or beside it."""
         stem = strip_suffix(picture)
-        inside = _PICTURE_FOLDER.match(stem)
+        inside = PICTURE_FOLDER.match(stem)
         turned = [f"{inside[1]}labels{inside[3]}"] if inside else []
         beside, _, name = stem.rpartition("/")
         below = f"{beside}/labels/{name}" if beside else f"labels/{name}"
@@ -150,12 +149,10 @@ class YOLOFolder(DatasetFolder):
             file
             for file in self._labels.files
             if file not in used
-            and _LABEL_FOLDER.search(file)
+            and LABEL_FOLDER.search(file)
             and part in ("all", part_of_path(file))
             and not self._finder.listing.find(split_suffix(file)[0])
         ]
-        problems.add_each("picture missing", left, _describe_missing)
-
-
-def _describe_missing(file: str) -> tuple[str, str, int | None]:
-    return "labels a picture that is not there", file, None
+        problems.add_each(
+            "picture missing", left, lambda file: ("labels a picture that is not there", file, None)
+        )

@@ -1,63 +1,112 @@
-"""The text files of a YOLO folder: labels, class names, settings."""
+"""Read the text files of a YOLO folder: labels, class names and settings."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Dict, List, NamedTuple, Union
 
-from vision.datasets.files.listing import read_lines
+import yaml
+
+from vision.datasets.files.listing import read_list
 from vision.datasets.files.values import NO_BOX, around_points, decode, to_number
-from vision.datasets.files.yaml_subset import Value, read_yaml
 from vision.utils.labels import MAX_CLASSES
+from vision.utils.text import printable
 
-_YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
-_NAMES_FILES = ("obj.names", "classes.txt", "labels/classes.txt", "train/classes.txt")
-_PARTS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
-_LARGEST_NUMBER = 1 << 31
+Value = Union[str, List[str], Dict[str, str]]
+
+LARGEST_YAML = 1 << 18  # bytes
+YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+NAMES_FILES = ("obj.names", "classes.txt", "labels/classes.txt", "train/classes.txt")
+PART_KEYS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
+LARGEST_CLASS_NUMBER = 1 << 31
 
 
-class Settings(NamedTuple):
-    """What a YOLO folder says of itself."""
+class YOLOSettings(NamedTuple):
+    """What the files of a YOLO folder say about classes and parts."""
 
-    names: dict[int, str]  # of the classes, by number
-    names_from: str  # the file
-    parts: dict[str, list[str]]  # folders or lists of pictures of train, val and test, as written
+    names: dict[int, str]  # class names by number
+    names_from: str  # the file that has them
+    parts: dict[str, list[str]]  # by part: folders or lists of pictures, as written
     parts_from: str
-    pose: bool  # the labels have key points after their box, and no polygons
+    pose: bool  # whether labels have key points after their box, and no polygons
 
 
 class LabelLine(NamedTuple):
     """A line of a label file."""
 
-    number: int | None  # of the class; None where there is none
-    box: tuple[float, ...]  # xyxy as fractions of the picture; nan where there is no number
+    number: int | None  # of the class; None if it is not a number
+    box: tuple[float, ...]  # xyxy, fractions of the picture; nan if it is not a number
 
 
-def read_settings(root: Path) -> Settings:
-    """Read data.yaml, or obj.data and obj.names, or classes.txt, whichever there is.
+class TextLoader(yaml.SafeLoader):
+    """Reads every word as text, as `no` and `1.0` may be class names."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (this is how yaml spells it)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Do not merge tables by `<<`, which lets a short file make a table without end."""
+
+
+def read_settings(root: Path) -> YOLOSettings:
+    """Read data.yaml, or else obj.data and obj.names, or classes.txt.
 
     Raises:
-        ValueError: one of them is not UTF-8, or names too many classes.
+        ValueError: one of them is not UTF-8 or not YAML, or names too many classes.
     """
-    yaml = _find_yaml(root)
-    if yaml is not None:
-        values = read_yaml(yaml)
-        names = _number(values.get("names", []), yaml)
+    known = [root / name for name in YAML_NAMES]
+    others = sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
+    path = next((path for path in (*known, *others) if path.is_file()), None)
+    if path is not None:
+        values = read_yaml(path)
+        names = _number(values.get("names", []), path)
         if names:
-            return Settings(names, yaml.name, _parts(values), yaml.name, "kpt_shape" in values)
+            return YOLOSettings(names, path.name, _parts(values), path.name, "kpt_shape" in values)
     data = next(iter(sorted(root.glob("*.data"))), None)
-    values = _read_darknet(data) if data else {}
-    named = [str(values.get("names", "")).rsplit("/", 1)[-1], *_NAMES_FILES]
+    pairs = [line.partition("=") for line in read_list(data)] if data else []
+    values = {key.strip(): value.strip() for key, _, value in pairs}
+    named = [str(values.get("names", "")).rsplit("/", 1)[-1], *NAMES_FILES]
     found = [name for name in named if name and (root / name).is_file()]
     found += [path.name for path in sorted(root.glob("*.names"))]
     names = read_class_names(root / found[0]) if found else {}
-    return Settings(
+    return YOLOSettings(
         names, found[0] if found else "", _parts(values), data.name if data else "", False
     )
 
 
+def read_yaml(path: Path) -> dict[str, Value]:
+    """Return the keys of a YAML file whose value is a text, a list of texts or a table of texts.
+
+    What is nested deeper is left out.
+
+    Raises:
+        ValueError: if the file is not UTF-8 or not YAML, or far too large for what it should hold.
+    """
+    data = path.read_bytes()
+    if len(data) > LARGEST_YAML:
+        raise ValueError(f"{path} must be a short file of settings, it has {len(data):,} bytes")
+    try:
+        values = yaml.load(decode(data, path), TextLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise ValueError(f"{path}{line}: not YAML: {printable(str(error.problem))}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"{path}: not YAML: {printable(str(error))}") from None
+    values = values if isinstance(values, dict) else {}
+    return {key: value for key, value in values.items() if _is_plain(key, value)}
+
+
+def _is_plain(key: object, value: object) -> bool:
+    texts = [key]
+    if isinstance(value, dict):
+        texts += [*value, *value.values()]
+    else:
+        texts += value if isinstance(value, list) else [value]
+    return all(isinstance(text, str) for text in texts)
+
+
 def read_class_names(path: Path) -> dict[int, str]:
-    """Return the names of a file with one class a line, by their numbers from 0.
+    """Return the class names of a file that has one a line, by number from 0.
 
     Raises:
         ValueError: if it is not UTF-8, or names more than MAX_CLASSES.
@@ -66,7 +115,7 @@ def read_class_names(path: Path) -> dict[int, str]:
 
 
 def read_label(path: Path, pose: bool = False) -> list[LabelLine]:
-    """Return the lines that are not blank; bytes that are no text are no numbers."""
+    """Return the lines that are not blank; what is not text is not a number."""
     text = path.read_bytes().decode("utf-8-sig", "replace")
     return [_parse(line.split(), pose) for line in text.splitlines() if line.strip()]
 
@@ -77,7 +126,7 @@ def _parse(words: list[str], pose: bool) -> LabelLine:
     A fifth number after the class is the score of a detection.
     """
     number = to_number(words[0])
-    whole = number % 1 == 0 and abs(number) < _LARGEST_NUMBER
+    whole = number % 1 == 0 and abs(number) < LARGEST_CLASS_NUMBER
     values = [to_number(word) for word in words[1:]]
     box: tuple[float, ...] = NO_BOX
     if len(values) in (4, 5) or (pose and len(values) > 4):
@@ -88,14 +137,8 @@ def _parse(words: list[str], pose: bool) -> LabelLine:
     return LabelLine(int(number) if whole else None, box)
 
 
-def _find_yaml(root: Path) -> Path | None:
-    known = [root / name for name in _YAML_NAMES]
-    others = sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
-    return next((path for path in (*known, *others) if path.is_file()), None)
-
-
 def _number(names: Value, path: Path) -> dict[int, str]:
-    """Return class names by number: of a list, whose blank lines count, or of a table."""
+    """Return class names by number, from a list, whose blank lines count, or from a table."""
     if isinstance(names, str):
         return {}
     pairs = names.items() if isinstance(names, dict) else enumerate(names)
@@ -109,16 +152,10 @@ def _number(names: Value, path: Path) -> dict[int, str]:
 
 
 def _parts(values: dict[str, Value]) -> dict[str, list[str]]:
-    """Return what is stated as train, val and test, each a list."""
+    """Return the entries of train, val and test, each as a list."""
     parts = {}
-    for part, keys in _PARTS.items():
+    for part, keys in PART_KEYS.items():
         entry = next((values[key] for key in keys if values.get(key)), None)
         if entry and not isinstance(entry, dict):
             parts[part] = [entry] if isinstance(entry, str) else entry
     return parts
-
-
-def _read_darknet(path: Path) -> dict[str, Value]:
-    """Return the settings `key = value` of an obj.data."""
-    pairs = (line.partition("=") for line in read_lines(path))
-    return {key.strip(): value.strip() for key, _, value in pairs}

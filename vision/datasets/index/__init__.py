@@ -1,1 +1,1 @@
-"""All annotations of a dataset as flat arrays, and how they are built."""
+"""The annotation index: all annotations of a dataset in flat arrays."""

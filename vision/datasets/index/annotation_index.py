@@ -16,29 +16,27 @@ from vision.datasets.index.arrays import (
     offsets_of,
 )
 from vision.structures import Annotation
-from vision.utils.labels import BACKGROUND
-
-MAX_CLASSES = 32_000  # what the labels' int16 holds, with room
+from vision.utils.labels import BACKGROUND, MAX_CLASSES
 
 
 @dataclass(frozen=True, eq=False)
 class AnnotationIndex(SharedArrays):
     """N pictures with M boxes: boxes[offsets[i]:offsets[i + 1]] are those of picture i.
 
-    Open Images' 1.7 million pictures and 14.6 million boxes take half a gigabyte, once for all
+    Open Images, 1.7 million pictures and 14.6 million boxes, takes half a gigabyte, once for all
     worker processes.
     """
 
     class_names: list[str]  # of the labels; BACKGROUND first
     image_ids: StringTable  # N
-    paths: StringTable  # N, absolute, of the picture files
-    sizes: np.ndarray  # (N, 2) int32 width and height of the stored picture; 0 where not known
+    paths: StringTable  # N, absolute paths of the picture files
+    sizes: np.ndarray  # (N, 2) int32, width and height of the stored picture; 0 if not known
     relative: np.ndarray  # (N,) bool, whether the boxes are fractions of the picture, not pixels
     offsets: np.ndarray  # (N + 1,) int64
     boxes: np.ndarray  # (M, 4) float32 xyxy
     labels: np.ndarray  # (M,) int16, 1..C-1
     difficult: np.ndarray  # (M,) bool
-    origins: np.ndarray  # (M,) int32, the number of the object or line in its annotation file
+    origins: np.ndarray  # (M,) int32, number of the object or line in its annotation file
 
     def __post_init__(self) -> None:
         """Check that the arrays fit each other."""
@@ -63,9 +61,9 @@ class AnnotationIndex(SharedArrays):
                 f"{pictures} pictures and {boxes} boxes do not fit {len(self.paths)} paths "
                 f"and offsets up to {self.offsets[-1]}"
             )
-        if self.class_names[:1] != [BACKGROUND] or len(self.class_names) > MAX_CLASSES:
+        if self.class_names[:1] != [BACKGROUND] or len(self.class_names) > MAX_CLASSES + 1:
             raise ValueError(
-                f"class_names must be {BACKGROUND} and fewer than {MAX_CLASSES} others, "
+                f"class_names must be {BACKGROUND} and at most {MAX_CLASSES} others, "
                 f"got {len(self.class_names)} names from {self.class_names[:1]}"
             )
 
@@ -99,16 +97,35 @@ class AnnotationIndex(SharedArrays):
         return int(np.count_nonzero(np.diff(self.offsets) == 0))
 
     def boxes_per_class(self) -> dict[str, int]:
-        """Return the number of boxes of every class but BACKGROUND, in the order of the labels."""
+        """Return the number of boxes of every class but BACKGROUND, by label."""
         counts = np.bincount(self.labels, minlength=len(self.class_names))
         return dict(zip(self.class_names[1:], counts[1:].tolist()))
 
-    def rows_of(self, positions: np.ndarray) -> np.ndarray:
-        """Return the pictures (K,) to which the boxes at the positions (K,) belong."""
-        return np.searchsorted(self.offsets, positions, side="right") - 1
+    def row_of(self, box: int) -> int:
+        """Return the picture to which a box belongs."""
+        return int(np.searchsorted(self.offsets, box, side="right")) - 1
+
+    def boxes_in_square(self, size: float) -> np.ndarray:
+        """Return all boxes (M, 4) float32 xyxy, in pixels of pictures stretched to `size` x `size`.
+
+        The net sees them so. With size 1 they are fractions of their pictures.
+
+        Raises:
+            ValueError: a picture has boxes in pixels, and its size is not known.
+        """
+        counts = np.diff(self.offsets)
+        sizes = np.where(self.relative[:, None], 1, self.sizes).astype(np.float32)
+        unknown = np.flatnonzero((counts > 0) & (sizes <= 0).any(axis=1))
+        if len(unknown):
+            path = self.paths[int(unknown[0])]
+            raise ValueError(
+                f"sizes must be known of all pictures with boxes in pixels, that of {path} is not"
+            )
+        boxes = self.boxes * np.float32(size) / np.repeat(np.tile(sizes, 2), counts, axis=0)
+        return boxes.clip(0, size)
 
     def select(self, rows: np.ndarray) -> AnnotationIndex:
-        """Return the pictures of the rows: (K,) integers, in their order, or (N,) bool."""
+        """Return the pictures of the rows: (K,) integers in any order, or (N,) bool."""
         rows = np.asarray(rows)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
         per_box = {
@@ -139,7 +156,7 @@ class AnnotationIndex(SharedArrays):
         )
 
     def with_classes(self, class_names: Sequence[str]) -> AnnotationIndex:
-        """Return the index with labels by `class_names`, without the boxes of other classes."""
+        """Return the index with labels of `class_names`, without the boxes of other classes."""
         numbers = {name: number for number, name in enumerate(class_names)}
         table = np.array([numbers.get(name, 0) for name in self.class_names], dtype=np.int16)
         labels = self.labels
@@ -150,7 +167,7 @@ class AnnotationIndex(SharedArrays):
 
 
 def concatenate(indices: Sequence[AnnotationIndex], class_names: Sequence[str]) -> AnnotationIndex:
-    """Return all pictures of one or more indices, with their labels renumbered by class name."""
+    """Join one or more indices; labels are renumbered by class name."""
     indices = [index.with_classes(class_names) for index in indices]
     if len(indices) == 1:
         return indices[0]

@@ -1,4 +1,4 @@
-"""Flat arrays that stand for millions of small objects, and that worker processes share."""
+"""Flat arrays for millions of small objects, which worker processes share."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Any, Iterable, Iterator, Sequence
 
 import numpy as np
 
-_ROWS_AT_ONCE = 1 << 16
+ROWS_AT_ONCE = 1 << 16
 
 
 class SharedArrays:
-    """Base of a frozen dataclass whose NumPy arrays a spawned worker shares instead of copying.
+    """Base of a frozen dataclass whose NumPy arrays spawned workers share instead of copying.
 
-    A forked worker shares them anyway. A spawned one gets the object pickled, and torch pickles a
-    tensor for another process as a handle of shared memory; so the arrays move there once, before
-    the first worker.
+    Forked workers share them anyway. A spawned worker gets the object pickled, and torch pickles a
+    tensor in shared memory as a handle. So the arrays move to shared memory at the first pickling.
     """
 
     def __getstate__(self) -> dict[str, Any]:
@@ -37,14 +36,14 @@ class SharedArrays:
 
 @dataclass(frozen=True, eq=False)
 class StringTable(SharedArrays):
-    """A sequence of strings in one block of bytes; file names that are not valid UTF-8 survive."""
+    """A sequence of strings in one block of bytes; also of file names that are not UTF-8."""
 
-    blob: np.ndarray  # (L,) uint8, the strings one after the other
-    offsets: np.ndarray  # (N + 1,) int64, where each of them starts, and the end
+    blob: np.ndarray  # (L,) uint8, one string after the other
+    offsets: np.ndarray  # (N + 1,) int64, where each string starts, and the end
 
     @classmethod
     def from_strings(cls, strings: Iterable[str]) -> StringTable:
-        """Pack the strings, holding none of them for longer than it takes."""
+        """Pack the strings, one at a time."""
         blob, offsets = bytearray(), array("q", [0])
         for string in strings:
             blob += string.encode("utf-8", "surrogateescape")
@@ -70,32 +69,32 @@ class StringTable(SharedArrays):
 
 
 def as_array(buffer: bytearray | array, dtype: type) -> np.ndarray:
-    """Return a growable buffer as a NumPy array over the same memory, of the same item size."""
+    """Return a growable buffer as a NumPy array over the same memory; items keep their size."""
     return np.frombuffer(buffer, dtype=dtype) if buffer else np.empty(0, dtype=dtype)
 
 
 def join_tables(tables: Sequence[StringTable]) -> StringTable:
-    """Return the strings of all tables, one table after the other."""
+    """Join tables, one after the other."""
     blob = np.concatenate([table.blob for table in tables])
     return StringTable(blob, join_offsets([table.offsets for table in tables]))
 
 
 def join_offsets(offsets: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the offsets (N1 + N2 + ... + 1,) of several ragged arrays put one after the other."""
+    """Return the offsets (N1 + N2 + ... + 1,) of several ragged arrays that are joined."""
     lengths = np.concatenate([np.diff(part) for part in offsets])
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 
 def offsets_of(offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return the offsets (K + 1,) that the rows (K,) of a ragged array have by themselves."""
+    """Return the offsets (K + 1,) of an array made of the rows (K,) of a ragged array."""
     return np.concatenate([[0], np.cumsum(offsets[rows + 1] - offsets[rows])]).astype(np.int64)
 
 
 def gather(values: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Return the values of the rows (K,) of a ragged array, one row after the other.
 
-    Works on a block of rows at a time, as the positions of all values at once would take eight
-    times the memory of a table of bytes.
+    Works block by block: the positions of all bytes at once would take eight times the memory of
+    the bytes.
     """
     new_offsets = offsets_of(offsets, rows)
     gathered = np.empty((new_offsets[-1], *values.shape[1:]), dtype=values.dtype)
@@ -107,6 +106,6 @@ def gather(values: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> np.ndar
     return gathered
 
 
-def blocks(count: int, at_once: int = _ROWS_AT_ONCE) -> Iterator[tuple[int, int]]:
-    """Yield (start, stop) of the blocks that `count` rows fall into."""
+def blocks(count: int, at_once: int = ROWS_AT_ONCE) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of each block of `count` rows."""
     return ((start, min(start + at_once, count)) for start in range(0, count, at_once))

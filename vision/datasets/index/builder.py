@@ -1,4 +1,4 @@
-"""Two ways to fill an annotation index: picture by picture, or from tables with one box a row."""
+"""Build an annotation index, picture by picture or from tables with one box a row."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from vision.utils.labels import BACKGROUND
 
 
 class ClassNumbers:
-    """Numbers class names in the order in which they are met, from 1."""
+    """Numbers class names from 1, in the order in which they are met."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
     def __getitem__(self, name: str) -> int:
-        # A class called BACKGROUND gets a number too; the checks report it and leave it out.
+        # A class called BACKGROUND gets a number too: the checks report it and leave it out.
         return self._numbers.setdefault(name, len(self._numbers) + 1)
 
     @property
@@ -29,21 +29,21 @@ class ClassNumbers:
 
 
 class Record(NamedTuple):
-    """What an annotation says of one picture, good or bad; N objects."""
+    """What an annotation says about one picture with N objects, right or wrong."""
 
-    filename: str  # of the picture, as the annotation spells it
-    size: tuple[int, int]  # (width, height), 0 where not stated
-    boxes: Sequence[Sequence[float]]  # N times xyxy; nan where there is no number
+    filename: str  # of the picture, as the annotation says
+    size: tuple[int, int]  # (width, height); 0 if not stated
+    boxes: Sequence[Sequence[float]]  # N times xyxy; nan if it is not a number
     names: Sequence[str]
-    difficult: Sequence[bool] | None = None  # nothing is difficult without them
-    origins: Sequence[int] | None = None  # lines of the objects; without them they count from 1
+    difficult: Sequence[bool] | None = None  # None: nothing is difficult
+    origins: Sequence[int] | None = None  # lines of the objects; None: they count from 1
 
 
 class IndexBuilder:
-    """Takes annotated pictures one at a time, for formats with a file for each.
+    """Takes annotated pictures one at a time.
 
-    Objects may be as bad as the annotation is, as the checks report and repair them for every
-    format alike: one without a name is given as "", one without coordinates as nan.
+    Objects are taken as they are, as the checks repair and report them for all formats: a missing
+    name is "", a missing coordinate is nan.
     """
 
     def __init__(self, relative: bool = False):
@@ -65,13 +65,13 @@ class IndexBuilder:
         difficult: Sequence[bool] | None = None,
         size: tuple[int, int] = (0, 0),
     ) -> None:
-        """Add one picture; its objects are numbered from 1 for the messages about them.
+        """Add one picture; messages number its objects from 1.
 
         Args:
             boxes: N times xyxy.
             names: N class names.
-            difficult: N flags; nothing is difficult without them.
-            size: (width, height) as the annotation states it, 0 where it does not.
+            difficult: N flags; without them nothing is difficult.
+            size: (width, height) as the annotation states it, 0 if it does not.
         """
         self.add_record(image_id, path, Record("", size, boxes, names, difficult))
 
@@ -82,9 +82,7 @@ class IndexBuilder:
         self._paths.append(path)
         self._sizes.extend(record.size)
         self._offsets.append(self._offsets[-1] + len(names))
-        with np.errstate(
-            over="ignore"
-        ):  # what is too large for float32 becomes inf, and is reported
+        with np.errstate(over="ignore"):  # too large becomes inf, which the checks report
             corners = np.asarray(boxes, dtype=np.float64).reshape(len(names), 4).astype(np.float32)
         self._boxes.frombytes(corners.tobytes())
         self._labels.extend(self._classes[name] for name in names)
@@ -108,15 +106,15 @@ class IndexBuilder:
 
 
 class BoxTable:
-    """Takes tables with one box a row, in blocks of any size, and groups them by picture.
+    """Takes tables with one box a row, block by block, and groups the boxes by picture.
 
-    The arrays grow in place, so that at no time two copies of 14 million boxes are held.
+    The arrays grow in place, so that memory never holds two copies of 14 million boxes.
     """
 
     def __init__(self, relative: bool, clean_id: Callable[[str], str] = str.strip):
         """Take boxes in pixels, or in fractions of their picture if `relative`.
 
-        `clean_id` is applied to the ids, before those that are equal are taken for one picture.
+        Ids that `clean_id` makes equal are one picture.
         """
         self._relative = relative
         self._clean_id = clean_id
@@ -140,12 +138,12 @@ class BoxTable:
         _append(self._lines, lines.astype(np.int32))
 
     def add_picture(self, image_id: str) -> int:
-        """Return the row of a picture, which is added where it is new."""
+        """Return the row of a picture; add it if it is new."""
         return self._rows.setdefault(self._clean_id(image_id), len(self._rows))
 
     @property
     def rows(self) -> dict[str, int]:
-        """Return the row of every picture by its id, in the order of the rows."""
+        """Return the rows of all pictures by id, in their order."""
         return self._rows
 
     @property
@@ -154,12 +152,12 @@ class BoxTable:
         return self._classes.class_names
 
     def build(self, paths: Iterable[str]) -> AnnotationIndex:
-        """Return the index; `paths` has the file of every picture in the order of `rows`."""
+        """Return the index; `paths` are the picture files in the order of `rows`."""
         pictures = as_array(self._pictures, np.int32)
         boxes = as_array(self._boxes, np.float32).reshape(-1, 4)
         labels = as_array(self._labels, np.int32).astype(np.int16)
         lines = as_array(self._lines, np.int32)
-        if (np.diff(pictures) < 0).any():  # the published files are grouped already
+        if (np.diff(pictures) < 0).any():  # published files are grouped already
             order = np.argsort(pictures, kind="stable")
             boxes, labels, lines = boxes[order], labels[order], lines[order]
         counts = np.bincount(pictures, minlength=len(self._rows))
@@ -182,7 +180,7 @@ def _append(buffer: array, values: np.ndarray) -> None:
 
 
 def _factorize(strings: np.ndarray) -> tuple[np.ndarray, Sequence[str]]:
-    """Return codes (K,) and the strings that they stand for, in the order in which they are met."""
+    """Return codes (K,) and the strings that they stand for, in the order they are met."""
     import pandas
 
     codes, uniques = pandas.factorize(strings)

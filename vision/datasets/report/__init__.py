@@ -1,1 +1,1 @@
-"""The portrait of a dataset: summary, histograms, contact sheets, priors that fit."""
+"""Reports about a dataset: lines, a file, a portrait, and sheets of its pictures."""

@@ -1,4 +1,4 @@
-"""Whether the priors of a net suit the boxes of a dataset."""
+"""Measure how well the priors of a net cover the boxes of a dataset."""
 
 from __future__ import annotations
 
@@ -11,49 +11,50 @@ from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.arrays import blocks
 
 IOU_TO_MATCH = 0.5
-MOST_BOXES = 2000  # drawn by seed from a larger dataset; the share is then right within 2 %
-TOLERABLE = 0.1  # of the boxes without a prior; matching gives each its best one anyway
-WORTH_FITTING = 0.05  # of the boxes without a prior, from which on fitted priors are named
-WORTHWHILE = 0.75  # of the share at the present resolution, or a larger one is not advised
-_BOXES_AT_ONCE = 32
+MOST_BOXES = 2000  # compared with the priors, drawn by seed; the share is then right within 2 %
+BOXES_AT_ONCE = 32
+# Shares of the boxes that match no prior. Matching gives each of them its best prior anyway.
+WORTH_FITTING = 0.05  # suggest --anchors auto from this share on
+TOLERABLE = 0.1  # suggest a larger input only above this share
+# Suggest a larger input only if it leaves at most 75 % of today's unmatched boxes.
+WORTHWHILE = 0.75
 
 
 @dataclass(frozen=True)
-class PriorFit:
-    """How the boxes of a dataset look to a net of one resolution."""
+class DatasetCoverage:
+    """How well the priors of a net cover the boxes of a dataset."""
 
-    resolution: int
-    median_size: tuple[float, float]  # width and height in pixels of the network's input
+    resolution: int  # side of the net's input, pixels
+    median_size: tuple[float, float]  # width and height of the boxes, pixels of the net's input
     unmatched: float  # share of the boxes that no prior overlaps by IOU_TO_MATCH
     unmatched_at: dict[int, float]  # the same, by resolution
-    advised: int | None  # a resolution at which more boxes are matched, if one is worth it
+    advised: int | None  # a larger resolution that covers more boxes, if one is worth it
 
     def __str__(self) -> str:
         width, height = self.median_size
         words = (
-            f"median box {width:.0f}x{height:.0f} px at {self.resolution}x{self.resolution}; "
-            f"{self.unmatched:.0%} of boxes match no prior of the net at IoU {IOU_TO_MATCH}"
+            f"sizes: median {width:.0f}x{height:.0f} px at {self.resolution}x{self.resolution}; "
+            f"{self.unmatched:.0%} of boxes match no prior (IoU {IOU_TO_MATCH})"
         )
-        if self.unmatched >= WORTH_FITTING:
-            words += " -> --anchors auto fits priors to them"
+        advice = ["--anchors auto"] * (self.unmatched >= WORTH_FITTING)
         if self.advised:
-            words += f"; or consider --resolution {self.advised} "
-            words += f"({self.unmatched_at[self.advised]:.0%})"
-        return words
+            left = self.unmatched_at[self.advised]
+            advice.append(f"--resolution {self.advised} (leaves {left:.0%})")
+        return f"{words}: try {' or '.join(advice)}" if advice else words
 
 
-def fit_priors(
+def measure_coverage(
     index: AnnotationIndex, priors: Mapping[int, np.ndarray], resolution: int, seed: int = 0
-) -> PriorFit | None:
-    """Compare the boxes of an index with the priors of a net; None where there is no box.
+) -> DatasetCoverage | None:
+    """Compare the boxes of an index with the priors of a net; return None without boxes.
 
     Args:
-        index: with the size of every picture whose boxes are in pixels.
+        index: of the pictures; sizes are needed where boxes are in pixels.
         priors: by resolution, (P, 4) cxcywh in [0, 1]; `resolution` must be among them.
     """
-    fractions = boxes_as_fractions(index)
-    if not len(fractions):
+    if not index.num_boxes:
         return None
+    fractions = index.boxes_in_square(1)
     sizes = fractions[:, 2:] - fractions[:, :2]
     drawn = fractions
     if len(fractions) > MOST_BOXES:
@@ -64,7 +65,7 @@ def fit_priors(
         for side, some in sorted(priors.items())
     }
     width, height = np.median(sizes, axis=0) * resolution
-    return PriorFit(
+    return DatasetCoverage(
         resolution,
         (float(width), float(height)),
         shares[resolution],
@@ -73,26 +74,14 @@ def fit_priors(
     )
 
 
-def boxes_as_fractions(index: AnnotationIndex) -> np.ndarray:
-    """Return all boxes (M, 4) float32 xyxy as fractions of their pictures.
-
-    Those in pixels of a picture of unknown size are left out.
-    """
-    counts = np.diff(index.offsets)
-    scales = np.where(index.relative[:, None], 1, index.sizes).astype(np.float32)
-    scales = np.repeat(np.tile(scales, 2), counts, axis=0)
-    known = (scales > 0).all(axis=1)
-    return index.boxes[known] / scales[known]
-
-
 def best_iou(boxes: np.ndarray, priors: np.ndarray) -> np.ndarray:
-    """Return the overlap (N,) of each box (N, 4) xyxy with its best prior (P, 4) cxcywh."""
+    """Return the IoU (N,) of each box (N, 4) xyxy with its best prior (P, 4) cxcywh."""
     half = priors[:, 2:] / 2
-    # Coordinate by coordinate: (K, P) planes are several times as fast as (K, P, 2) pairs.
+    # Coordinate by coordinate, as (K, P) planes are several times as fast as (K, P, 2) pairs.
     left, top, right, bottom = np.hstack([priors[:, :2] - half, priors[:, :2] + half]).T.copy()
     prior_areas = np.prod(priors[:, 2:], axis=1)
     best = np.zeros(len(boxes), dtype=np.float32)
-    for start, stop in blocks(len(boxes), _BOXES_AT_ONCE):
+    for start, stop in blocks(len(boxes), BOXES_AT_ONCE):
         x1, y1, x2, y2 = boxes[start:stop].T[:, :, None]
         widths = (np.minimum(x2, right) - np.maximum(x1, left)).clip(0)
         shared = widths * (np.minimum(y2, bottom) - np.maximum(y1, top)).clip(0)  # (K, P)
@@ -102,7 +91,7 @@ def best_iou(boxes: np.ndarray, priors: np.ndarray) -> np.ndarray:
 
 
 def _advise(shares: Mapping[int, float], resolution: int) -> int | None:
-    """Return the lowest larger resolution that is good enough, or else clearly the best."""
+    """Return the smallest larger resolution that is tolerable, else the best that is worthwhile."""
     present = shares[resolution]
     larger = {
         side: share

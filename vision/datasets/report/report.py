@@ -1,4 +1,4 @@
-"""What there is to say about a dataset: ten lines for the screen, everything for a file."""
+"""Inspect a dataset before it is trained on: some lines for the screen, everything in a file."""
 
 from __future__ import annotations
 
@@ -6,30 +6,39 @@ import json
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Mapping, NamedTuple, Sequence
 
 import numpy as np
 
-from vision.datasets.checks.problems import KINDS, LISTED_PER_KIND, Problems
-from vision.datasets.index.annotation_index import AnnotationIndex
-from vision.datasets.report.prior_coverage import PriorFit, boxes_as_fractions
+from vision.datasets.checked_folder import CheckedFolder
+from vision.datasets.checks.pictures import PictureChecks
+from vision.datasets.checks.problems import (
+    KINDS,
+    LISTED_PER_KIND,
+    SEVERITIES,
+    Problems,
+    explain_unusable,
+)
+from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
+from vision.datasets.likeness import report_copies
+from vision.datasets.opening import Datasets, Kinds, Roots, describe_part
+from vision.datasets.report.prior_coverage import DatasetCoverage, measure_coverage
+from vision.datasets.selection import EVERYTHING, Selection
 from vision.utils.files import atomic_write
 
 REPORT_FILE = "dataset_report.json"
-_SIDES = (0, 8, 16, 32, 64, 128, 256, np.inf)  # borders of the size histogram, network pixels
-_NAMED = 8  # classes that a line of the summary counts one by one
+SIDES = (0, 8, 16, 32, 64, 128, 256)  # borders of the size histogram, pixels of the net
 
 
 @dataclass(frozen=True, eq=False)
-class Report:
-    """The parts of a dataset after all checks, and what was found on the way."""
+class DatasetReport:
+    """What is left of a dataset after all checks, and what was found."""
 
-    parts: Mapping[str, AnnotationIndex]  # "train", "validation" and so on
+    parts: Mapping[str, AnnotationIndex]  # "train", "val" and perhaps "test"
     understood: Sequence[str]  # sentences about folders, splits and classes
     problems: Sequence[Problems]  # of every folder, and of all together
-    sources: Sequence[str] = ()  # the folders
-    resolution: int = 300
-    fit: PriorFit | None = None  # of the training part
+    resolution: int = 300  # side of the net's input, pixels
+    coverage: DatasetCoverage | None = None  # of the training part
 
     @property
     def class_names(self) -> list[str]:
@@ -37,49 +46,31 @@ class Report:
         return next(iter(self.parts.values())).class_names
 
     @property
-    def counts(self) -> Counter:
+    def counts(self) -> Counter[str]:
         """Return how often each kind of problem was met, in all folders."""
-        return sum((Counter(one.counts) for one in self.problems), Counter())
+        counts: Counter[str] = Counter()
+        for one in self.problems:
+            counts.update(one.counts)
+        return counts
 
     def worst(self) -> str:
         """Return "error", "warning", "info", or "" where there is no problem at all."""
         found = {KINDS[kind].severity for kind in self.counts}
-        return next((one for one in ("error", "warning", "info") if one in found), "")
+        return next((severity for severity in SEVERITIES if severity in found), "")
 
     def unusable(self) -> str:
-        """Return the sentence why the dataset should not be trained on, or ""."""
-        boxes = sum(index.num_boxes for index in self.parts.values())
-        pictures = sum(map(len, self.parts.values()))
-        for what, plural, kept in (("picture", "pictures", pictures), ("box", "boxes", boxes)):
-            lost = sum(one.count_lost(what) for one in self.problems)
-            if kept < lost:
-                return f"{kept:,} of {kept + lost:,} {plural} are left, which is less than half"
-        return ""
+        """Return why the dataset should not be used, "" if it can be."""
+        return explain_unusable(list(self.parts.values()), self.problems)
 
-    def summary(self) -> list[str]:
-        """Return about ten lines: a word on the left, what there is to it on the right."""
-        boxes = sum(index.num_boxes for index in self.parts.values())
-        negatives = sum(index.num_negatives for index in self.parts.values())
-        rows = [
-            ("data", ", ".join(self.sources)),
-            ("parts", "   ".join(f"{name} {len(part):,}" for name, part in self.parts.items())),
-            ("classes", self._classes()),
-            ("pictures", self._losses("picture")),
-            ("boxes", f"{boxes:,}{self._losses('box', '   ')}   pictures without {negatives:,}"),
-            ("repaired", self._counted(lambda kind: not kind.loses and not kind.doubtful)),
-            ("look at", self._counted(lambda kind: kind.doubtful)),
-            ("balance", self._balance()),
-            ("size", str(self.fit or "")),
-        ]
-        return [f"{word:<10}{text}" for word, text in rows if text]
-
-    def details(self, first: int = 3) -> list[str]:
-        """Return every kind of problem with its first cases, file and line, indented."""
-        lines = []
+    def lines(self, first: int = 3) -> list[str]:
+        """Return what was understood, then each kind of problem with its `first` cases."""
+        lines = list(self.understood)
+        if self.coverage:
+            lines.append(str(self.coverage))
         for problems in self.problems:
-            lines += [f"{problems.source}:"] * bool(problems)
+            lines += ["", f"problems of {problems.source}"]
             lines += [f"  {line}" for line in problems.summary(first)]
-        return lines
+        return lines if self.problems else [*lines, "no problem was found"]
 
     def as_dict(self) -> dict:
         """Return everything, ready for JSON."""
@@ -88,7 +79,7 @@ class Report:
             "classes": self.class_names,
             "parts": {name: self._describe(index) for name, index in self.parts.items()},
             "resolution": self.resolution,
-            "priors": asdict(self.fit) if self.fit else None,
+            "priors": asdict(self.coverage) if self.coverage else None,
             "worst": self.worst(),
             "problems": [
                 {
@@ -102,40 +93,13 @@ class Report:
         }
 
     def write(self, folder: str | Path) -> Path:
-        """Write dataset_report.json into the folder and return its path."""
+        """Write dataset_report.json into a folder; return its path."""
         path = Path(folder) / REPORT_FILE
         text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False)
         with atomic_write(path) as temporary:
             # File names that are not UTF-8 are kept as they can be shown.
             temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
         return path
-
-    def _classes(self) -> str:
-        names = self.class_names[1:]
-        listed = ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
-        return f"{len(names)} + background: {listed}"
-
-    def _losses(self, what: str, before: str = "") -> str:
-        lost = {kind: count for kind, count in self.counts.items() if KINDS[kind].loses == what}
-        if not lost:
-            return "" if before else f"{sum(map(len, self.parts.values())):,} usable, none lost"
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in lost.items())
-        return f"{before}{sum(lost.values()):,} left out ({kinds})"
-
-    def _counted(self, chosen) -> str:
-        return ", ".join(
-            f"{count:,} x {kind} ({KINDS[kind].remedy})"
-            for kind, count in self.counts.items()
-            if chosen(KINDS[kind])
-        )
-
-    def _balance(self) -> str:
-        """Return the counts of the training part, the most frequent classes first."""
-        counts = Counter(next(iter(self.parts.values())).boxes_per_class()).most_common()
-        words = [f"{name} {count:,}" for name, count in counts]
-        if len(words) > _NAMED:
-            words = [*words[: _NAMED - 2], "...", *words[-2:]]
-        return ", ".join(words)
 
     def _describe(self, index: AnnotationIndex) -> dict:
         return {
@@ -150,8 +114,76 @@ class Report:
 
 def size_histogram(index: AnnotationIndex, resolution: int) -> dict[str, int]:
     """Count boxes by the square root of their area, in pixels of the network's input."""
-    boxes = boxes_as_fractions(index)
-    sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)) * resolution
-    counts, _ = np.histogram(sides, bins=np.array(_SIDES, dtype=float))
-    names = [f"{low:g} to {high:g}" for low, high in zip(_SIDES[:-2], _SIDES[1:-1])]
-    return dict(zip([*names, f"{_SIDES[-2]:g} and more"], counts.tolist()))
+    boxes = index.boxes_in_square(resolution)
+    sides = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+    counts, _ = np.histogram(sides, bins=np.array([*SIDES, np.inf]))
+    names = [f"{low} to {high}" for low, high in zip(SIDES, SIDES[1:])]
+    return dict(zip([*names, f"{SIDES[-1]} and more"], counts.tolist()))
+
+
+class HeldOutTest(NamedTuple):
+    """Pictures that are neither trained nor validated on."""
+
+    pictures: AnnotationIndex
+    problems: list[Problems]
+
+
+def inspect(
+    datasets: Datasets,
+    pictures: PictureChecks,
+    priors: Mapping[int, np.ndarray],
+    resolution: int = 300,
+    test: HeldOutTest | None = None,
+) -> DatasetReport:
+    """Look for copies of pictures, compare boxes with priors, and put all findings together.
+
+    Args:
+        datasets: returned by `open_datasets`, which must have had the same `pictures`.
+        priors: of the net by resolution, (P, 4) cxcywh in [0, 1]: those of `resolution`, and of
+            larger ones that can be suggested.
+        test: returned by `open_test_part`.
+    """
+    copies = Problems("all pictures to train on")
+    report_copies(datasets.train, pictures.scanner.contents(datasets.train.paths), copies)
+    parts = {"train": datasets.train, "val": datasets.validation}
+    understood, problems = list(datasets.lines), list(datasets.problems)
+    if test is not None:
+        parts["test"] = test.pictures
+        understood.append(describe_part("test", test.pictures, with_pictures=True))
+        problems += test.problems
+    return DatasetReport(
+        parts,
+        understood,
+        [one for one in [*problems, copies] if one],
+        resolution,
+        measure_coverage(datasets.train, priors, resolution),
+    )
+
+
+def open_test_part(
+    roots: Roots,
+    kind: Kinds,
+    datasets: Datasets,
+    selection: Selection = EVERYTHING,
+    pictures: PictureChecks | None = None,
+) -> HeldOutTest | None:
+    """Read the stated test parts of folders; return None if there is nothing new in them.
+
+    Pictures that are trained or validated on are left out.
+    """
+    paths = [roots] if isinstance(roots, (str, Path)) else list(roots)
+    kinds = [kind] * len(paths) if isinstance(kind, str) else list(kind)
+    used = {*datasets.train.paths, *datasets.validation.paths}
+    found: list[AnnotationIndex] = []
+    problems: list[Problems] = []
+    for path, one in zip(paths, kinds):
+        folder = CheckedFolder(path, one, pictures, selection)
+        if not folder.read("test"):
+            continue
+        folder.number_labels(datasets.class_names)
+        index = folder.parts["test"]
+        new = np.fromiter((name not in used for name in index.paths), bool, len(index))
+        if new.any():
+            found.append(index.select(new))
+            problems.append(folder.problems)
+    return HeldOutTest(concatenate(found, datasets.class_names), problems) if found else None

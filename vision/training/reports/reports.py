@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
 from vision.checkpoints.description import Description
+from vision.datasets.report.portrait import write_portrait
 from vision.loading.loaders import EpochLoader
 from vision.training.compute.processes import is_main
 from vision.training.reports.pictures import draw_batch, draw_predictions
-from vision.training.reports.plots import plot_labels, plot_results
+from vision.training.reports.plots import plot_results
 from vision.training.reports.tensorboard import TensorBoardLog
 from vision.training.steps import Losses
 from vision.training.validation import Validation
@@ -33,7 +34,7 @@ class Reports:
         if self.curves is None:
             return
         image_size = self.description.config.image_size
-        self._try(plot_labels, loader.dataset.index, self.folder / "labels.jpg", image_size)
+        self._try(write_portrait, loader.dataset.index, self.folder / "labels.jpg", image_size)
         batch = loader.sample_batch(16)
         self._try(draw_batch, batch, self.description.class_names, self.folder / "train_batch.jpg")
 

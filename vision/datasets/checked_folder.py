@@ -1,4 +1,4 @@
-"""One dataset folder on its way to an index: recognised, read, checked, divided."""
+"""Take one dataset folder to an index: recognise its format, read, check and divide it."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from vision.datasets.checks.boxes import (
     report_unknown_classes,
 )
 from vision.datasets.checks.pictures import PictureChecks
-from vision.datasets.checks.problems import Problems
+from vision.datasets.checks.problems import Problems, explain_unusable
 from vision.datasets.formats import DATASETS
 from vision.datasets.formats.folder import DatasetFolder
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.selection import EVERYTHING, Selection, rename_classes
 from vision.datasets.splits import hold_out, rows_in, separate, without_copies_of
 
-AUTO = "auto"
+ANY_FORMAT = "auto"
 
 
-class Source:
-    """A dataset folder, the parts of it that were read, and what there is to say about them."""
+class CheckedFolder:
+    """Reads and checks a dataset folder, and remembers what there is to say about it."""
 
     def __init__(
         self,
         root: str | Path,
-        kind: str = AUTO,
+        kind: str = ANY_FORMAT,
         pictures: PictureChecks | None = None,
         selection: Selection = EVERYTHING,
     ):
-        """Recognise the folder.
+        """Find out the format of the folder.
 
         Args:
             kind: of DATASETS, or "auto".
-            pictures: with it, all pictures that are read are opened and checked.
-            selection: which classes are renamed, and how much is held out.
+            pictures: opens and checks all pictures that are read; without it only sizes are read.
+            selection: says which classes are renamed, and how much is held out.
 
         Raises:
             FileNotFoundError: there is no such folder.
@@ -47,7 +47,7 @@ class Source:
         self.root = Path(root)
         self.lines: list[str] = []
         self.kind = self._find_kind(kind)
-        self.folder: DatasetFolder = DATASETS[self.kind](self.root)
+        self.reader: DatasetFolder = DATASETS[self.kind](self.root)
         self.problems = Problems(self.root)
         self.pictures = pictures
         self.selection = selection
@@ -55,13 +55,13 @@ class Source:
         self.found_classes: dict[str, None] = {}  # as the folder spells them, in their order
 
     def read(self, *alternatives: str) -> str | None:
-        """Read the first of the parts that is not empty, check its boxes, and return its name."""
+        """Read and check the first of these parts that has pictures; return its name."""
         for part in alternatives:
-            if part not in self.folder.parts:
+            if part not in self.reader.parts:
                 continue
             lost = self.problems.count_lost("picture")
-            place = partial(self.folder.place, part)
-            index = self.folder.read(part, self.problems)
+            place = partial(self.reader.place, part)
+            index = self.reader.read(part, self.problems)
             self.found_classes.update(dict.fromkeys(index.class_names[1:]))
             index = rename_classes(index, self.selection.class_map)
             index = check_annotations(index, place, self.problems, self.pictures)
@@ -71,7 +71,7 @@ class Source:
         return None
 
     def read_for_training(self, validation: Sequence[str] = ("val", "test")) -> None:
-        """Read what can be trained on, and the first of the parts that can be validated on.
+        """Read the training part, and the first of the validation parts that has pictures.
 
         Raises:
             ValueError: there is nothing to train on.
@@ -80,12 +80,12 @@ class Source:
             self.read(*validation)
         elif not self.read("all"):
             raise ValueError(
-                f"{self.folder.root} must have pictures to train on, found {self._parts_found()}; "
+                f"{self.reader.root} must have pictures to train on, found {self._parts_found()}; "
                 "add a list of them, or take the lists away to have the folder split by seed"
             )
 
     def read_any(self, *alternatives: str) -> str:
-        """Read the first of the parts that is not empty, and return its name.
+        """Read and check the first of these parts that has pictures; return its name.
 
         Raises:
             ValueError: the folder has none of them.
@@ -93,28 +93,28 @@ class Source:
         part = self.read(*alternatives)
         if part is None:
             raise ValueError(
-                f"{self.folder.root} must have a part {' or '.join(alternatives)}, "
+                f"{self.reader.root} must have a part {' or '.join(alternatives)}, "
                 f"found {self._parts_found()}"
             )
         return part
 
     def read_all(self) -> None:
-        """Read every part, to be taken as one.
+        """Read every part.
 
         Raises:
             ValueError: the folder has no picture at all.
         """
-        if not [part for part in self.folder.parts if self.read(part)]:
-            self.read_any(*self.folder.parts)
+        if not [part for part in self.reader.parts if self.read(part)]:
+            self.read_any(*self.reader.parts)
 
     def whole(self) -> AnnotationIndex:
-        """Return the pictures of all parts read, each once, and note where they are listed."""
+        """Return the pictures of all parts read, each once; add a line about them."""
         indices: list[AnnotationIndex] = []
         for index in self.parts.values():
             for earlier in indices:
                 index = index.select(~rows_in(index.image_ids, earlier.image_ids))
             indices.append(index)
-        where = ", ".join(self.folder.parts[part] for part in self.parts)
+        where = ", ".join(self.reader.parts[part] for part in self.parts)
         self.lines.append(
             f"{self.root} ({self.kind}): {sum(map(len, indices)):,} pictures ({where})"
         )
@@ -122,72 +122,68 @@ class Source:
 
     def class_names(self) -> list[str]:
         """Return the classes of the folder under their new names, without BACKGROUND."""
-        names = self.folder.class_names()
+        names = self.reader.class_names()
         self.found_classes.update(dict.fromkeys(names))
         return list(dict.fromkeys(self.selection.class_map.get(name, name) for name in names))
 
-    def settle(self, class_names: Sequence[str]) -> None:
-        """Number all labels by `class_names`; boxes of other classes are reported and left out."""
+    def number_labels(self, class_names: Sequence[str]) -> None:
+        """Number all labels by `class_names`; report and leave out the boxes of other classes."""
         report_class_names(class_names, self.problems)
         for part, index in self.parts.items():
-            place = partial(self.folder.place, part)
+            place = partial(self.reader.place, part)
             report_unknown_classes(index, class_names, place, self.problems)
             self.parts[part] = index.with_classes(class_names)
 
     def keep_classes(self, class_names: Sequence[str]) -> int:
-        """Leave out the boxes of other classes, by choice; return how many they are."""
+        """Leave out the boxes of other classes; return their number."""
         boxes = sum(index.num_boxes for index in self.parts.values())
         self.parts = {part: index.with_classes(class_names) for part, index in self.parts.items()}
         return boxes - sum(index.num_boxes for index in self.parts.values())
 
     def require_usable(self) -> None:
-        """Refuse to go on where more is lost than kept.
+        """Refuse a folder of which less than half is left.
 
         Raises:
-            ValueError: more than half of the pictures or of the boxes cannot be used.
+            ValueError: less than half of the pictures or of the boxes can be used.
         """
-        pictures = sum(map(len, self.parts.values()))
-        boxes = sum(index.num_boxes for index in self.parts.values())
-        for what, plural, kept in (("picture", "pictures", pictures), ("box", "boxes", boxes)):
-            lost = self.problems.lost(what)
-            total = kept + sum(lost.values())
-            if 2 * kept < total:
-                kinds = ", ".join(f"{number:,} x {kind}" for kind, number in lost.items())
-                first = next(problem for problem in self.problems if problem.kind in lost)
-                raise ValueError(
-                    f"more than half of {self.folder.root} cannot be used: {kept:,} of {total:,} "
-                    f"{plural} are left ({kinds}; the first: {first}); repair the folder, "
-                    "or allow unusable data to go on with the rest"
-                )
+        sentence = explain_unusable(list(self.parts.values()), [self.problems])
+        if sentence:
+            lost = {**self.problems.lost("picture"), **self.problems.lost("box")}
+            kinds = ", ".join(f"{number:,} x {kind}" for kind, number in lost.items())
+            first = next(problem for problem in self.problems if problem.kind in lost)
+            raise ValueError(
+                f"{self.reader.root} cannot be used: {sentence} ({kinds}; the first: {first}); "
+                "check_dataset.py lists all that has to be repaired"
+            )
 
     def divide(self, val_split: float) -> tuple[AnnotationIndex, AnnotationIndex]:
-        """Return what was read as (training, validation), and note how it came about.
+        """Return what was read as (training, validation); add a line about it.
 
-        Where no validation part is stated, `val_split` of the training part is held out by seed.
+        If the folder states no validation part, `val_split` of the training part is held out.
         """
         seed = self.selection.seed
         name, *stated = self.parts
-        where, train = self.folder.parts[name], self.parts[name]
+        where, train = self.reader.parts[name], self.parts[name]
         if stated:
             validation = self.parts[stated[0]]
             train, validation, sentence = separate(train, validation, val_split, seed)
-            how = f" ({self.folder.parts[stated[0]]})"
+            how = f" ({self.reader.parts[stated[0]]})"
         else:
             train, validation = hold_out(train, val_split, seed)
             train, sentence = without_copies_of(validation, train)
-            how = f", held out by seed {seed} as no split is stated" if len(validation) else ""
-            how += ", frames that look alike together" if len(validation) else ""
-        self.lines.append(
-            f"{self.root} ({self.kind}): {len(train):,} pictures to train on ({where}), "
-            f"{len(validation):,} to validate on{how}"
-            f"{'; none is both' if len(validation) else ''}"
-        )
+            how = (
+                f", held out by seed {seed} as no split is stated, frames that look alike together"
+            )
+        line = f"{self.root} ({self.kind}): {len(train):,} pictures to train on ({where})"
+        if len(validation):
+            line += f", {len(validation):,} to validate on{how}"
+        self.lines.append(line)
         if sentence:
             self.lines.append(f"{self.root}: {sentence}")
         return train, validation
 
     def _parts_found(self) -> str:
-        parts = self.folder.parts.items()
+        parts = self.reader.parts.items()
         return ", ".join(f"{part} ({where})" for part, where in parts) or "none at all"
 
     def _find_kind(self, kind: str) -> str:
@@ -195,12 +191,12 @@ class Source:
             raise FileNotFoundError(
                 f"there is no dataset folder {self.root.resolve()}; check the path"
             )
-        if kind not in (AUTO, *DATASETS):
+        if kind not in (ANY_FORMAT, *DATASETS):
             raise ValueError(
-                f"dataset type must be {AUTO} or one of {', '.join(DATASETS)}, got '{kind}'"
+                f"dataset type must be {ANY_FORMAT} or one of {', '.join(DATASETS)}, got '{kind}'"
             )
         kinds = [name for name, reader in DATASETS.items() if reader.detect(self.root)]
-        if kind != AUTO:
+        if kind != ANY_FORMAT:
             kinds = [name for name in kinds if name == kind]
         if not kinds:
             raise ValueError(describe_unknown(self.root, kind))
@@ -210,9 +206,9 @@ class Source:
         return kinds[0]
 
 
-def describe_unknown(root: Path, kind: str = AUTO) -> str:
-    """Return the sentence about a folder that no format, or not the one asked for, fits."""
-    kinds = list(DATASETS) if kind == AUTO else [kind]
+def describe_unknown(root: Path, kind: str = ANY_FORMAT) -> str:
+    """Return what to say of a folder that is of no known format, or not of the one asked for."""
+    kinds = list(DATASETS) if kind == ANY_FORMAT else [kind]
     expected = "; ".join(f"{name}: {DATASETS[name].layout}" for name in kinds)
     entries = sorted(root.iterdir())
     folders = [entry.name for entry in entries if entry.is_dir()]

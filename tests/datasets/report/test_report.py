@@ -9,8 +9,7 @@ from tests.drawing import write_list, write_voc
 from vision.datasets.checks.picture_scan import PictureScanner
 from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.opening import open_datasets
-from vision.datasets.report.inspection import inspect, open_test_part
-from vision.datasets.report.report import size_histogram
+from vision.datasets.report.report import inspect, open_test_part, size_histogram
 
 PRIORS = {
     300: np.float32([[0.5, 0.5, 1, 1]]),
@@ -30,16 +29,21 @@ def test_a_sound_folder_has_a_short_summary(tmp_path):
     write_voc(tmp_path, {"train": 8, "val": 4}, negatives=1)
     datasets, report = open_and_inspect(tmp_path)
     assert (len(datasets.train), len(datasets.validation)) == (8, 4)
-    assert (report.worst(), report.unusable(), report.details()) == ("", "", [])
-    lines = report.summary()
+    assert (report.worst(), report.unusable()) == ("", "")
+    folder, *lines = report.lines()
+    assert folder == (
+        f"{tmp_path} (voc): 8 pictures to train on (ImageSets/Main/train.txt), "
+        "4 to validate on (ImageSets/Main/val.txt)"
+    )
     assert [line.split()[0] for line in lines] == [
-        "data", "parts", "classes", "pictures", "boxes", "balance", "size",
+        "classes:", "training:", "validation:", "sizes:", "no",
     ]  # fmt: skip
-    assert "train 8   val 4" in lines[1]
-    assert lines[2].endswith("3 + background: red, green, blue")
-    assert lines[3].endswith("12 usable, none lost")
-    assert lines[4].endswith("pictures without 2")
-    assert "consider --resolution 512" in lines[6]
+    assert lines[0] == "classes: 3 + background (labels.txt)"
+    counts = ", ".join(f"{name} {n}" for name, n in datasets.train.boxes_per_class().items())
+    total = datasets.train.num_boxes
+    assert lines[1] == f"training: {total} boxes ({counts}), 1 pictures without objects"
+    assert "or --resolution 512" in lines[3]
+    assert lines[4] == "no problem was found"
 
 
 def test_copies_of_a_picture_are_reported(tmp_path):
@@ -50,7 +54,7 @@ def test_copies_of_a_picture_are_reported(tmp_path):
     datasets, report = open_and_inspect(tmp_path)
     assert len(datasets.train) == 9
     assert report.counts == {"picture stored twice": 1}
-    assert "twin.png: is the same file as" in "\n".join(report.details())
+    assert "twin.png: is the same file as" in "\n".join(report.lines())
     assert report.worst() == "warning"
 
 
@@ -70,7 +74,8 @@ def test_the_report_file_has_every_problem_with_its_file(tmp_path):
         ("Annotations/missing.xml", "error"),
         ("JPEGImages/drawn_0002.png", "error"),
     ]
-    assert "2 left out (1 annotation missing, 1 picture unreadable)" in "\n".join(report.summary())
+    said = "\n".join(report.lines())
+    assert f"problems of {tmp_path}\n  1 x annotation missing (left out)\n      Anno" in said
 
 
 def test_the_test_part_is_reported_only_where_it_is_one_by_itself(tmp_path):
@@ -80,7 +85,7 @@ def test_the_test_part_is_reported_only_where_it_is_one_by_itself(tmp_path):
     for name, expected in (("three", 2), ("two", None)):
         datasets = open_datasets(tmp_path / name, pictures=pictures)
         test = open_test_part(tmp_path / name, "auto", datasets, pictures=pictures)
-        assert (test and len(test.index)) == expected
+        assert (test and len(test.pictures)) == expected
     report = inspect(datasets, pictures, PRIORS, 300, None)
     assert list(report.parts) == ["train", "val"]
 

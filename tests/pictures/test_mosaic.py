@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from vision.pictures.drawing import class_colour
+from vision.pictures.mosaic import (
+    CAPTION,
+    GAP,
+    PAPER,
+    TILE,
+    draw_comparison,
+    draw_tile,
+    mosaic,
+    save_picture,
+)
+from vision.structures import Detections
+
+NAMES = ["BACKGROUND", "apple", "pear", "größe"]
+
+
+def grey(width, height):
+    return np.full((height, width, 3), 200, np.uint8)
+
+
+def place_of(image, label):
+    """Return x1, y1, x2, y2 of what has the colour of a class, below its name."""
+    rows, columns = np.nonzero((image == class_colour(label)).all(axis=2))
+    return columns.min(), rows.min(), columns.max(), rows.max()
+
+
+@pytest.mark.parametrize(("width", "height"), [(200, 100), (100, 200), (800, 400), (1, 1000)])
+def test_a_tile_keeps_the_shape_of_its_picture_and_the_places_of_its_boxes(width, height):
+    box = np.float32([[0.25 * width, 0.5 * height, 0.75 * width, height]])
+    tile = draw_tile(grey(width, height), box, np.array([2]), NAMES)
+    assert max(tile.shape[:2]) == TILE
+    assert tile.shape[1] / tile.shape[0] == pytest.approx(width / height, rel=0.02, abs=0.003)
+    if width > 1:
+        x1, _, x2, y2 = place_of(tile, 2)
+        assert (x1, x2, y2) == pytest.approx(
+            (0.25 * tile.shape[1], 0.75 * tile.shape[1], tile.shape[0]), abs=3
+        )
+
+
+def test_the_picture_given_stays_as_it_was():
+    image = grey(TILE, TILE)
+    found = Detections(np.float32([[9, 9, 99, 99]]), np.array([1]), np.float32([0.9]))
+    draw_tile(image, np.float32([[0, 0, 400, 400]]), np.array([1]), NAMES)
+    draw_comparison(image, found, np.float32([[0, 0, 400, 400]]), np.array([3]), NAMES)
+    assert (image == 200).all()
+
+
+def test_tiles_of_many_shapes_fall_into_a_grid():
+    tiles = [draw_tile(grey(*size), np.zeros((0, 4)), [], NAMES) for size in [(4, 2), (2, 4)] * 3]
+    page = mosaic(tiles[::2], "abc", columns=2)
+    row = TILE // 2 + CAPTION + GAP
+    assert page.shape == (2 * row + GAP, 2 * (TILE + GAP) + GAP, 3)
+    assert (page[GAP : GAP + TILE // 2, GAP : GAP + TILE] == 200).all()
+    assert (page[-GAP - 1, TILE + 3 * GAP :] == PAPER).all()
+    page = mosaic(tiles[:2], ["one", ""])
+    assert page.shape[0] == TILE + CAPTION + 2 * GAP
+    captions = page[-GAP - CAPTION : -GAP]
+    assert (captions[:, : TILE + GAP] < 128).any()
+    assert (captions[:, TILE + 2 * GAP :] == PAPER).all()
+
+
+def test_a_mosaic_needs_a_picture():
+    with pytest.raises(ValueError, match="at least one picture"):
+        mosaic([], [])
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_picture_is_written_in_rgb(tmp_path, suffix):
+    image = np.zeros((40, 50, 3), np.uint8)
+    image[..., 0] = 250
+    save_picture(image, tmp_path / "new" / f"a{suffix}")
+    read = cv2.imread(str(tmp_path / "new" / f"a{suffix}"))
+    assert read.shape == (40, 50, 3)
+    assert np.abs(read.astype(int) - [0, 0, 250]).max() < 8

@@ -1,0 +1,145 @@
+"""Mosaics: many pictures with what is marked on them, or found in them, on one page."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Sequence
+
+import cv2
+import numpy as np
+
+from vision.pictures.drawing import BLACK, FONT, WHITE, draw_boxes, draw_detections
+from vision.structures import Detections
+from vision.utils.files import atomic_write
+
+TILE = 400  # pixels, the longest side of a picture
+CAPTION = 22  # pixels, the height of the line below a picture
+GAP = 6  # pixels between pictures
+DASH = 8  # pixels
+TAG = 17  # pixels, the height of the name of a dashed box
+FONT_SCALE = 0.45
+PAPER = 240  # grey, so that pictures with a white ground keep their edges
+
+
+def draw_tile(
+    image: np.ndarray, boxes: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
+) -> np.ndarray:
+    """Return a picture, resized so that its longer side is TILE, with boxes and class names.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        boxes: (N, 4) xyxy, pixels of `image`; what is beyond the picture is cut off.
+        labels: (N,) int.
+        class_names: BACKGROUND first; the index is the label.
+    """
+    image, boxes = _resized(image, boxes)
+    return draw_boxes(image, boxes, labels, class_names)
+
+
+def draw_comparison(
+    image: np.ndarray,
+    detections: Detections,
+    boxes: np.ndarray,
+    labels: np.ndarray,
+    class_names: Sequence[str],
+) -> np.ndarray:
+    """Return a tile as `draw_tile` does, with what was found, and what is there, dashed.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        detections: boxes in pixels of `image`.
+        boxes: (N, 4) xyxy of the objects that are there, likewise.
+        labels: (N,) int, of the objects.
+        class_names: BACKGROUND first; the index is the label.
+    """
+    tile, both = _resized(image, np.concatenate([boxes, detections.boxes]))
+    boxes, found = both[: len(boxes)], both[len(boxes) :]
+    corners = boxes.round().astype(int).tolist()
+    for x1, y1, x2, y2 in corners:
+        _dashed_rectangle(tile, (x1, y1), (x2 - 1, y2 - 1))
+    tile = draw_detections(
+        tile, Detections(found, detections.labels, detections.scores), class_names
+    )
+    for (_, _, x2, y2), label in zip(corners, labels):
+        _write_name(tile, class_names[label], (x2, y2))
+    return tile
+
+
+def mosaic(
+    tiles: Sequence[np.ndarray], captions: Sequence[str], columns: int | None = None
+) -> np.ndarray:
+    """Put tiles of any sizes up to TILE x TILE, at least one, into a grid, each with its caption.
+
+    Args:
+        tiles: (H, W, 3) uint8 RGB each.
+        captions: one text a tile.
+        columns: of the grid; without it the grid is about as wide as high.
+
+    Returns:
+        (rows, columns, 3) uint8 RGB.
+    """
+    if not tiles:
+        raise ValueError("a mosaic needs at least one picture, got none")
+    columns = columns or math.ceil(len(tiles) ** 0.5)
+    rows = math.ceil(len(tiles) / columns)
+    height = max(tile.shape[0] for tile in tiles)
+    page = np.full(
+        (rows * (height + CAPTION + GAP) + GAP, columns * (TILE + GAP) + GAP, 3), PAPER, np.uint8
+    )
+    for number, (tile, caption) in enumerate(zip(tiles, captions)):
+        top = GAP + number // columns * (height + CAPTION + GAP)
+        left = GAP + number % columns * (TILE + GAP)
+        down, right = (height - tile.shape[0]) // 2, (TILE - tile.shape[1]) // 2
+        page[top + down :, left + right :][: tile.shape[0], : tile.shape[1]] = tile
+        page[top + height :, left:][:CAPTION, :TILE] = _strip(caption)
+    return page
+
+
+def save_picture(image: np.ndarray, path: str | Path, quality: int = 92) -> None:
+    """Write a picture (H, W, 3) uint8 RGB as the suffix of the path says; JPEG in this quality."""
+    bgr = np.ascontiguousarray(image[..., ::-1])
+    _, encoded = cv2.imencode(Path(path).suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(encoded.tobytes())
+
+
+def _resized(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a picture whose longer side is TILE, and its boxes, clipped to it."""
+    scale = TILE / max(image.shape[:2])
+    height, width = (max(round(side * scale), 1) for side in image.shape[:2])
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    tile = cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=method)
+    limits = np.array([width, height] * 2, np.float32)
+    return tile, np.clip(boxes * np.float32(scale), 0, limits)
+
+
+def _strip(text: str) -> np.ndarray:
+    """Return a line of text; the beginning of a long one gives way."""
+    strip = np.full((CAPTION, TILE, 3), PAPER, np.uint8)
+    text = text.encode("ascii", "replace").decode()  # all that OpenCV's font has
+    while cv2.getTextSize(text, FONT, FONT_SCALE, 1)[0][0] > TILE - 4:
+        text = "..." + text.lstrip(".")[4:]
+    return cv2.putText(strip, text, (2, CAPTION - 7), FONT, FONT_SCALE, BLACK, 1, cv2.LINE_AA)
+
+
+def _write_name(image: np.ndarray, name: str, end: tuple[int, int]) -> None:
+    """Write a name in white on black, left of and above a point, but inside the picture."""
+    name = name.encode("ascii", "replace").decode()
+    width = cv2.getTextSize(name, FONT, FONT_SCALE, 1)[0][0] + 8
+    left = max(0, min(end[0], image.shape[1]) - width)
+    top = max(0, min(end[1], image.shape[0]) - TAG)
+    cv2.rectangle(image, (left, top), (left + width - 1, top + TAG - 1), BLACK, cv2.FILLED)
+    cv2.putText(image, name, (left + 4, top + TAG - 5), FONT, FONT_SCALE, WHITE, 1, cv2.LINE_AA)
+
+
+def _dashed_rectangle(image: np.ndarray, start: tuple[int, int], end: tuple[int, int]) -> None:
+    """Draw a thin rectangle of black and white dashes, which shows on any ground."""
+    (x1, y1), (x2, y2) = start, end
+    cv2.rectangle(image, start, end, BLACK, 1)
+    for x in range(x1, x2, 2 * DASH):
+        for y in (y1, y2):
+            cv2.line(image, (x, y), (min(x + DASH, x2), y), WHITE, 1)
+    for y in range(y1, y2, 2 * DASH):
+        for x in (x1, x2):
+            cv2.line(image, (x, y), (x, min(y + DASH, y2)), WHITE, 1)
