@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import importlib
 import pickle
@@ -48,6 +49,8 @@ from vision.datasets.opening import open_datasets
 from vision.ssd import NETS, create_net
 from vision.structures import Annotation
 from vision.transforms.augmentation import COLOURS, GEOMETRY, TrainTransform
+from vision.utils.cli import parse_options
+from vision.utils.options import add_options
 
 ARCHITECTURE, EXTENDING, MIGRATING, NETS_PAGE = (
     ROOT / "docs" / name for name in ("architecture.md", "extending.md", "migrating.md", "nets.md")
@@ -286,6 +289,19 @@ def test_the_examples_of_augmentation_change_pictures_and_keep_boxes_right(examp
         assert colour.argmax() == label - 1, "the square is not under its box"
     everything = seen((*GEOMETRY, shift), (*COLOURS, blur))
     assert everything.image.shape == (120, 120, 3)
+
+
+def test_the_example_of_an_option_is_read_and_checked(example):
+    blur_options = example("An option").BlurOptions
+    parser = argparse.ArgumentParser(argument_default=argparse.SUPPRESS)
+    add_options(parser, blur_options)
+    assert "share of pictures to blur (default: 0.1)" in parser.format_help()
+    typed = vars(parse_options(parser, ["--blur", "0.3"], blur_options))
+    assert blur_options.of(typed).blur == 0.3
+    with pytest.raises(
+        ValueError, match=r"--blur must be a number at least 0 and at most 1, got 2"
+    ):
+        blur_options.of({"blur": 2})
 
 
 # docs/migrating.md

@@ -20,6 +20,7 @@ QUICK = "--net mb3-small-ssd-lite --resolution 96 --pretrained-ssd none --epochs
 def tutorial():
     """Return the words of each command line of the section on a detector of one's own."""
     section = text_of(README).split("## Your own detector")[1].split("\n## ")[0]
+    section = section.replace("\\\n", " ")
     return [shlex.split(line) for line in re.findall(r"^python3 (\S+\.py .*)$", section, re.M)]
 
 
