@@ -70,13 +70,17 @@ def _room(path: Path) -> str:
 def _imported_rooms(path: Path) -> set[str]:
     rooms: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
-        if isinstance(node, ast.ImportFrom) and node.module == PACKAGE:
-            rooms.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            rooms.update(_room_of_module(node.module))
+        if isinstance(node, ast.ImportFrom):
+            # `from ..utils import x` in vision/ssd/ssd.py is relative to vision.
+            parts = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
+            module = ".".join([*parts, *([node.module] if node.module else [])])
+            names = [f"{module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
-            for alias in node.names:
-                rooms.update(_room_of_module(alias.name))
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            rooms.update(_room_of_module(name))
     return rooms
 
 
