@@ -45,6 +45,7 @@ class Oven(Kitchen, LogOptions):
     spices: tuple = option(("salt",), nargs="+", kind=text_or_none, help="what goes in")
     door: tuple = option((0.1, 0.9), nargs=2, kind=Number(0, 1), help="how far it opens")
     recipe: Path | None = option(None, kind=path_or_none, help="a file (default: none)")
+    dessert: str | None = option("cake", kind=text_or_none, help="the last course")
     timer: int = option(0, nargs="?", const=16, kind=Whole(0), help="rings after N minutes")
     grill: bool = switch(help="brown the top")
     fan: bool = option(True, kind=boolean, help="turn the air")
@@ -93,6 +94,10 @@ def test_plain_values_come_back():
 def test_an_empty_value_switches_off():
     assert typed("--recipe=") == {"recipe": None}
     assert Oven.of({"recipe": "a"}, typed("--recipe=")).recipe is None
+    # Also where something is named by default, and when it is read again from a file.
+    without = Oven.of(typed("--dessert="))
+    assert without.dessert is None
+    assert Oven.of(without.plain()).dessert is None
 
 
 @pytest.mark.parametrize(
@@ -161,7 +166,7 @@ def test_help_has_a_group_for_every_class_and_says_the_defaults(capsys):
     assert "How it is cooked: --heat" in help_text
     assert "when to look (default: 80,100)" in help_text
     assert "how far it opens (default: 0.1 0.9)" in help_text
-    assert "a file (default: none) --timer" in help_text
+    assert "a file (default: none) --dessert" in help_text
     assert "turn the air (default: true)" in help_text
     assert "brown the top" in help_text
     assert "This line" not in help_text

@@ -84,7 +84,7 @@ class TrainDataOptions(DataOptions):
 class NetOptions(Options):
     """The net, and the weights that it starts from."""
 
-    net: str = option("mb1-ssd", kind=text, help="one of the nets in the README's table")
+    net: str = option("mb1-ssd", kind=text, help="one of the nets in docs/nets.md")
     resolution: int = option(
         300, kind=Whole(32, 4096), metavar="PIXELS", help="side of the net's square input"
     )

@@ -312,7 +312,7 @@ def text(value: Any) -> str:
 
 def text_or_none(value: Any) -> str | None:
     """Read a text; an empty one switches off what it would name, as in --base-net= ."""
-    return text(value) or None
+    return None if value is None else text(value) or None
 
 
 def path(value: Any) -> Path:
@@ -330,7 +330,7 @@ def path(value: Any) -> Path:
 
 def path_or_none(value: Any) -> Path | None:
     """Read a path; an empty one means none."""
-    return None if value == "" else path(value)
+    return None if value in ("", None) else path(value)
 
 
 def boolean(value: Any) -> bool:
