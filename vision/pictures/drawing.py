@@ -35,8 +35,8 @@ def draw_detections(
 ) -> np.ndarray:
     """Return a copy of the picture with every box and its "name: 0.87".
 
-    Lines and letters grow with the picture. Labels stay inside it, and do not cover each other as
-    long as there is room. The best detections choose their places first, and are drawn on top.
+    Lines and letters grow with the picture. Labels stay inside it, and clear of each other while
+    there is room; the best detections choose their place first, and lie on top.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -78,7 +78,7 @@ def _drawable(name: str, label: int) -> str:
 
 
 def _fit(name: str, score: str, width: int, height: int) -> _Tag:
-    """Return the tag for a picture of this size: smaller, then without score, if it is too wide."""
+    """Measure a text at the size that suits the picture, smaller or shorter if it is too wide."""
     letters = max(9.0, (width * height) ** 0.5 / 45)  # pixels
     for text, size in ((name + score, letters), (name + score, 8.0), (name, 8.0)):
         tag = _measure(text, size)

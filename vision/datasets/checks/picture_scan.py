@@ -137,7 +137,9 @@ def look_at(path: str) -> tuple[tuple, str]:
 
     nothing = (0, 0, 0, 1, 0, 0)
     try:
-        picture = EncodedPicture.of(_read(path), path)
+        data = _read(path)
+        picture = EncodedPicture.of(data, path)
+        header = picture.header
         picture.decode(max(picture.reductions))
     except PictureError as error:
         return nothing, str(error).replace(f"the picture {path}", "the picture").replace(path, "it")
@@ -145,8 +147,7 @@ def look_at(path: str) -> tuple[tuple, str]:
         return nothing, f"the picture cannot be read: {error.strerror}"
     except ValueError as error:
         return nothing, str(error)
-    content = int.from_bytes(hashlib.blake2b(picture.data, digest_size=8).digest(), "little")
-    header = picture.header
+    content = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
     places = FORMATS.index(header.format), KINDS_OF_PIXELS.index(header.pixels)
     return (picture.width, picture.height, content, header.orientation, *places), ""
 
