@@ -69,7 +69,7 @@ def test_a_written_file_is_a_plain_state_dict_that_describes_itself(tmp_path):
 
 def test_the_versions_that_are_written_are_plain_text(tmp_path):
     # torch.__version__ is an object of its own class, which weights_only refuses.
-    from vision.training.model_folder.records import tool_versions
+    from vision.training.machine.machine import tool_versions
 
     path = tmp_path / "net.pth"
     save_weights(path, small_net().state_dict(), tiny_description(versions=tool_versions()))

@@ -25,6 +25,7 @@ def untouched_logging():
     """Put pytest's own handlers back behind a test that sets up logging."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    logging.captureWarnings(False)  # a script that an earlier test has run may have left it on
     yield
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -148,7 +148,9 @@ def look_at(path: str) -> tuple[tuple, str]:
 
     nothing = (0, 0, 0, 1, 0, 0)
     try:
-        picture = EncodedPicture.of(_read(path), path)
+        data = _read(path)
+        picture = EncodedPicture.of(data, path)
+        header = picture.header
         picture.decode(max(picture.reductions))
     except PictureError as error:
         return nothing, str(error).replace(f"the picture {path}", "the picture").replace(path, "it")
@@ -156,8 +158,7 @@ def look_at(path: str) -> tuple[tuple, str]:
         return nothing, f"the picture cannot be read: {error.strerror}"
     except ValueError as error:
         return nothing, str(error)
-    content = short_hash(picture.data)
-    header = picture.header
+    content = short_hash(data)
     places = FORMATS.index(header.format), KINDS_OF_PIXELS.index(header.pixels)
     return (picture.width, picture.height, content, header.orientation, *places), ""
 
