@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import pytest
 
@@ -23,7 +24,8 @@ def run(tmp_path, monkeypatch, capsys):
         captured = capsys.readouterr()
         return status, captured.out + captured.err
 
-    return run_script
+    yield run_script
+    logging.captureWarnings(False)
 
 
 def test_a_sound_folder_is_reported_and_ends_in_0(tmp_path, run):

@@ -52,7 +52,7 @@ def correct_units(index: AnnotationIndex, place: Place, problems: Problems) -> A
     have a coordinate above BEYOND_FRACTIONS.
     """
 
-    def describe(row: int) -> tuple[str, str, int | None]:
+    def _first_box(row: int) -> tuple[str, str, int | None]:
         box = int(index.offsets[row])
         file, line, _ = place(index.image_ids[row], int(index.origins[box]))
         numbers = ", ".join(f"{value:g}" for value in index.boxes[box])
@@ -78,7 +78,7 @@ def correct_units(index: AnnotationIndex, place: Place, problems: Problems) -> A
         (True, "boxes in pixels, not fractions"),
         (False, "boxes in fractions, not pixels"),
     ):
-        problems.add_each(kind, np.flatnonzero(wrong & (index.relative == relative)), describe)
+        problems.add_each(kind, np.flatnonzero(wrong & (index.relative == relative)), _first_box)
     index.relative[wrong] ^= True
     return index
 
