@@ -33,7 +33,7 @@ from vision.utils.cli import parse_options, run_main, set_up_logging
 if TYPE_CHECKING:
     from vision.download.choice.class_names import ClassTable
     from vision.download.coco.dataset import ArchiveSource, CocoSplit, WebSource
-    from vision.download.transfer.retry import Patience
+    from vision.download.transfer.retry import RetryPolicy
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -83,22 +83,27 @@ def main(args: argparse.Namespace) -> int:
     """Settle the classes, find their boxes, choose, count, and get the pictures."""
     set_up_logging()
     from vision.download.choice.class_names import COCO_CLASSES, read_class_table, split_names
-    from vision.download.choice.splits import limit_splits, log_available, log_limits
-    from vision.download.choice.statistics import statistics_block
-    from vision.download.coco.dataset import fetch_file, read_split
-    from vision.download.transfer.retry import Patience
+    from vision.download.choice.splits import (
+        limit_splits,
+        log_available,
+        log_limits,
+        statistics_block,
+    )
+    from vision.download.coco.dataset import read_coco_split
+    from vision.download.transfer.cached_file import fetch_once
+    from vision.download.transfer.retry import RetryPolicy
 
     table = read_class_table(COCO_CLASSES)
     if args.list_classes is not None:
         print("\n".join(table.search(args.list_classes)))
         return 0
     class_names = table.resolve(split_names(args.class_names))
-    patience = Patience(attempts=args.retry, timeout=args.timeout)
+    policy = RetryPolicy(attempts=args.retry, timeout=args.timeout)
 
-    fetch_file(COCO_ANNOTATIONS, args.cache_dir, args.url, patience)
+    fetch_once(args.url, COCO_ANNOTATIONS, args.cache_dir / Path(COCO_ANNOTATIONS).name, policy)
     available = []
     for name in COCO_SPLITS:
-        split = read_split(name, args.cache_dir, table, class_names, args.exclude_crowd)
+        split = read_coco_split(name, args.cache_dir, table, class_names, args.exclude_crowd)
         available.append(split)
         log_available(split)
     limits = (args.max_images, args.max_annotations_per_class)
@@ -107,7 +112,7 @@ def main(args: argparse.Namespace) -> int:
     print(f"\n{statistics_block(chosen, class_names)}\n", flush=True)
     if args.stats_only:
         return 0
-    return download(args, chosen, table, class_names, patience)
+    return download(args, chosen, table, class_names, policy)
 
 
 def download(
@@ -115,10 +120,10 @@ def download(
     splits: Sequence[CocoSplit],
     table: ClassTable,
     class_names: Sequence[str],
-    patience: Patience,
+    policy: RetryPolicy,
 ) -> int:
     """Get the pictures; then write the files that name those which are there."""
-    from vision.download.coco.dataset import labelled_pictures, write_split
+    from vision.download.coco.dataset import labelled_pictures, write_coco_split
     from vision.download.gather import conclude, gather_splits
     from vision.download.transfer.lock import locked
     from vision.download.voc import voc_folder, write_voc
@@ -126,29 +131,30 @@ def download(
     opener = open_archives if args.archives else open_web
     with locked(args.data):
         splits, report = gather_splits(
-            splits, partial(opener, args, patience), args.data, patience, args.num_workers
+            splits, partial(opener, args, policy), args.data, policy, args.num_workers
         )
         for split in splits:
-            write_split(args.data, split, table, class_names)
+            write_coco_split(args.data, split, table, class_names)
         if args.format == "voc":
             labelled = {s.name: labelled_pictures(s, args.data, class_names) for s in splits}
             write_voc(voc_folder(args.data), labelled, class_names)
     return conclude(report)
 
 
-def open_web(args: argparse.Namespace, patience: Patience, count: int) -> list[WebSource]:
+def open_web(args: argparse.Namespace, policy: RetryPolicy, count: int) -> list[WebSource]:
     """Return sources that ask for each picture by its address."""
     from vision.download.coco.dataset import WebSource
 
-    return [WebSource(args.url, patience)] * count
+    return [WebSource(args.url, policy)] * count
 
 
-def open_archives(args: argparse.Namespace, patience: Patience, count: int) -> list[ArchiveSource]:
+def open_archives(args: argparse.Namespace, policy: RetryPolicy, count: int) -> list[ArchiveSource]:
     """Fetch the archives of pictures; return sources that read out of them."""
-    from vision.download.coco.dataset import ArchiveSource, fetch_file
+    from vision.download.coco.dataset import ArchiveSource
+    from vision.download.transfer.cached_file import fetch_once
 
     archives = {
-        f"{name}2017": fetch_file(address, args.cache_dir, args.url, patience)
+        f"{name}2017": fetch_once(args.url, address, args.cache_dir / Path(address).name, policy)
         for name, address in COCO_ARCHIVES.items()
     }
     return [ArchiveSource(archives)] * count

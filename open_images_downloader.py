@@ -35,7 +35,7 @@ from vision.utils.cli import parse_options, run_main, set_up_logging
 if TYPE_CHECKING:
     from vision.download.choice.class_names import ClassTable
     from vision.download.open_images.dataset import OpenImagesSplit
-    from vision.download.transfer.retry import Patience
+    from vision.download.transfer.retry import RetryPolicy
 
 logger = logging.getLogger(__name__)
 
@@ -134,20 +134,24 @@ def main(args: argparse.Namespace) -> int:
         read_class_table,
         split_names,
     )
-    from vision.download.choice.splits import limit_splits, log_available, log_limits
-    from vision.download.choice.statistics import statistics_block
-    from vision.download.transfer.retry import Patience
+    from vision.download.choice.splits import (
+        limit_splits,
+        log_available,
+        log_limits,
+        statistics_block,
+    )
+    from vision.download.transfer.retry import RetryPolicy
 
     table = read_class_table(OPEN_IMAGES_CLASSES)
     if args.list_classes is not None:
         print("\n".join(table.search(args.list_classes)))
         return 0
     class_names = table.resolve(split_names(args.class_names))
-    patience = Patience(attempts=args.retry, timeout=args.timeout)
+    policy = RetryPolicy(attempts=args.retry, timeout=args.timeout)
 
     available = []
     for name in OPEN_IMAGES_SPLITS:
-        available.append(read_annotations(args, name, table, class_names, patience))
+        available.append(read_annotations(args, name, table, class_names, policy))
         log_available(available[-1])
     limits = (args.max_images, args.max_annotations_per_class)
     chosen = limit_splits(available, *limits, args.seed)
@@ -155,7 +159,7 @@ def main(args: argparse.Namespace) -> int:
     print(f"\n{statistics_block(chosen, class_names)}\n", flush=True)
     if args.stats_only:
         return 0
-    return download(args, chosen, table, class_names, patience)
+    return download(args, chosen, table, class_names, policy)
 
 
 def read_annotations(
@@ -163,15 +167,15 @@ def read_annotations(
     split: str,
     table: ClassTable,
     class_names: Sequence[str],
-    patience: Patience,
+    policy: RetryPolicy,
 ) -> OpenImagesSplit:
     """Return the wanted boxes of a split."""
     from vision.download.open_images.dataset import (
         Filters,
-        fetch_annotations,
         read_image_list,
-        read_split,
+        read_open_images_split,
     )
+    from vision.download.transfer.cached_file import fetch_once
 
     filters = Filters(
         depictions=args.include_depiction,
@@ -180,9 +184,11 @@ def read_annotations(
         min_box_size=args.min_box_size,
         excluded_images=read_image_list(args.filter_file) if args.filter_file else frozenset(),
     )
-    path = fetch_annotations(args.version, split, args.cache_dir, args.annotations_url, patience)
+    address = OPEN_IMAGES_RELEASES[args.version][split]
+    path = args.cache_dir / args.version / f"{split}-annotations-bbox.csv"
+    fetch_once(args.annotations_url, address, path, policy)
     logger.info("Read annotation file %s", path)
-    return read_split(split, path, table, class_names, filters)
+    return read_open_images_split(split, path, table, class_names, filters)
 
 
 def download(
@@ -190,25 +196,25 @@ def download(
     splits: Sequence[OpenImagesSplit],
     table: ClassTable,
     class_names: Sequence[str],
-    patience: Patience,
+    policy: RetryPolicy,
 ) -> int:
     """Get the pictures; then write the files that name those which are there."""
     from vision.download.gather import conclude, gather_splits
     from vision.download.open_images.dataset import (
         labelled_pictures,
         write_class_descriptions,
+        write_open_images_split,
         write_readme,
-        write_split,
     )
     from vision.download.transfer.lock import locked
     from vision.download.transfer.s3 import open_bucket
     from vision.download.voc import voc_folder, write_voc
 
-    open_sources = partial(open_bucket, OPEN_IMAGES_BUCKET, args.endpoint_url, patience)
+    open_sources = partial(open_bucket, OPEN_IMAGES_BUCKET, args.endpoint_url, policy)
     with locked(args.data):
-        splits, report = gather_splits(splits, open_sources, args.data, patience, args.num_workers)
+        splits, report = gather_splits(splits, open_sources, args.data, policy, args.num_workers)
         for split in splits:
-            write_split(args.data, split, class_names)
+            write_open_images_split(args.data, split, class_names)
         write_class_descriptions(args.data, table)
         write_readme(args.data, args.version)
         if args.format == "voc":

@@ -31,6 +31,8 @@ def load_or_make(
         logger.warning("%s cannot be used and is made again: %s", path, error)
     arrays = dict(make())
     with atomic_write(path) as temporary, temporary.open("wb") as file:
-        for array in (key, list(arrays), *arrays.values()):
+        np.save(file, key)
+        np.save(file, list(arrays))
+        for array in arrays.values():
             np.save(file, array)
     return arrays

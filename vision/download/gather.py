@@ -9,15 +9,15 @@ from typing import Callable, Sequence
 
 from vision.download.choice.splits import SplitT
 from vision.download.transfer.pictures import (
+    DownloadReport,
     Picture,
-    Report,
-    Source,
+    PictureSource,
     download_pictures,
     mean_size,
     split_by_presence,
 )
 from vision.download.transfer.progress import PictureBar
-from vision.download.transfer.retry import DownloadError, Patience
+from vision.download.transfer.retry import DownloadError, RetryPolicy
 from vision.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
@@ -29,11 +29,11 @@ MARGIN = 1.1  # the sample's mean may be too low, and a file takes whole blocks
 
 def gather_splits(
     splits: Sequence[SplitT],
-    open_sources: Callable[[int], Sequence[Source]],
+    open_sources: Callable[[int], Sequence[PictureSource]],
     root: Path,
-    patience: Patience,
+    policy: RetryPolicy,
     workers: int,
-) -> tuple[list[SplitT], Report]:
+) -> tuple[list[SplitT], DownloadReport]:
     """Get the pictures of some splits; return what is left of each, whole pictures only.
 
     Parameters and errors as in `gather_pictures`, and:
@@ -45,7 +45,7 @@ def gather_splits(
     wanted = [picture for group in pictures for picture in group.values()]
     if not wanted:
         raise ValueError("no picture has what is asked for; loosen the options that leave some out")
-    report = gather_pictures(wanted, open_sources, root, patience, workers)
+    report = gather_pictures(wanted, open_sources, root, policy, workers)
     left = [
         split.within([number for number, p in group.items() if p.key in report.whole])
         for split, group in zip(splits, pictures)
@@ -55,11 +55,11 @@ def gather_splits(
 
 def gather_pictures(
     pictures: Sequence[Picture],
-    open_sources: Callable[[int], Sequence[Source]],
+    open_sources: Callable[[int], Sequence[PictureSource]],
     root: Path,
-    patience: Patience,
+    policy: RetryPolicy,
     workers: int,
-) -> Report:
+) -> DownloadReport:
     """Get the pictures that are not on the disk yet; write missing.txt if some do not come.
 
     `open_sources` opens that many sources, one for each thread. The report counts pictures of
@@ -69,24 +69,24 @@ def gather_pictures(
         DownloadError: if the source is out of reach, or the disk has not the room.
     """
     here, absent = split_by_presence(pictures)
-    report = Report(wanted=len(pictures), whole={picture.key for picture in here})
+    report = DownloadReport(wanted=len(pictures), whole={picture.key for picture in here})
     if here:
         logger.info("%d of %d images are there already.", len(here), len(pictures))
     if absent:
         sources = open_sources(min(workers, len(absent)))
-        mean = mean_size(absent[:: -(-len(absent) // SAMPLE)], sources[0], patience)
+        mean = mean_size(absent[:: -(-len(absent) // SAMPLE)], sources[0], policy)
         root.mkdir(parents=True, exist_ok=True)
         check_room(root, len(absent), mean or 0.0)
         for folder in {picture.path.parent for picture in absent}:
             folder.mkdir(parents=True, exist_ok=True)
         logger.info("Starting to download %d images.", len(absent))
         with PictureBar(len(absent)) as bar:
-            download_pictures(absent, sources, patience, report, bar)
+            download_pictures(absent, sources, policy, report, bar)
     _write_missing(root / "missing.txt", report)
     return report
 
 
-def conclude(report: Report) -> int:
+def conclude(report: DownloadReport) -> int:
     """Say how a download ended; return the exit status: 0 complete, 130 interrupted.
 
     Raises:
@@ -124,7 +124,7 @@ def check_room(root: Path, count: int, mean: float) -> None:
     logger.info("%d images need about %.0f MB, %.0f MB are free", count, needed / 1e6, free / 1e6)
 
 
-def _write_missing(path: Path, report: Report) -> None:
+def _write_missing(path: Path, report: DownloadReport) -> None:
     """List what did not come, with the reason; an empty list is no file."""
     reasons = {**report.missing, **report.failed}
     if not reasons:

@@ -10,7 +10,12 @@ import pytest
 from tests.download.pictures import draw_jpeg
 from vision.download.addresses import COCO_ANNOTATIONS, COCO_URL
 from vision.download.choice.class_names import COCO_CLASSES, read_class_table
-from vision.download.coco.dataset import ArchiveSource, labelled_pictures, read_split, write_split
+from vision.download.coco.dataset import (
+    ArchiveSource,
+    labelled_pictures,
+    read_coco_split,
+    write_coco_split,
+)
 from vision.download.coco.index import open_coco_index, read_instances
 from vision.download.transfer.retry import DamagedError, MissingError
 
@@ -79,7 +84,7 @@ def table():
 
 
 def test_boxes_of_the_classes_asked_for(cache, table):
-    split = read_split("val", cache, table, ["banana", "apple"], exclude_crowd=False)
+    split = read_coco_split("val", cache, table, ["banana", "apple"], exclude_crowd=False)
     assert split.boxes.ids.tolist() == [1, 2, 4, 5]
     assert split.boxes.classes.tolist() == [1, 0, 0, 1]
     assert split.boxes.pictures.tolist() == [2, 0, 2, 0]
@@ -93,15 +98,15 @@ def test_boxes_of_the_classes_asked_for(cache, table):
 
 
 def test_pictures_with_a_crowd_can_be_left_out(cache, table):
-    split = read_split("val", cache, table, ["banana", "apple"], exclude_crowd=True)
+    split = read_coco_split("val", cache, table, ["banana", "apple"], exclude_crowd=True)
     assert split.boxes.ids.tolist() == [1, 4]
 
 
 def test_an_empty_split(cache, table, tmp_path):
-    split = read_split("train", cache, table, ["apple"], exclude_crowd=False)
+    split = read_coco_split("train", cache, table, ["apple"], exclude_crowd=False)
     assert len(split.boxes) == 0
     assert split.pictures(tmp_path) == {}
-    write_split(tmp_path, split, table, ["apple"])
+    write_coco_split(tmp_path, split, table, ["apple"])
     assert json.loads((tmp_path / "annotations/instances_train2017.json").read_text()) == {
         "images": [],
         "annotations": [],
@@ -118,8 +123,10 @@ def test_the_index_is_kept(cache, monkeypatch):
 
 
 def test_writes_what_is_left(cache, table, tmp_path):
-    split = read_split("val", cache, table, ["banana", "apple"], exclude_crowd=False).within([2])
-    write_split(tmp_path, split, table, ["banana", "apple"])
+    split = read_coco_split("val", cache, table, ["banana", "apple"], exclude_crowd=False).within(
+        [2]
+    )
+    write_coco_split(tmp_path, split, table, ["banana", "apple"])
     content = json.loads((tmp_path / "annotations/instances_val2017.json").read_text())
     assert content["images"] == [
         {"id": 33, "file_name": "000000000033.jpg", "width": 64, "height": 48}
@@ -137,14 +144,14 @@ def test_writes_what_is_left(cache, table, tmp_path):
 
 def test_pycocotools_reads_what_is_written(cache, table, tmp_path):
     coco = pytest.importorskip("pycocotools.coco")
-    split = read_split("val", cache, table, ["banana", "apple"], exclude_crowd=False)
-    write_split(tmp_path, split, table, ["banana", "apple"])
+    split = read_coco_split("val", cache, table, ["banana", "apple"], exclude_crowd=False)
+    write_coco_split(tmp_path, split, table, ["banana", "apple"])
     dataset = coco.COCO(str(tmp_path / "annotations/instances_val2017.json"))
     assert sorted(dataset.getImgIds(catIds=[APPLE])) == [33, 900]
 
 
 def test_labelled_pictures_are_fractions_xyxy(cache, table, tmp_path):
-    split = read_split("val", cache, table, ["banana", "apple"], exclude_crowd=False)
+    split = read_coco_split("val", cache, table, ["banana", "apple"], exclude_crowd=False)
     first, second = labelled_pictures(split, tmp_path, ["banana", "apple"])
     assert first.path.name == "000000000900.jpg"
     np.testing.assert_allclose(first.boxes, [[0, 0, 1, 1], [0.125, 0.25, 0.375, 0.75]])

@@ -5,16 +5,15 @@ import pytest
 from tests.download.pictures import annotation_file, image_id, line, read_rows
 from vision.download.addresses import OPEN_IMAGES_RELEASES
 from vision.download.choice.class_names import OPEN_IMAGES_CLASSES, read_class_table
-from vision.download.choice.splits import limit_splits
-from vision.download.choice.statistics import statistics_block
+from vision.download.choice.splits import limit_splits, statistics_block
 from vision.download.open_images.dataset import (
     Filters,
     labelled_pictures,
     read_image_list,
-    read_split,
+    read_open_images_split,
     write_class_descriptions,
+    write_open_images_split,
     write_readme,
-    write_split,
 )
 
 APPLE, BANANA, CAR = "/m/014j1m", "/m/09qck", "/m/0k4j"
@@ -33,7 +32,7 @@ def split(tmp_path, table):
     def read(lines, name="train", classes=("Apple", "Banana"), **filters):
         path = tmp_path / f"{name}-annotations-bbox.csv"
         path.write_bytes(annotation_file(lines))
-        return read_split(name, path, table, classes, Filters(**filters))
+        return read_open_images_split(name, path, table, classes, Filters(**filters))
 
     return read
 
@@ -116,10 +115,10 @@ def test_statistics_in_the_words_of_the_tutorial(split):
 
 def test_writes_what_is_left(split, tmp_path, table):
     left = split(LINES).within([2])
-    write_split(tmp_path, left, ["Apple", "Banana"])
+    write_open_images_split(tmp_path, left, ["Apple", "Banana"])
     rows = read_rows(tmp_path / "sub-train-annotations-bbox.csv")
     assert [(row["ImageID"], row["ClassName"]) for row in rows] == [(image_id(3), "Apple")]
-    write_split(tmp_path, left.within([]), ["Apple", "Banana"])
+    write_open_images_split(tmp_path, left.within([]), ["Apple", "Banana"])
     assert read_rows(tmp_path / "sub-train-annotations-bbox.csv") == []
     write_class_descriptions(tmp_path, table)
     text = (tmp_path / "class-descriptions-boxable.csv").read_text()

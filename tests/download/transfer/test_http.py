@@ -8,12 +8,12 @@ import pytest
 from tests.download.servers import Answer, FaultyServer, serve_files
 from vision.download.transfer import http as http_module
 from vision.download.transfer.http import download_file, part_path, read_url, url_length
-from vision.download.transfer.retry import DownloadError, MissingError, Patience, TransientError
+from vision.download.transfer.retry import DownloadError, MissingError, RetryPolicy, TransientError
 
 BODY = bytes(range(256)) * 1000
-QUICK = Patience(attempts=3, timeout=10, first_delay=0.01, longest_delay=0.02)
+QUICK = RetryPolicy(attempts=3, timeout=10, first_delay=0.01, longest_delay=0.02)
 # For faults that only a time-out ends; a busy machine may need some more attempts.
-HASTY = Patience(attempts=9, timeout=0.3, first_delay=0.01, longest_delay=0.02)
+HASTY = RetryPolicy(attempts=9, timeout=0.3, first_delay=0.01, longest_delay=0.02)
 
 
 def in_order(*faults):
@@ -41,15 +41,15 @@ def test_a_whole_file_is_not_asked_for_again(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fault", "patience"),
+    ("fault", "policy"),
     [
         *((fault, QUICK) for fault in ("500", "refuse", "reset", "truncate")),
         *((fault, HASTY) for fault in ("drip", "stall")),
     ],
 )
-def test_every_fault_is_survived(tmp_path, fault, patience):
+def test_every_fault_is_survived(tmp_path, fault, policy):
     with FaultyServer(serve_files({"/f": BODY}), in_order(fault, fault)) as server:
-        download_file(f"{server.url}/f", tmp_path / "f", patience)
+        download_file(f"{server.url}/f", tmp_path / "f", policy)
     assert (tmp_path / "f").read_bytes() == BODY
     assert server.faults[fault] == 2
 
@@ -66,7 +66,7 @@ def test_asks_for_the_rest_only(tmp_path, fault):
 def test_goes_on_in_the_next_run(tmp_path):
     with FaultyServer(serve_files({"/f": BODY}), in_order("truncate")) as server:
         with pytest.raises(DownloadError, match="closed after 128000 of 256000 bytes"):
-            download_file(f"{server.url}/f", tmp_path / "f", Patience(attempts=1))
+            download_file(f"{server.url}/f", tmp_path / "f", RetryPolicy(attempts=1))
         assert not (tmp_path / "f").exists()
         half = part_path(tmp_path / "f").stat().st_size
         assert half == len(BODY) // 2
@@ -79,7 +79,7 @@ def test_starts_over_where_the_file_has_changed(tmp_path):
     files = {"/f": BODY}
     with FaultyServer(serve_files(files), in_order("truncate")) as server:
         with pytest.raises(DownloadError):
-            download_file(f"{server.url}/f", tmp_path / "f", Patience(attempts=1))
+            download_file(f"{server.url}/f", tmp_path / "f", RetryPolicy(attempts=1))
         files["/f"] = BODY[::-1]
         download_file(f"{server.url}/f", tmp_path / "f", QUICK)
     assert (tmp_path / "f").read_bytes() == BODY[::-1]

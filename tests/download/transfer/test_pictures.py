@@ -9,15 +9,15 @@ import pytest
 from tests.download.pictures import draw_jpeg
 from vision.download.transfer.http import part_path
 from vision.download.transfer.pictures import (
+    DownloadReport,
     Picture,
-    Report,
     download_pictures,
     mean_size,
     split_by_presence,
 )
-from vision.download.transfer.retry import DownloadError, MissingError, Patience, TransientError
+from vision.download.transfer.retry import DownloadError, MissingError, RetryPolicy, TransientError
 
-QUICK = Patience(attempts=3, timeout=1, first_delay=0.001, longest_delay=0.002)
+QUICK = RetryPolicy(attempts=3, timeout=1, first_delay=0.001, longest_delay=0.002)
 JPEG = draw_jpeg(0)
 
 
@@ -46,7 +46,7 @@ def wanted(root, count):
 
 
 def run(root, answers, count=3, workers=2):
-    shelf, report = Shelf(answers), Report(wanted=count)
+    shelf, report = Shelf(answers), DownloadReport(wanted=count)
     download_pictures(wanted(root, count), [shelf] * workers, QUICK, report)
     return shelf, report
 
@@ -103,7 +103,7 @@ def test_ctrl_c_ends_it_with_whole_pictures(tmp_path):
     def interrupt():
         raise KeyboardInterrupt
 
-    report = Report()
+    report = DownloadReport()
     download_pictures(wanted(tmp_path, 200), [Shelf({})] * 4, QUICK, report, interrupt)
     assert isinstance(report.stopped, KeyboardInterrupt)
     assert len(report.whole) == 1
@@ -124,7 +124,7 @@ def test_ctrl_c_does_not_wait_for_a_source_that_hangs(tmp_path):
         raise KeyboardInterrupt
 
     begin = time.monotonic()
-    download_pictures(wanted(tmp_path, 3), [Hanging({})] * 2, QUICK, Report(), interrupt)
+    download_pictures(wanted(tmp_path, 3), [Hanging({})] * 2, QUICK, DownloadReport(), interrupt)
     release.set()
     assert time.monotonic() - begin < 20
 

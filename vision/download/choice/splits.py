@@ -14,6 +14,8 @@ from vision.download.transfer.pictures import Picture
 
 logger = logging.getLogger(__name__)
 
+RULE = "-" * 37
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -84,6 +86,19 @@ def log_limits(available: Sequence[Split], chosen: Sequence[Split]) -> None:
             logger.info(text, after.name, after.num_images, len(after.boxes))
 
 
+def statistics_block(splits: Sequence[Split], class_names: Sequence[str]) -> str:
+    """Return upstream's block of statistics: each split, then all of them together."""
+    sections, overall, images = [], np.zeros(len(class_names), np.int64), 0
+    for split in splits:
+        counts = np.bincount(split.boxes.classes, minlength=len(class_names))
+        title = f" '{split.name}' set statistics"
+        sections.append(_section(title, split.num_images, counts, class_names))
+        overall += counts
+        images += split.num_images
+    sections.append(_section(" Overall statistics", images, overall, class_names))
+    return "\n\n".join(sections)
+
+
 def _together(splits: Sequence[Split]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return picture and class of every box, (N,), numbered through, and each picture's split."""
     sizes = [split.num_pictures for split in splits]
@@ -97,3 +112,14 @@ def _together(splits: Sequence[Split]) -> tuple[np.ndarray, np.ndarray, np.ndarr
 def _keep(splits: Sequence[SplitT], keep: np.ndarray) -> list[SplitT]:
     parts = np.split(keep, np.cumsum([len(split.boxes) for split in splits])[:-1])
     return [replace(split, boxes=split.boxes[part]) for split, part in zip(splits, parts)]
+
+
+def _section(title: str, images: int, counts: np.ndarray, class_names: Sequence[str]) -> str:
+    """Return one section; `counts` has the number of boxes of each class, (C,)."""
+    total = int(counts.sum())
+    lines = [RULE, title, RULE, f"  Image count:  {images}", f"  Bounding box count:  {total}"]
+    lines.append("  Bounding box distribution: ")
+    for place in np.argsort(-counts, kind="stable"):
+        share = counts[place] / max(1, total)
+        lines.append(f"    {class_names[place]}:  {counts[place]}/{total} = {share:.2f}")
+    return "\n".join(lines)

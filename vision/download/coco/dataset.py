@@ -18,11 +18,10 @@ from vision.download.choice.choosing import in_clean_pictures
 from vision.download.choice.class_names import ClassTable
 from vision.download.choice.splits import Split
 from vision.download.coco.index import CocoImages, open_coco_index
-from vision.download.transfer.http import download_file, read_url, url_length
+from vision.download.transfer.http import read_url, url_length
 from vision.download.transfer.lock import locked
 from vision.download.transfer.pictures import Picture
-from vision.download.transfer.progress import file_bar
-from vision.download.transfer.retry import DamagedError, MissingError, Patience
+from vision.download.transfer.retry import DamagedError, MissingError, RetryPolicy
 from vision.download.voc import LabelledPicture
 from vision.utils.files import atomic_write
 
@@ -47,17 +46,17 @@ class CocoSplit(Split):
 class WebSource:
     """Pictures by their addresses, from COCO's server or a mirror of it."""
 
-    def __init__(self, base_url: str, patience: Patience) -> None:
+    def __init__(self, base_url: str, policy: RetryPolicy) -> None:
         self.base_url = base_url.rstrip("/")
-        self.patience = patience
+        self.policy = policy
 
     def read(self, key: str) -> bytes:
         """Return the bytes of a picture in one attempt; errors as in `read_url`."""
-        return read_url(self._url(key), self.patience)
+        return read_url(self._url(key), self.policy)
 
     def size(self, key: str) -> int:
         """Return the length of a picture in bytes."""
-        return url_length(self._url(key), self.patience)
+        return url_length(self._url(key), self.policy)
 
     def _url(self, key: str) -> str:
         return key if "://" in key else f"{self.base_url}/{key}"
@@ -104,19 +103,7 @@ class ArchiveSource:
             raise MissingError(f"{key} is not in {archive.filename}") from error
 
 
-def fetch_file(address: str, cache: Path, base_url: str, patience: Patience) -> Path:
-    """Return one of COCO's archives in the cache; download it where it is not there."""
-    path = cache / Path(address).name
-    with locked(cache):
-        if not path.exists():
-            url = f"{base_url.rstrip('/')}/{address}"
-            logger.info("Download %s", url)
-            with file_bar(path.name) as progress:
-                download_file(url, path, patience, progress)
-    return path
-
-
-def read_split(
+def read_coco_split(
     name: str, cache: Path, table: ClassTable, class_names: Sequence[str], exclude_crowd: bool
 ) -> CocoSplit:
     """Return the boxes of some classes from the archive of annotations in the cache.
@@ -135,7 +122,7 @@ def read_split(
     return CocoSplit(name, boxes, len(images.ids), images)
 
 
-def write_split(
+def write_coco_split(
     root: Path, split: CocoSplit, table: ClassTable, class_names: Sequence[str]
 ) -> None:
     """Write annotations/instances_<split>2017.json: COCO's ids and boxes, without the outlines."""

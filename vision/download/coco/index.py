@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from vision.download.coco.json_stream import iterate_members
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+COCO_INDEX_FORMAT = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,14 +73,14 @@ def open_coco_index(archive: Path, split: str) -> tuple[CocoImages, CocoBoxes]:
         ValueError: if the archive is not COCO's.
     """
     kept = archive.with_name(f"instances_{split}2017.index.npz")
-    key = f"{FORMAT} {archive.stat().st_size}"
+    key = f"{COCO_INDEX_FORMAT} {archive.stat().st_size}"
     arrays = load_or_make(kept, key, partial(_read_archive, archive, split))
     images = {name: arrays[f"image_{name}"] for name in CocoImages.__dataclass_fields__}
     boxes = {name: arrays[f"box_{name}"] for name in CocoBoxes.__dataclass_fields__}
     return CocoImages(**images), CocoBoxes(**boxes)
 
 
-def read_instances(stream: BinaryIO) -> dict[str, np.ndarray]:
+def read_instances(stream: IO[bytes]) -> dict[str, np.ndarray]:
     """Read a COCO file as the columns of `CocoImages` and `CocoBoxes`.
 
     Raises:

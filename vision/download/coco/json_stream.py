@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import codecs
 import json
-from typing import Any, BinaryIO, Iterator
+from typing import IO, Any, Iterator
 
-CHUNK = 1 << 20  # bytes
+JSON_CHUNK = 1 << 20  # bytes
 BLANKS = " \t\r\n"
 
 
-def iterate_members(file: BinaryIO) -> Iterator[tuple[str, Any]]:
+def iterate_members(file: IO[bytes]) -> Iterator[tuple[str, Any]]:
     """Yield (key, member) for each member of each list of the object that a file holds.
 
     A value that is no list comes whole. Only one member is in memory at a time.
@@ -35,7 +35,7 @@ def iterate_members(file: BinaryIO) -> Iterator[tuple[str, Any]]:
 class _Text:
     """The text of a file, from where it was read to last."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self.file = file
         self.decode = codecs.getincrementaldecoder("utf-8")().decode
         self.scan = json.JSONDecoder().raw_decode
@@ -81,7 +81,7 @@ class _Text:
                 raise ValueError("the JSON file is cut off")
 
     def _read(self) -> bool:
-        data = self.file.read(CHUNK)
+        data = self.file.read(JSON_CHUNK)
         self.text = self.text[self.place :] + self.decode(data, final=not data)
         self.place = 0
         return bool(data)

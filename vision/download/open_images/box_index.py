@@ -19,8 +19,8 @@ import numpy as np
 from vision.download.array_cache import load_or_make
 from vision.download.open_images.line_scanner import FIRST_OF_RUN, LineBlock, LineScanner
 
-FORMAT = 2
-MOST_WORKERS = 4  # each holds some 20 MB; more would not read a disk faster
+BOX_INDEX_FORMAT = 2
+MOST_SCAN_THREADS = 4  # each holds some 20 MB; more would not read a disk faster
 LINE_ARRAYS = {"codes": np.uint16, "flags": np.uint8, "lengths": np.uint16}
 
 
@@ -56,7 +56,7 @@ def open_index(path: Path, label_ids: Sequence[str]) -> BoxIndex:
     Raises:
         ValueError: if the annotation file is none, as in `build_arrays`.
     """
-    key = f"{FORMAT} {path.stat().st_size} {' '.join(label_ids)}"
+    key = f"{BOX_INDEX_FORMAT} {path.stat().st_size} {' '.join(label_ids)}"
     kept = path.with_suffix(".index")
     return BoxIndex(path, **load_or_make(kept, key, partial(build_arrays, path, label_ids)))
 
@@ -68,7 +68,7 @@ def build_arrays(path: Path, label_ids: Sequence[str]) -> dict[str, np.ndarray]:
         ValueError: if a column is missing, or a line has not as many fields as the header.
     """
     scanner = LineScanner(path, label_ids)
-    with ThreadPoolExecutor(min(MOST_WORKERS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(MOST_SCAN_THREADS, os.cpu_count() or 1)) as pool:
         blocks = list(pool.map(scanner.scan, scanner.offsets()))
     runs = _join_runs(blocks)
     columns = {name: [getattr(block, name) for block in blocks] for name in LINE_ARRAYS}

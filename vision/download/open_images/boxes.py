@@ -58,20 +58,20 @@ def select_boxes(index: BoxIndex, codes: Sequence[int], without: Sequence[str] =
     `codes` are places in the list of labels that the index was made with.
     """
     place = np.full(2**16, -1, np.int16)
-    place[np.asarray(codes, np.intp)] = np.arange(len(codes))
+    place[list(codes)] = np.arange(len(codes))
     wanted = place >= 0
     unwanted = np.bitwise_or.reduce(np.array([_bit(flag) for flag in without], np.uint8))
     columns = {name: [np.empty(0, dtype)] for name, dtype in DTYPES.items()}
     start, run = len(index.header), -1
     for first in range(0, len(index), STEP):
         step = slice(first, first + STEP)
-        codes, flags, lengths = index.codes[step], index.flags[step], index.lengths[step]
-        keep = np.flatnonzero(wanted.take(codes) & (flags & unwanted == 0))
+        labels, flags, lengths = index.codes[step], index.flags[step], index.lengths[step]
+        keep = np.flatnonzero(wanted.take(labels) & (flags & unwanted == 0))
         ends = np.cumsum(lengths, dtype=np.uint32)
         runs = np.cumsum(flags >= FIRST_OF_RUN, dtype=np.int32)
         columns["starts"].append(start + (ends[keep] - lengths[keep]).astype(np.int64))
         columns["lengths"].append(lengths[keep])
-        columns["classes"].append(place[codes[keep]])
+        columns["classes"].append(place[labels[keep]])
         columns["pictures"].append(run + runs[keep])
         columns["flags"].append(flags[keep])
         start, run = start + int(ends[-1]), run + int(runs[-1])
@@ -96,7 +96,7 @@ def _join_runs(pictures: np.ndarray, fingerprints: np.ndarray) -> None:
         pictures[:] = runs[first][same][np.cumsum(begins) - 1]
 
 
-def read_lines(path: Path, boxes: Boxes) -> Iterator[bytes]:
+def read_box_lines(path: Path, boxes: Boxes) -> Iterator[bytes]:
     """Yield the line of each box, without the line end."""
     with path.open("rb") as file:
         for start, length in zip(boxes.starts.tolist(), boxes.lengths.tolist()):
@@ -109,7 +109,7 @@ def read_coordinates(index: BoxIndex, boxes: Boxes) -> np.ndarray:
     names = column_names(index.header.tobytes())
     columns = [names.index(name) for name in ("XMin", "YMin", "XMax", "YMax")]
     coordinates = np.empty((len(boxes), 4))
-    for row, line in enumerate(read_lines(index.path, boxes)):
+    for row, line in enumerate(read_box_lines(index.path, boxes)):
         values = line.split(b",")
         coordinates[row] = [float(values[column]) for column in columns]
     return coordinates
@@ -120,7 +120,7 @@ def read_image_ids(index: BoxIndex, boxes: Boxes) -> dict[int, str]:
     column = column_names(index.header.tobytes()).index("ImageID")
     numbers, first = np.unique(boxes.pictures, return_index=True)
     order = np.argsort(first)
-    lines = read_lines(index.path, boxes[first[order]])
+    lines = read_box_lines(index.path, boxes[first[order]])
     return {
         int(number): line.split(b",")[column].decode()
         for number, line in zip(numbers[order], lines)
@@ -132,7 +132,7 @@ def write_boxes(path: Path, index: BoxIndex, boxes: Boxes, class_names: Sequence
     suffixes = [f",{name}\n".encode() for name in class_names]
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         file.write(index.header.tobytes().rstrip(b"\r\n") + b",ClassName\n")
-        for place, line in zip(boxes.classes.tolist(), read_lines(index.path, boxes)):
+        for place, line in zip(boxes.classes.tolist(), read_box_lines(index.path, boxes)):
             file.write(line + suffixes[place])
 
 

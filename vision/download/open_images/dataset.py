@@ -13,7 +13,6 @@ from typing import Iterator, Sequence
 
 import numpy as np
 
-from vision.download.addresses import OPEN_IMAGES_RELEASES
 from vision.download.choice.choosing import covered_by_group, in_clean_pictures
 from vision.download.choice.class_names import ClassTable
 from vision.download.choice.splits import Split
@@ -24,11 +23,8 @@ from vision.download.open_images.boxes import (
     select_boxes,
     write_boxes,
 )
-from vision.download.transfer.http import download_file
 from vision.download.transfer.lock import locked
 from vision.download.transfer.pictures import Picture
-from vision.download.transfer.progress import file_bar
-from vision.download.transfer.retry import Patience
 from vision.download.voc import LabelledPicture
 from vision.utils.files import atomic_write
 
@@ -77,21 +73,7 @@ class OpenImagesSplit(Split):
         }
 
 
-def fetch_annotations(
-    version: str, split: str, cache: Path, base_url: str, patience: Patience
-) -> Path:
-    """Return the annotation file of a split in the cache; download it where it is not there."""
-    path = cache / version / f"{split}-annotations-bbox.csv"
-    with locked(path.parent):
-        if not path.exists():
-            url = f"{base_url.rstrip('/')}/{OPEN_IMAGES_RELEASES[version][split]}"
-            logger.info("Download %s", url)
-            with file_bar(path.name) as progress:
-                download_file(url, path, patience, progress)
-    return path
-
-
-def read_split(
+def read_open_images_split(
     name: str, path: Path, table: ClassTable, class_names: Sequence[str], filters: Filters
 ) -> OpenImagesSplit:
     """Return the boxes of some classes from an annotation file, filtered."""
@@ -125,7 +107,7 @@ def read_image_list(path: Path) -> frozenset[str]:
     return frozenset(Path(line.strip()).stem for line in lines if line.strip())
 
 
-def write_split(root: Path, split: OpenImagesSplit, class_names: Sequence[str]) -> Path:
+def write_open_images_split(root: Path, split: OpenImagesSplit, class_names: Sequence[str]) -> Path:
     """Write sub-<split>-annotations-bbox.csv, what training reads."""
     path = root / f"sub-{split.name}-annotations-bbox.csv"
     write_boxes(path, split.index, split.boxes, class_names)

@@ -12,7 +12,7 @@ import numpy as np
 # A bit for each, in this order, in the flags of a line.
 FLAGS = ("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction")
 FIRST_OF_RUN = np.uint8(1 << 7)
-BLOCK = 4 << 20  # bytes
+BLOCK_BYTES = 4 << 20  # bytes
 LONGEST_LINE = 1 << 15  # bytes
 
 # Nothing in these files but the comma and the line end is as small as the comma.
@@ -67,10 +67,10 @@ class LineScanner:
 
     def offsets(self) -> range:
         """Return where the blocks of the file begin."""
-        return range(len(self.header), self.path.stat().st_size, BLOCK)
+        return range(len(self.header), self.path.stat().st_size, BLOCK_BYTES)
 
     def scan(self, offset: int) -> LineBlock:
-        """Return the lines that begin in the BLOCK bytes from `offset`.
+        """Return the lines that begin in the BLOCK_BYTES bytes from `offset`.
 
         Raises:
             ValueError: if a line is too long, or has not as many fields as the header.
@@ -107,9 +107,9 @@ class LineScanner:
         with self.path.open("rb") as file:
             # With the byte before: where that is a line end, a line begins at `offset` itself.
             file.seek(offset - 1)
-            length = file.readinto(memoryview(data)[: BLOCK + LONGEST_LINE])
-        end = data.find(b"\n", BLOCK, length)
-        if length < BLOCK + LONGEST_LINE and end < 0:
+            length = file.readinto(memoryview(data)[: BLOCK_BYTES + LONGEST_LINE])
+        end = data.find(b"\n", BLOCK_BYTES, length)
+        if length < BLOCK_BYTES + LONGEST_LINE and end < 0:
             end = len(data[:length].rstrip(b"\n"))
             data[end] = LINE_END
         begin = data.find(b"\n", 0, max(length, end + 1))
@@ -141,7 +141,7 @@ class _BlockMemory(threading.local):
     """
 
     def __init__(self) -> None:
-        self.data = bytearray(BLOCK + 1 + 2 * LONGEST_LINE)
+        self.data = bytearray(BLOCK_BYTES + 1 + 2 * LONGEST_LINE)
         self.text = np.frombuffer(self.data, np.uint8)
         self.marks = np.empty(len(self.data), bool)
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import http.client
 import logging
 import re
 import shutil
-import socket
 import ssl
 import urllib.error
 import urllib.request
+from email.message import Message
 from functools import partial
 from pathlib import Path
 from typing import Callable, Iterator, Mapping
@@ -20,31 +19,25 @@ from typing import Callable, Iterator, Mapping
 from vision.download.transfer.retry import (
     Attempts,
     DownloadError,
-    Patience,
     RateGuard,
+    RetryPolicy,
     TransientError,
     error_for_status,
 )
 
 logger = logging.getLogger(__name__)
 
-CHUNK = 1 << 18  # bytes
+HTTP_CHUNK = 1 << 18  # bytes
 USER_AGENT = "pytorch-ssd-downloader"
-HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+REQUEST_HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
 
 ADVICE = "; check the connection and run this again, it goes on where it stopped"
 
-# socket.timeout is TimeoutError from Python 3.10 on.
-CONNECTION_ERRORS = (
-    socket.timeout,
-    TimeoutError,
-    ConnectionError,
-    ssl.SSLError,
-    http.client.HTTPException,
-)
+# Time-outs, resets, no route to the host, TLS (all OSError), and answers that are no HTTP.
+CONNECTION_ERRORS = (OSError, http.client.HTTPException)
 
 # Called with the bytes on the disk and the length of the whole, None where the server hides it.
-Progress = Callable[[int, "int | None"], None]
+ProgressCallback = Callable[[int, "int | None"], None]
 
 
 class RangeError(TransientError):
@@ -66,7 +59,10 @@ def part_path(path: Path) -> Path:
 
 
 def download_file(
-    url: str, path: Path, patience: Patience | None = None, progress: Progress | None = None
+    url: str,
+    path: Path,
+    policy: RetryPolicy | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Path:
     """Download `url` to `path`, which appears only when it is whole; a whole one is kept as it is.
 
@@ -83,11 +79,11 @@ def download_file(
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _Part(path)
-    attempts = Attempts(patience or Patience(), log_level=logging.WARNING, advice=ADVICE)
+    attempts = Attempts(policy or RetryPolicy(), log_level=logging.WARNING, advice=ADVICE)
     furthest = part.size()
     while True:
         try:
-            _receive(url, part, attempts.patience, progress)
+            _receive(url, part, attempts.policy, progress)
             break
         except TransientError as error:
             if part.size() > furthest:
@@ -98,20 +94,26 @@ def download_file(
     return path
 
 
-def read_url(url: str, patience: Patience) -> bytes:
+def read_url(url: str, policy: RetryPolicy) -> bytes:
     """Return the body behind `url` in one attempt, its length checked."""
-    with open_url(url, patience.timeout) as response:
-        body = b"".join(receive(response, patience))
-        check_length(len(body), response.length_stated, url)
-        if "x-amz-request-id" in response.headers:
-            check_tag(body, response.headers.get("ETag", ""), url)
+    with open_url(url, policy.timeout) as response:
+        body = b"".join(receive(response, url, policy))
+    check_length(len(body), stated_length(response.headers), url)
+    if "x-amz-request-id" in response.headers:
+        check_tag(body, response.headers.get("ETag", ""), url)
     return body
 
 
-def url_length(url: str, patience: Patience) -> int:
+def url_length(url: str, policy: RetryPolicy) -> int:
     """Return the length of the body behind `url`; 0 where the server hides it."""
-    with open_url(url, patience.timeout, method="HEAD") as response:
-        return response.length_stated or 0
+    with open_url(url, policy.timeout, method="HEAD") as response:
+        return stated_length(response.headers) or 0
+
+
+def stated_length(headers: Message) -> int | None:
+    """Return the Content-Length in bytes, None where there is none."""
+    stated = headers.get("Content-Length")
+    return int(stated) if stated and stated.isdigit() else None
 
 
 def check_length(received: int, stated: int | None, what: str) -> None:
@@ -130,22 +132,21 @@ def check_tag(body: bytes, tag: str, what: str) -> None:
         raise TransientError(f"{what}: the bytes received do not have the MD5 sum stated")
 
 
-@contextlib.contextmanager
 def open_url(
     url: str, timeout: float, headers: Mapping[str, str] | None = None, method: str = "GET"
-) -> Iterator[http.client.HTTPResponse]:
-    """Open `url`; yield the response, with `length_stated` from its headers (None if absent).
+) -> http.client.HTTPResponse:
+    """Open `url` and return the response, which the caller closes.
 
     Raises:
-        TransientError: if the connection fails, at the start or while the block reads.
+        RangeError: if the server has nothing from the first byte asked for on.
+        TransientError: if the connection fails, or the server for the moment.
         DownloadError: if the server refuses.
     """
-    request = urllib.request.Request(url, headers={**HEADERS, **(headers or {})}, method=method)
+    request = urllib.request.Request(
+        url, headers={**REQUEST_HEADERS, **(headers or {})}, method=method
+    )
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as response:
-            stated = response.headers.get("Content-Length")
-            response.length_stated = int(stated) if stated and stated.isdigit() else None
-            yield response
+        return urllib.request.urlopen(request, timeout=timeout)
     except urllib.error.HTTPError as error:
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise RangeError(url, error.headers.get("Content-Range", "")) from error
@@ -158,11 +159,18 @@ def open_url(
         raise TransientError(f"{url}: {type(error).__name__}: {error}") from error
 
 
-def receive(response: http.client.HTTPResponse, patience: Patience) -> Iterator[bytes]:
-    """Yield the body as it comes, never waiting for more than the next bytes."""
-    guard = RateGuard(patience)
+def receive(response: http.client.HTTPResponse, url: str, policy: RetryPolicy) -> Iterator[bytes]:
+    """Yield the body as it comes, never waiting for more than the next bytes.
+
+    Raises:
+        TransientError: if the connection breaks or drips.
+    """
+    guard = RateGuard(url, policy)
     while True:
-        chunk = response.read1(CHUNK)
+        try:
+            chunk = response.read1(HTTP_CHUNK)
+        except CONNECTION_ERRORS as error:
+            raise TransientError(f"{url}: {type(error).__name__}: {error}") from error
         if not chunk:
             return
         guard.count(len(chunk))
@@ -211,13 +219,19 @@ class _Part:
             self.tag_path.unlink()
 
 
-def _receive(url: str, part: _Part, patience: Patience, progress: Progress | None) -> None:
+def _receive(url: str, part: _Part, policy: RetryPolicy, progress: ProgressCallback | None) -> None:
     """Bring the part file to its full length, from where it stands, over one connection."""
     try:
-        with open_url(url, patience.timeout, part.range_headers()) as response:
+        with open_url(url, policy.timeout, part.range_headers()) as response:
             total = _start_or_resume(url, part, response)
             _check_room(part, total)
-            _append(part, response, patience, total, progress)
+            done = part.size()
+            with part.part.open("ab") as file:
+                for chunk in receive(response, url, policy):
+                    file.write(chunk)
+                    done += len(chunk)
+                    if progress:
+                        progress(done, total)
             check_length(part.size(), total, url)
             _check_sum(url, part, response.headers)
     except RangeError as error:
@@ -231,7 +245,7 @@ def _start_or_resume(url: str, part: _Part, response: http.client.HTTPResponse) 
     """Prepare the part file for the body that follows; return the length of the whole."""
     if response.status != http.client.PARTIAL_CONTENT:
         part.start(_version_tag(response.headers))
-        return response.length_stated
+        return stated_length(response.headers)
     match = re.match(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
     if not match or int(match.group(1)) != part.size():
         part.discard()
@@ -240,7 +254,7 @@ def _start_or_resume(url: str, part: _Part, response: http.client.HTTPResponse) 
     return int(match.group(2))
 
 
-def _version_tag(headers: Mapping[str, str]) -> str:
+def _version_tag(headers: Message) -> str:
     tag = headers.get("ETag", "")
     # A weak tag says that two files are alike, not that their bytes are.
     return headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag
@@ -256,30 +270,14 @@ def _check_room(part: _Part, total: int | None) -> None:
         )
 
 
-def _append(
-    part: _Part,
-    response: http.client.HTTPResponse,
-    patience: Patience,
-    total: int | None,
-    progress: Progress | None,
-) -> None:
-    done = part.size()
-    with part.part.open("ab") as file:
-        for chunk in receive(response, patience):
-            file.write(chunk)
-            done += len(chunk)
-            if progress:
-                progress(done, total)
-
-
-def _check_sum(url: str, part: _Part, headers: Mapping[str, str]) -> None:
+def _check_sum(url: str, part: _Part, headers: Message) -> None:
     """Compare with the MD5 sum that Google's storage states beside its files."""
     stated = re.search(r"md5=([A-Za-z0-9+/]+=*)", headers.get("x-goog-hash", ""))
     if not stated:
         return
     digest = hashlib.md5()
     with part.part.open("rb") as file:
-        for block in iter(partial(file.read, CHUNK), b""):
+        for block in iter(partial(file.read, HTTP_CHUNK), b""):
             digest.update(block)
     if base64.b64encode(digest.digest()).decode() != stated.group(1):
         part.discard()

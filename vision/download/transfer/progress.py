@@ -6,7 +6,7 @@ import contextlib
 import logging
 from typing import Iterator
 
-from vision.download.transfer.http import Progress
+from vision.download.transfer.http import ProgressCallback
 
 logger = logging.getLogger(__name__)
 
@@ -14,7 +14,7 @@ LOG_EVERY = 100  # pictures
 
 
 @contextlib.contextmanager
-def file_bar(name: str) -> Iterator[Progress]:
+def file_bar(name: str) -> Iterator[ProgressCallback]:
     """Yield a function of (bytes done, length of the whole or None) that draws a bar."""
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm

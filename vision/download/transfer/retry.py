@@ -47,7 +47,7 @@ def error_for_status(status: int, what: str, retry_after: str | None = None) -> 
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """Limits of a transfer. Times are in seconds, the rate in bytes a second.
 
     `timeout` bounds connecting, every wait for the next bytes, and the stretch over which
@@ -84,12 +84,12 @@ class Attempts:
 
     def __init__(
         self,
-        patience: Patience,
+        policy: RetryPolicy,
         pause: Callable[[float], object] = time.sleep,
         log_level: int = logging.DEBUG,
         advice: str = "",
     ) -> None:
-        self.patience = patience
+        self.policy = policy
         self.pause = pause
         self.log_level = log_level
         self.advice = advice
@@ -106,27 +106,33 @@ class Attempts:
             DownloadError: where there is none left.
         """
         self.failures += 1
-        if self.failures >= self.patience.attempts:
+        if self.failures >= self.policy.attempts:
             times = "once" if self.failures == 1 else f"{self.failures} times"
             raise DownloadError(f"{error} (tried {times}){self.advice}") from error
         asked = min(error.retry_after, LONGEST_ASKED)
-        delay = max(self.patience.delay(self.failures), asked)
+        delay = max(self.policy.delay(self.failures), asked)
         logger.log(
             self.log_level,
             "%s; attempt %d of %d in %.1f s",
             error,
             self.failures + 1,
-            self.patience.attempts,
+            self.policy.attempts,
             delay,
         )
         self.pause(delay)
 
 
 class RateGuard:
-    """Notices a body that drips: each byte in time, the whole of it never."""
+    """Notices a body that drips: each byte in time, the whole of it never.
 
-    def __init__(self, patience: Patience, clock: Callable[[], float] = time.monotonic) -> None:
-        self.patience = patience
+    `what` is the address, or the name, that the error gives.
+    """
+
+    def __init__(
+        self, what: str, policy: RetryPolicy, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.what = what
+        self.policy = policy
         self.clock = clock
         self.since = clock()
         self.received = 0
@@ -135,14 +141,14 @@ class RateGuard:
         """Count bytes that have just come.
 
         Raises:
-            TransientError: if the last stretch was slower than `Patience.slowest_rate`.
+            TransientError: if the last stretch was slower than `RetryPolicy.slowest_rate`.
         """
         self.received += received
         elapsed = self.clock() - self.since
-        if elapsed < self.patience.timeout:
+        if elapsed < self.policy.timeout:
             return
-        if self.received < self.patience.slowest_rate * elapsed:
+        if self.received < self.policy.slowest_rate * elapsed:
             raise TransientError(
-                f"{self.received} bytes came in {elapsed:.0f} s, too slow to go on waiting"
+                f"{self.what}: {self.received} bytes came in {elapsed:.0f} s, too slow to go on"
             )
         self.since, self.received = self.clock(), 0

@@ -8,23 +8,23 @@ from typing import Any
 from vision.download.transfer.http import USER_AGENT, check_length, check_tag
 from vision.download.transfer.retry import (
     DownloadError,
-    Patience,
     RateGuard,
+    RetryPolicy,
     TransientError,
     error_for_status,
 )
 
-CHUNK = 1 << 16  # bytes
+S3_CHUNK = 1 << 16  # bytes
 REGION = "us-east-1"
 
 
 class Bucket:
     """A public bucket and one client for it; a client belongs to one thread."""
 
-    def __init__(self, name: str, client: Any, patience: Patience) -> None:
+    def __init__(self, name: str, client: Any, policy: RetryPolicy) -> None:
         self.name = name
         self.client = client
-        self.patience = patience
+        self.policy = policy
 
     def read(self, key: str) -> bytes:
         """Return an object's bytes in one attempt, checked against its length and MD5 sum.
@@ -59,7 +59,7 @@ class Bucket:
     def _receive(self, body: Any, key: str) -> bytes:
         from urllib3.exceptions import HTTPError
 
-        guard = RateGuard(self.patience)
+        guard = RateGuard(key, self.policy)
         chunks = []
         # Inside `with`, botocore hands out the response under its body. Its `read1` waits for the
         # next bytes only, `read` for as many as it was asked for, which from a server that drips
@@ -67,7 +67,7 @@ class Bucket:
         try:
             with body as stream:
                 read = stream.read1 if hasattr(stream, "read1") else stream._fp.read1
-                for chunk in iter(partial(read, CHUNK), b""):
+                for chunk in iter(partial(read, S3_CHUNK), b""):
                     guard.count(len(chunk))
                     chunks.append(chunk)
                 stream.read()  # at the end it finds nothing, and hands the connection back
@@ -78,7 +78,7 @@ class Bucket:
         return b"".join(chunks)
 
 
-def open_bucket(name: str, endpoint_url: str, patience: Patience, clients: int) -> list[Bucket]:
+def open_bucket(name: str, endpoint_url: str, policy: RetryPolicy, clients: int) -> list[Bucket]:
     """Return that many openings of a public bucket at a server that speaks S3, one a thread.
 
     Raises:
@@ -91,8 +91,8 @@ def open_bucket(name: str, endpoint_url: str, patience: Patience, clients: int) 
 
     config = Config(
         signature_version=UNSIGNED,
-        connect_timeout=patience.timeout,
-        read_timeout=patience.timeout,
+        connect_timeout=policy.timeout,
+        read_timeout=policy.timeout,
         retries={"max_attempts": 0},
         parameter_validation=False,
         user_agent=USER_AGENT,  # botocore's own is put together anew for every request
@@ -100,7 +100,7 @@ def open_bucket(name: str, endpoint_url: str, patience: Patience, clients: int) 
     try:
         session = boto3.session.Session(region_name=REGION)
         return [
-            Bucket(name, session.client("s3", endpoint_url=endpoint_url, config=config), patience)
+            Bucket(name, session.client("s3", endpoint_url=endpoint_url, config=config), policy)
             for _ in range(clients)
         ]
     except BotoCoreError as error:
