@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Callable, Sequence
 
-from vision.download.choice.splits import SplitT
+from vision.datasets.formats.voc_writing import write_voc
+from vision.download.choice.splits import Split, SplitT
 from vision.download.transfer.pictures import (
     DownloadReport,
     Picture,
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 SAMPLE = 16  # pictures asked for their length
 INTERRUPTED = 130  # exit status after Ctrl+C, as shells have it
+# The parts of a VOC folder, by the names of splits.
+VOC_PARTS = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 MARGIN = 1.1  # the sample's mean may be too low, and a file takes whole blocks
 
 
@@ -110,6 +113,18 @@ def conclude(report: DownloadReport) -> int:
         )
     logger.info("Task Done.")
     return 0
+
+
+def write_voc_beside(root: Path, splits: Sequence[Split], class_names: Sequence[str]) -> None:
+    """Write what is under `root` as a VOC folder as well, beside it, with `-voc` in its name.
+
+    Its pictures are links to the same files where the disk can link.
+    """
+    root = root.resolve()
+    folder = root.with_name(f"{root.name}-voc")
+    parts = {VOC_PARTS[split.name]: split.voc_pictures(root, class_names) for split in splits}
+    write_voc(folder, parts, class_names, link=True)
+    logger.info("Wrote the VOC folder %s", folder)
 
 
 def check_room(root: Path, count: int, mean: float) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Collection, Sequence, TypeVar
+from typing import Any, Collection, Iterator, Sequence, TypeVar
 
 import numpy as np
 
+from vision.datasets.formats.voc_writing import VOCPicture
 from vision.download.choice.choosing import limit_per_class, sample_pictures
+from vision.download.options import LimitOptions
 from vision.download.transfer.pictures import Picture
 
 logger = logging.getLogger(__name__)
@@ -46,44 +48,43 @@ class Split:
         """Return the pictures by their numbers, each with its place under `root`."""
         raise NotImplementedError
 
+    def voc_pictures(self, root: Path, class_names: Sequence[str]) -> Iterator[VOCPicture]:
+        """Yield the pictures, which are under `root`, with their boxes for a VOC folder."""
+        raise NotImplementedError
+
 
 SplitT = TypeVar("SplitT", bound=Split)
 
 
-def limit_splits(
-    splits: Sequence[SplitT], max_images: int, max_boxes: int, seed: int
-) -> list[SplitT]:
-    """Choose pictures from all splits together; 0 is no limit.
+def limit_splits(available: Sequence[SplitT], limits: LimitOptions) -> list[SplitT]:
+    """Choose pictures from all splits together, and log how many.
 
-    At most `max_boxes` boxes of a class, then at most `max_images` pictures, in which splits and
-    classes keep their proportions.
+    First as many as leave no class with too many boxes; of these, as many as are wanted, in which
+    splits and classes keep their proportions.
     """
-    rng = np.random.default_rng(seed)
-    if max_boxes > 0:
+    logger.info("Total available images: %d", sum(split.num_images for split in available))
+    logger.info("Total available boxes:  %d", sum(len(split.boxes) for split in available))
+    rng, splits = np.random.default_rng(limits.seed), list(available)
+    if limits.max_annotations_per_class:
         pictures, classes, _ = _together(splits)
-        chosen = limit_per_class(pictures, classes, max_boxes, rng)
+        most = limits.max_annotations_per_class
+        chosen = limit_per_class(pictures, classes, most, rng)
         splits = _keep(splits, chosen[pictures])
-    if max_images > 0:
+    if limits.max_images:
         pictures, classes, owners = _together(splits)
-        chosen = sample_pictures(pictures, classes, owners, max_images, rng)
+        chosen = sample_pictures(pictures, classes, owners, limits.max_images, rng)
         splits = _keep(splits, chosen[pictures])
-    return list(splits)
+    for before, after in zip(available, splits):
+        if after.num_images < before.num_images:
+            text = "Limiting %s dataset to:  %d images (%d boxes)"
+            logger.info(text, after.name, after.num_images, len(after.boxes))
+    return splits
 
 
 def log_available(split: Split) -> None:
     """Log how many pictures and boxes a split has, in upstream's words."""
     logger.info("Available %s images:  %d", split.name, split.num_images)
     logger.info("Available %s boxes:   %d", split.name, len(split.boxes))
-
-
-def log_limits(available: Sequence[Split], chosen: Sequence[Split]) -> None:
-    """Log what there is in all splits together, and what the limits leave of each."""
-    logger.info("Total available images: %d", sum(split.num_images for split in available))
-    logger.info("Total available boxes:  %d", sum(len(split.boxes) for split in available))
-    for before, after in zip(available, chosen):
-        if after.num_images < before.num_images:
-            text = "Limiting %s dataset to:  %d images (%d boxes)"
-            logger.info(text, after.name, after.num_images, len(after.boxes))
 
 
 def statistics_block(splits: Sequence[Split], class_names: Sequence[str]) -> str:

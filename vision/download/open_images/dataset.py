@@ -13,6 +13,7 @@ from typing import Iterator, Sequence
 
 import numpy as np
 
+from vision.datasets.formats.voc_writing import VOCPicture
 from vision.download.choice.choosing import covered_by_group, in_clean_pictures
 from vision.download.choice.class_names import ClassTable
 from vision.download.choice.splits import Split
@@ -25,7 +26,7 @@ from vision.download.open_images.boxes import (
 )
 from vision.download.transfer.lock import locked
 from vision.download.transfer.pictures import Picture
-from vision.download.voc import LabelledPicture
+from vision.pictures.reading import read_picture_size
 from vision.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,23 @@ class OpenImagesSplit(Split):
             number: Picture(f"{self.name}/{image_id}.jpg", root / self.name / f"{image_id}.jpg")
             for number, image_id in ids.items()
         }
+
+    def voc_pictures(self, root: Path, class_names: Sequence[str]) -> Iterator[VOCPicture]:
+        """Yield the pictures in the order of the annotation file; sizes are those of the files."""
+        boxes = self.boxes[np.argsort(self.boxes.pictures, kind="stable")]
+        fractions = read_coordinates(self.index, boxes)
+        truncated, occluded = boxes.has("IsTruncated"), boxes.has("IsOccluded")
+        for number, picture in self.pictures(root).items():
+            rows = slice(*np.searchsorted(boxes.pictures, [number, number + 1]))
+            size = read_picture_size(picture.path)
+            yield VOCPicture(
+                picture.path,
+                size,
+                fractions[rows] * np.tile(size, 2),
+                [class_names[place] for place in boxes.classes[rows]],
+                truncated=truncated[rows],
+                occluded=occluded[rows],
+            )
 
 
 def read_open_images_split(
@@ -125,23 +143,3 @@ def write_readme(root: Path, version: str) -> None:
     """Write README.txt, so that the folder explains itself."""
     with atomic_write(root / "README.txt") as temporary:
         temporary.write_text(README.format(version=version), encoding="utf-8")
-
-
-def labelled_pictures(
-    split: OpenImagesSplit, root: Path, class_names: Sequence[str]
-) -> Iterator[LabelledPicture]:
-    """Yield the pictures of a split with their boxes, in the order of the annotation file."""
-    order = np.argsort(split.boxes.pictures, kind="stable")
-    boxes = split.boxes[order]
-    corners = read_coordinates(split.index, boxes)
-    names = [class_names[place] for place in boxes.classes]
-    truncated, occluded = boxes.has("IsTruncated"), boxes.has("IsOccluded")
-    for number, picture in split.pictures(root).items():
-        rows = slice(*np.searchsorted(boxes.pictures, [number, number + 1]))
-        yield LabelledPicture(
-            path=picture.path,
-            boxes=corners[rows],
-            names=names[rows],
-            truncated=truncated[rows],
-            occluded=occluded[rows],
-        )
