@@ -1,4 +1,4 @@
-"""Where the public datasets are. Nothing heavy is imported here: help texts read this."""
+"""Where the public datasets are."""
 
 from __future__ import annotations
 

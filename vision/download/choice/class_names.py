@@ -1,4 +1,4 @@
-"""The classes of a public dataset: their names as people type them, their ids, their families."""
+"""The classes of a public dataset: names as people type them, ids, and what belongs to what."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COCO_CLASSES = Path(__file__).with_name("coco_classes.csv")
 
 @dataclass(frozen=True)
 class ClassTable:
-    """Class names in alphabetical order, the id of each, and the names that each belongs to."""
+    """Class names in alphabetical order, their ids, and for each the classes that it belongs to."""
 
     names: tuple[str, ...]
     ids: tuple[str, ...]
@@ -60,7 +60,7 @@ class ClassTable:
         return self.ids[self.names.index(name)]
 
     def search(self, pattern: str = "") -> list[str]:
-        """Return the names that contain the pattern; case, blanks and underscores do not count.
+        """Return the names that contain a text; capitals, blanks and underscores do not matter.
 
         Raises:
             ValueError: if there is none; it names the nearest.

@@ -1,4 +1,4 @@
-"""What the downloaders do alike with the splits of a dataset."""
+"""The splits of a dataset that is downloaded: choose from all of them together, and count."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Split:
     """The boxes of the chosen classes in one split of a dataset.
 
     Attributes:
-        name: as in the names of its files.
-        boxes: columns, among them `pictures` and `classes`, (N,) each; a mask selects from it.
-        num_pictures: picture numbers are below it.
+        name: as it stands in the names of its files.
+        boxes: columns, among them `pictures` and `classes`, (N,) each; a mask selects from them.
+        num_pictures: all numbers of pictures are smaller than this.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Split:
 
     @property
     def num_images(self) -> int:
-        """How many pictures have a box."""
+        """Return the number of pictures with a box."""
         return int(np.count_nonzero(np.bincount(self.boxes.pictures)))
 
     def within(self: SplitT, numbers: Collection[int]) -> SplitT:
@@ -101,7 +101,10 @@ def statistics_block(splits: Sequence[Split], class_names: Sequence[str]) -> str
 
 
 def _together(splits: Sequence[Split]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return picture and class of every box, (N,), numbered through, and each picture's split."""
+    """Return picture and class of every box, (N,) each, and the split of every picture.
+
+    Pictures are numbered through all splits.
+    """
     sizes = [split.num_pictures for split in splits]
     starts = np.cumsum([0, *sizes])
     pictures = [split.boxes.pictures + start for split, start in zip(splits, starts)]

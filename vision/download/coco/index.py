@@ -1,4 +1,4 @@
-"""The annotations of COCO as arrays: 860,000 boxes in 60 MB instead of 450 MB of JSON."""
+"""COCO's annotations as arrays: 860,000 boxes in 60 MB instead of 450 MB of JSON."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class CocoBoxes:
 
 
 def open_coco_index(archive: Path, split: str) -> tuple[CocoImages, CocoBoxes]:
-    """Return what the archive of annotations has for a split; an index beside it is kept.
+    """Return the pictures and boxes of a split; an index is kept in a file beside the archive.
 
     Raises:
         ValueError: if the archive is not COCO's.

@@ -12,7 +12,7 @@ from vision.download.open_images.box_index import BoxIndex
 from vision.download.open_images.line_scanner import FIRST_OF_RUN, FLAGS, column_names
 from vision.utils.files import atomic_write
 
-STEP = 1 << 16  # lines, which together are shorter than 2**32 bytes
+STEP = 1 << 16  # lines; as none has more than 2**15 bytes, together they have less than 2**32
 DTYPES = {
     "starts": np.int64,
     "lengths": np.uint16,
@@ -30,7 +30,7 @@ class Boxes:
         starts: (N,) int64, where in the file each line begins.
         lengths: (N,) uint16, bytes of each line.
         classes: (N,) int16, place of the class among the chosen ones.
-        pictures: (N,) int32, number of the picture: that of its first run with such a box.
+        pictures: (N,) int32, number of the picture, which is the number of its first run.
         flags: (N,) uint8, bits of `line_scanner.FLAGS`.
     """
 
@@ -75,14 +75,14 @@ def select_boxes(index: BoxIndex, codes: Sequence[int], without: Sequence[str] =
         columns["pictures"].append(run + runs[keep])
         columns["flags"].append(flags[keep])
         start, run = start + int(ends[-1]), run + int(runs[-1])
-    # Popped, so that no more than one column is in memory twice.
+    # Popped: while one column is joined, no other is in memory twice.
     boxes = Boxes(**{name: np.concatenate(columns.pop(name)) for name in DTYPES})
     _join_runs(boxes.pictures, index.runs)
     return boxes
 
 
 def _join_runs(pictures: np.ndarray, fingerprints: np.ndarray) -> None:
-    """Give boxes whose runs are of one picture the number of the first of these, in place.
+    """Give all boxes of a picture one number, that of its first run, in place.
 
     Args:
         pictures: (N,) int32, number of each box's run, ascending.

@@ -1,4 +1,4 @@
-"""Progress on a terminal, with rate and time left; quiet elsewhere, where a log is kept."""
+"""Show progress on a terminal, with rate and time left; elsewhere log a line now and then."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def file_bar(name: str) -> Iterator[ProgressCallback]:
         def show(done: int, total: int | None) -> None:
             """Draw that many bytes of the total."""
             if bar.total is None:
-                # What an earlier run has brought must not count into the rate.
+                # The bytes of an earlier run must not count in the rate.
                 bar.total, bar.initial, bar.n = total, done, done
             bar.update(done - bar.n)
 
