@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from vision.download.transfer.http import download_file
 from vision.download.transfer.lock import locked
 from vision.download.transfer.progress import file_bar
 from vision.download.transfer.retry import RetryPolicy
+from vision.download.transfer.whole_file import download_file
 
 logger = logging.getLogger(__name__)
 

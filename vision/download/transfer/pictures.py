@@ -1,4 +1,4 @@
-"""Many pictures at once; each one on the disk is whole."""
+"""Download many pictures at once; a file that gets its final name here is whole."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from logging import WARNING
 from pathlib import Path
 from typing import Callable, Iterator, Protocol, Sequence, TypeVar
 
-from vision.download.transfer.http import part_path
 from vision.download.transfer.retry import (
     Attempts,
     DamagedError,
@@ -18,10 +17,12 @@ from vision.download.transfer.retry import (
     RetryPolicy,
     TransientError,
 )
+from vision.download.transfer.whole_file import part_path
 from vision.pictures.whole_jpeg import is_whole_jpeg, jpeg_fault
+from vision.utils.files import naming_file
 
-FAILURES_IN_A_ROW = 20
-JOIN_SECONDS = 2.0  # for all threads together
+FAILURES_IN_A_ROW = 20  # after these the source must be out of reach
+JOIN_SECONDS = 2.0  # time that all threads together get to end
 
 T = TypeVar("T")
 
@@ -61,15 +62,15 @@ class DownloadReport:
 
 
 def split_by_presence(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Picture]]:
-    """Return the pictures that lie whole on the disk, and the others; remove halves of these."""
+    """Return the pictures that lie whole on the disk, and the others.
+
+    What lies damaged at a picture's place stays there until a whole one comes.
+    """
     here: list[Picture] = []
     absent: list[Picture] = []
     for picture in pictures:
-        (here if is_whole_jpeg(picture.path) else absent).append(picture)
-    for picture in absent:
-        for leftover in (picture.path, part_path(picture.path)):
-            if leftover.exists():
-                leftover.unlink()
+        whole = picture.path.is_file() and is_whole_jpeg(picture.path)
+        (here if whole else absent).append(picture)
     return here, absent
 
 
@@ -83,8 +84,8 @@ def download_pictures(
     """Download pictures with one thread for each source; enter what became of each.
 
     What would hit every other picture too ends it early: Ctrl+C, a full disk, a source out of
-    reach. `report.stopped` has it then, and no file is half. `on_picture` is called, in this
-    thread, after each picture.
+    reach. Then `report.stopped` says what it was. `on_picture` is called, in this thread, after
+    each picture.
     """
     team = _Team(pictures, sources, policy)
     most = max(FAILURES_IN_A_ROW, 2 * len(sources))
@@ -142,17 +143,18 @@ def fetch_picture(
     """
     data = _insist(_Reader(source), picture.key, Attempts(policy, pause))
     part = part_path(picture.path)
+    file = part.open("wb")
     try:
-        part.write_bytes(data)
+        with naming_file(picture.path), file:
+            file.write(data)
         part.replace(picture.path)
     except OSError:
-        if part.exists():
-            part.unlink()
+        part.unlink()
         raise
 
 
 class _Reader:
-    """Reads pictures that are whole; the same damaged bytes twice are the source's own."""
+    """Reads whole pictures only; what comes damaged in the same way twice is so at its source."""
 
     def __init__(self, source: PictureSource) -> None:
         self.source = source
@@ -236,13 +238,10 @@ class _Team:
                     picture = next(self.left, None)
                 if picture is None:
                     return
-                self.outcomes.put((picture, self._outcome(source, picture)))
+                try:
+                    fetch_picture(source, picture, self.policy, self.stopping.wait)
+                    self.outcomes.put((picture, None))
+                except OSError as error:
+                    self.outcomes.put((picture, error))
         finally:
             self.outcomes.put(None)
-
-    def _outcome(self, source: PictureSource, picture: Picture) -> OSError | None:
-        try:
-            fetch_picture(source, picture, self.policy, self.stopping.wait)
-        except OSError as error:
-            return error
-        return None

@@ -6,7 +6,7 @@ import contextlib
 import logging
 from typing import Iterator
 
-from vision.download.transfer.http import ProgressCallback
+from vision.download.transfer.whole_file import ProgressCallback
 
 logger = logging.getLogger(__name__)
 
