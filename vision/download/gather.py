@@ -1,8 +1,9 @@
-"""The pictures of a dataset: fetched if they are not there and there is room, else listed."""
+"""Get the pictures of a dataset that are not there yet, and list those that cannot be had."""
 
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from pathlib import Path
 from typing import Callable, Sequence
@@ -23,11 +24,11 @@ from vision.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
 
-SAMPLE = 16  # pictures asked for their length
+SAMPLE = 16  # the server is asked for the size of this many pictures
 INTERRUPTED = 130  # exit status after Ctrl+C, as shells have it
 # The parts of a VOC folder, by the names of splits.
 VOC_PARTS = {"train": "train", "validation": "val", "val": "val", "test": "test"}
-MARGIN = 1.1  # the sample's mean may be too low, and a file takes whole blocks
+MARGIN = 1.1  # the mean of the sample may be too low, and files take whole blocks of the disk
 
 
 def gather_splits(
@@ -39,10 +40,10 @@ def gather_splits(
 ) -> tuple[list[SplitT], DownloadReport]:
     """Get the pictures of some splits; return what is left of each, whole pictures only.
 
-    Parameters and errors as in `gather_pictures`, and:
+    Parameters and errors are those of `gather_pictures`.
 
     Raises:
-        ValueError: if no picture is wanted.
+        ValueError: if no picture is wanted, or the name of one leads out of its folder.
     """
     pictures = [split.pictures(root) for split in splits]
     wanted = [picture for group in pictures for picture in group.values()]
@@ -65,11 +66,11 @@ def gather_pictures(
 ) -> DownloadReport:
     """Get the pictures that are not on the disk yet; write missing.txt if some do not come.
 
-    `open_sources` opens that many sources, one for each thread. The report counts pictures of
-    earlier runs among the whole ones.
+    `open_sources(n)` opens n sources, one for each thread. The report counts pictures of earlier
+    runs among the whole ones.
 
     Raises:
-        DownloadError: if the source is out of reach, or the disk has not the room.
+        DownloadError: if the source is out of reach, or there is too little room on the disk.
     """
     here, absent = split_by_presence(pictures)
     report = DownloadReport(wanted=len(pictures), whole={picture.key for picture in here})
@@ -139,15 +140,21 @@ def check_room(root: Path, count: int, mean: float) -> None:
     logger.info("%d images need about %.0f MB, %.0f MB are free", count, needed / 1e6, free / 1e6)
 
 
+def is_list_of_missing(path: Path) -> bool:
+    """Return whether a file is a list of missing pictures that an earlier run has written."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return all(re.fullmatch(r"[^\t]+\t[^\t]+", line) for line in lines)
+
+
 def _write_missing(path: Path, report: DownloadReport) -> None:
     """List what did not come, with the reason; an empty list is no file."""
     reasons = {**report.missing, **report.failed}
     if not reasons:
-        if path.exists():
+        if path.is_file() and is_list_of_missing(path):
             path.unlink()
         return
     with atomic_write(path) as temporary:
-        lines = (f"{key}\t{reason}\n" for key, reason in sorted(reasons.items()))
+        lines = (f"{key}\t{' '.join(why.split())}\n" for key, why in sorted(reasons.items()))
         temporary.write_text("".join(lines), encoding="utf-8")
     if report.missing:
         logger.warning(

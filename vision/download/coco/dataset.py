@@ -16,7 +16,7 @@ from vision.download.choice.splits import Split
 from vision.download.coco.index import CocoImages, open_coco_index
 from vision.download.transfer.lock import locked
 from vision.download.transfer.pictures import Picture
-from vision.utils.files import atomic_write
+from vision.utils.files import atomic_write, path_inside
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +26,24 @@ class CocoSplit(Split):
     images: CocoImages
 
     def pictures(self, root: Path) -> dict[int, Picture]:
-        """Return the pictures by their numbers, each with its place under `root`."""
+        """Return the pictures by their numbers, each with its place under `root`.
+
+        Raises:
+            ValueError: if a name leads out of the folder, or is that of two pictures.
+        """
+        numbers = np.unique(self.boxes.pictures)
+        names, counts = np.unique(self.images.names[numbers], return_counts=True)
+        if (counts > 1).any():
+            raise ValueError(
+                f"two pictures of COCO's {self.name} part are called {names[counts > 1][0]}"
+            )
         folder = root / f"{self.name}2017"
         return {
-            number: Picture(str(self.images.addresses[number]), folder / self.images.names[number])
-            for number in np.unique(self.boxes.pictures).tolist()
+            number: Picture(
+                str(self.images.addresses[number]),
+                path_inside(folder, str(self.images.names[number])),
+            )
+            for number in numbers.tolist()
         }
 
     def voc_pictures(self, root: Path, class_names: Sequence[str]) -> Iterator[VOCPicture]:

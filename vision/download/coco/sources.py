@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Mapping
 
 from vision.download.addresses import COCO_ARCHIVES
+from vision.download.coco.archives import damage_as
 from vision.download.transfer.cached_file import fetch_once
-from vision.download.transfer.http import read_url, url_length
+from vision.download.transfer.http import read_url, require_picture_size, url_length
 from vision.download.transfer.retry import DamagedError, MissingError, RetryPolicy
 
 
 class WebSource:
-    """Pictures by their addresses, from COCO's server or a mirror of it."""
+    """Pictures by their addresses, from COCO's server or a mirror of it; threads may share it."""
 
     def __init__(self, base_url: str, policy: RetryPolicy) -> None:
         self.base_url = base_url.rstrip("/")
@@ -34,40 +34,39 @@ class WebSource:
 
 
 class ArchiveSource:
-    """Pictures out of archives, one for each folder; threads may share it.
+    """Pictures from archives, one archive for each folder; threads may share it.
 
-    zipfile checks the sum of every picture that it reads.
+    zipfile checks the CRC of every picture that it reads.
     """
 
     def __init__(self, archives: Mapping[str, Path]) -> None:
         # Before Python 3.10 threads that read from one archive may get each other's bytes.
         self.lock = threading.Lock()
-        try:
-            self.archives = {name: zipfile.ZipFile(path) for name, path in archives.items()}
-        except zipfile.BadZipFile as error:
-            paths = ", ".join(map(str, archives.values()))
-            raise ValueError(f"{error}: one of {paths}; remove it and run again") from error
+        self.archives = {}
+        for name, path in archives.items():
+            with damage_as(ValueError, str(path), "; remove it and run again"):
+                self.archives[name] = zipfile.ZipFile(path)
 
     def read(self, key: str) -> bytes:
         """Return the bytes of a picture.
 
         Raises:
             MissingError: if its archive does not have it.
-            DamagedError: if its bytes do not have their sum.
+            DamagedError: if it is damaged there.
         """
         archive, member = self._find(key)
-        try:
-            with self.lock:
-                return archive.read(member)
-        except (zipfile.BadZipFile, zlib.error) as error:
-            raise DamagedError(f"{key} is damaged in {archive.filename}: {error}") from error
+        require_picture_size(member.file_size, f"{key} in {archive.filename}")
+        with self.lock, damage_as(DamagedError, f"{key} is damaged in {archive.filename}"):
+            return archive.read(member)
 
     def size(self, key: str) -> int:
         """Return the length of a picture in bytes; MissingError as in `read`."""
         return self._find(key)[1].file_size
 
     def _find(self, key: str) -> tuple[zipfile.ZipFile, zipfile.ZipInfo]:
-        archive = self.archives[key.split("/")[0]]
+        archive = self.archives.get(key.split("/")[0])
+        if archive is None:
+            raise MissingError(f"{key} is in none of COCO's archives")
         try:
             return archive, archive.getinfo(key)
         except KeyError as error:

@@ -27,7 +27,7 @@ from vision.download.open_images.boxes import (
 from vision.download.transfer.lock import locked
 from vision.download.transfer.pictures import Picture
 from vision.pictures.reading import read_picture_size
-from vision.utils.files import atomic_write
+from vision.utils.files import atomic_write, path_inside
 
 logger = logging.getLogger(__name__)
 
@@ -66,12 +66,24 @@ class OpenImagesSplit(Split):
     index: BoxIndex
 
     def pictures(self, root: Path) -> dict[int, Picture]:
-        """Return the pictures by their numbers, each with its place under `root`."""
-        ids = read_image_ids(self.index, self.boxes)
-        return {
-            number: Picture(f"{self.name}/{image_id}.jpg", root / self.name / f"{image_id}.jpg")
-            for number, image_id in ids.items()
-        }
+        """Return the pictures by their numbers, each with its place under `root`.
+
+        Raises:
+            ValueError: if the id of one leads out of its folder.
+        """
+        try:
+            return {
+                number: Picture(
+                    f"{self.name}/{image_id}.jpg",
+                    path_inside(root / self.name, f"{image_id}.jpg"),
+                )
+                for number, image_id in read_image_ids(self.index, self.boxes).items()
+            }
+        except ValueError as error:
+            raise ValueError(
+                f"{self.index.path} must have ImageIDs of Open Images: {error}; remove the file, "
+                "and run again with a server that you trust"
+            ) from error
 
     def voc_pictures(self, root: Path, class_names: Sequence[str]) -> Iterator[VOCPicture]:
         """Yield the pictures in the order of the annotation file; sizes are those of the files."""
@@ -120,8 +132,15 @@ def read_open_images_split(
 
 
 def read_image_list(path: Path) -> frozenset[str]:
-    """Return the ids in a file with one ImageID, or SPLIT/ImageID.jpg, a line."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    """Return the ids in a file with one ImageID, or SPLIT/ImageID.jpg, a line.
+
+    Raises:
+        ValueError: if it is no text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} must have one ImageID a line, but is no text: {error}") from error
     return frozenset(Path(line.strip()).stem for line in lines if line.strip())
 
 
@@ -140,6 +159,9 @@ def write_class_descriptions(root: Path, table: ClassTable) -> None:
 
 
 def write_readme(root: Path, version: str) -> None:
-    """Write README.txt, so that the folder explains itself."""
-    with atomic_write(root / "README.txt") as temporary:
+    """Write README.txt, so that the folder explains itself; what someone else wrote there stays."""
+    path = root / "README.txt"
+    if path.is_file() and not path.read_bytes().startswith(README[:20].encode()):
+        return
+    with atomic_write(path) as temporary:
         temporary.write_text(README.format(version=version), encoding="utf-8")
