@@ -96,7 +96,7 @@ def test_ids_that_share_a_beginning_are_told_apart(tmp_path):
     [
         ("0001,xclick,/m/014j1m,1", "line 3: 4 fields, 13 in the header"),
         (line(2, LABELS[0]) + ",1", "line 3: 14 fields, 13 in the header"),
-        (line(2, LABELS[0]) + "\r", "without blanks, quotes"),
+        (line(2, LABELS[0]) + "\r", "line 3: there are quotes, blanks or Windows line ends"),
         ("x" * 40000, "line 3: 1 fields, 13 in the header"),
     ],
 )

@@ -17,7 +17,13 @@ from typing import Sequence
 import numpy as np
 
 from vision.download.array_cache import load_or_make
-from vision.download.open_images.line_scanner import FIRST_OF_RUN, LineBlock, LineScanner
+from vision.download.open_images.line_scanner import (
+    FIRST_OF_RUN,
+    LineBlock,
+    LineScanner,
+    NotPlainError,
+)
+from vision.download.open_images.plain_copy import has_plain_copy, make_plain_copy, plain_path
 
 BOX_INDEX_FORMAT = 2
 MOST_SCAN_THREADS = 4  # each needs 20 MB, and more would not read a disk faster
@@ -53,9 +59,19 @@ class BoxIndex:
 def open_index(path: Path, label_ids: Sequence[str]) -> BoxIndex:
     """Return the index of an annotation file; it is made once and kept in a file beside it.
 
+    If the file has quotes, blanks or Windows line ends, the index is that of a plain copy of it.
+
     Raises:
-        ValueError: as in `build_arrays`.
+        ValueError: as in `build_arrays` and `make_plain_copy`.
     """
+    try:
+        return _open_plain(plain_path(path) if has_plain_copy(path) else path, label_ids)
+    except NotPlainError:
+        make_plain_copy(path)
+        return _open_plain(plain_path(path), label_ids)
+
+
+def _open_plain(path: Path, label_ids: Sequence[str]) -> BoxIndex:
     key = f"{BOX_INDEX_FORMAT} {path.stat().st_size} {' '.join(label_ids)}"
     kept = path.with_suffix(".index")
     return BoxIndex(path, **load_or_make(kept, key, partial(build_arrays, path, label_ids)))

@@ -105,26 +105,40 @@ def read_box_lines(path: Path, boxes: Boxes) -> Iterator[bytes]:
 
 
 def read_coordinates(index: BoxIndex, boxes: Boxes) -> np.ndarray:
-    """Return the boxes as (N, 4) float64 xyxy, fractions of their pictures."""
-    names = column_names(index.header.tobytes())
-    columns = [names.index(name) for name in ("XMin", "YMin", "XMax", "YMax")]
+    """Return the boxes as (N, 4) float64 xyxy, fractions of their pictures.
+
+    Raises:
+        ValueError: if one of them is no number.
+    """
     coordinates = np.empty((len(boxes), 4))
-    for row, line in enumerate(read_box_lines(index.path, boxes)):
-        values = line.split(b",")
-        coordinates[row] = [float(values[column]) for column in columns]
+    for row, fields in enumerate(_read_fields(index, boxes, ("XMin", "YMin", "XMax", "YMax"))):
+        try:
+            coordinates[row] = [float(field) for field in fields]
+        except ValueError as error:
+            raise ValueError(f"{index.path}, where it has {fields}: {error}") from error
     return coordinates
 
 
 def read_image_ids(index: BoxIndex, boxes: Boxes) -> dict[int, str]:
     """Return the ImageID of each picture number, in the order of the file."""
-    column = column_names(index.header.tobytes()).index("ImageID")
     numbers, first = np.unique(boxes.pictures, return_index=True)
     order = np.argsort(first)
-    lines = read_box_lines(index.path, boxes[first[order]])
-    return {
-        int(number): line.split(b",")[column].decode()
-        for number, line in zip(numbers[order], lines)
-    }
+    fields = _read_fields(index, boxes[first[order]], ("ImageID",))
+    return {int(number): image_id for number, (image_id,) in zip(numbers[order], fields)}
+
+
+def _read_fields(index: BoxIndex, boxes: Boxes, names: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the fields of some columns from the line of each box."""
+    header = column_names(index.header.tobytes())
+    columns = [header.index(name) for name in names if name in header]
+    for line in read_box_lines(index.path, boxes):
+        fields = line.split(b",")
+        if len(columns) < len(names) or len(fields) != len(header):
+            raise ValueError(
+                f"{index.path}, the line {line[:80].decode(errors='replace')!r}: "
+                f"must have {len(header)} fields, among them {', '.join(names)}; remove the file"
+            )
+        yield [fields[column].decode(errors="replace") for column in columns]
 
 
 def write_boxes(path: Path, index: BoxIndex, boxes: Boxes, class_names: Sequence[str]) -> None:

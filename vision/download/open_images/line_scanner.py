@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from itertools import count
 from pathlib import Path
@@ -17,6 +18,8 @@ LONGEST_LINE = 1 << 15  # bytes
 
 # Only "," and "\n" have byte values <= ord(","), so one comparison finds both.
 COMMA, LINE_END = ord(","), ord("\n")
+NO_PLAIN_FIELDS = "there are quotes, blanks or Windows line ends"
+NOT_PLAIN = re.compile(rb"[\x00-\x2b]")  # the others that the comparison finds
 WORD = 8  # bytes
 PIECE = 2 * WORD  # 16 bytes at once cost no more than 8: neither load is aligned
 SLOT_BITS = 18  # the table of labels has 2**18 slots
@@ -25,6 +28,10 @@ MULTIPLIER = 0x9E3779B97F4A7C15
 # OWN_BITS[n + 1] keeps the first n bytes of a word. The index is a distance between separators,
 # which is one more than the number of bytes between them.
 OWN_BITS = np.array([0, *(256**n - 1 for n in range(WORD + 1))], np.uint64)
+
+
+class NotPlainError(ValueError):
+    """A field has characters that the scanner takes for its end."""
 
 
 def column_names(header: bytes) -> list[str]:
@@ -52,6 +59,7 @@ class LineScanner:
     """Turns blocks of an annotation file into columns; threads may share one.
 
     Raises:
+        NotPlainError: if the header has quotes, blanks or Windows line ends.
         ValueError: if the file does not have the columns of Open Images.
     """
 
@@ -60,9 +68,12 @@ class LineScanner:
         with path.open("rb") as file:
             self.header = file.readline(LONGEST_LINE)
         self.columns = column_names(self.header)
-        missing = [name for name in ("ImageID", "LabelName", *FLAGS) if name not in self.columns]
+        names = {name.strip('" ') for name in self.columns}
+        missing = [name for name in ("ImageID", "LabelName", *FLAGS) if name not in names]
         if missing:
             raise ValueError(f"{path} must have the columns {', '.join(missing)}; remove the file")
+        if NOT_PLAIN.search(self.header.rstrip(b"\n")):
+            raise NotPlainError(f"{path}, line 1: {NO_PLAIN_FIELDS}")
         self.labels = _LabelCodes(label_ids)
         self.memory = _BlockMemory()
 
@@ -74,6 +85,7 @@ class LineScanner:
         """Return the lines that begin in the BLOCK_BYTES bytes from `offset`.
 
         Raises:
+            NotPlainError: if a field has quotes, blanks or Windows line ends.
             ValueError: if a line is too long, or does not have as many fields as the header.
         """
         padded = self._lines_from(offset)
@@ -81,7 +93,7 @@ class LineScanner:
         separators = np.flatnonzero(np.less_equal(text, COMMA, out=self.memory.marks[: len(text)]))
         width = len(self.columns)
         if len(separators) % width != 1 or (text[separators[::width]] != LINE_END).any():
-            raise ValueError(self._complaint())
+            raise self._complaint()
         lengths = np.diff(separators[::width])
         if lengths.max(initial=0) > LONGEST_LINE:
             raise self._too_long()
@@ -121,15 +133,18 @@ class LineScanner:
     def _too_long(self) -> ValueError:
         return ValueError(f"{self.path} has a line of more than {LONGEST_LINE} bytes")
 
-    def _complaint(self) -> str:
-        """Return which line is the first bad one; this is slow, so it is done after a failure."""
+    def _complaint(self) -> ValueError:
+        """Return what is wrong with the first bad line; this is slow, but done after a failure."""
         width = len(self.columns)
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                if line.count(b",") != width - 1:
-                    fields = line.count(b",") + 1
-                    return f"{self.path}, line {number}: {fields} fields, {width} in the header"
-        return f"{self.path} must have fields without blanks, quotes and Windows line ends"
+                where = f"{self.path}, line {number}"
+                if NOT_PLAIN.search(line.rstrip(b"\n")):
+                    return NotPlainError(f"{where}: {NO_PLAIN_FIELDS}")
+                fields = line.count(b",") + 1
+                if fields != width:
+                    return ValueError(f"{where}: {fields} fields, {width} in the header")
+        return ValueError(f"{self.path} has changed while it was read; run this again")
 
 
 class _BlockMemory(threading.local):
