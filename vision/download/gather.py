@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 from typing import Callable, Sequence
 
-from vision.datasets.formats.voc_writing import write_voc
 from vision.download.choice.splits import Split, SplitT
 from vision.download.transfer.pictures import (
     DownloadReport,
@@ -26,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 SAMPLE = 16  # the server is asked for the size of this many pictures
 INTERRUPTED = 130  # exit status after Ctrl+C, as shells have it
-# The parts of a VOC folder, by the names of splits.
-VOC_PARTS = {"train": "train", "validation": "val", "val": "val", "test": "test"}
+# The part of a VOC folder that each split is.
+PART_OF_SPLIT = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 MARGIN = 1.1  # the mean of the sample may be too low, and files take whole blocks of the disk
 
 
@@ -121,9 +120,11 @@ def write_voc_beside(root: Path, splits: Sequence[Split], class_names: Sequence[
 
     Its pictures are links to the same files where the disk can link.
     """
+    from vision.datasets.formats.voc_writing import write_voc
+
     root = root.resolve()
     folder = root.with_name(f"{root.name}-voc")
-    parts = {VOC_PARTS[split.name]: split.voc_pictures(root, class_names) for split in splits}
+    parts = {PART_OF_SPLIT[split.name]: split.voc_pictures(root, class_names) for split in splits}
     write_voc(folder, parts, class_names, link=True)
     logger.info("Wrote the VOC folder %s", folder)
 

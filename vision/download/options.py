@@ -119,7 +119,7 @@ class ClassOptions(LogOptions):
     )
 
 
-Chosen = TypeVar("Chosen", bound=ClassOptions)
+DownloadOptions = TypeVar("DownloadOptions", bound=ClassOptions)
 
 
 @dataclass(frozen=True)
@@ -178,8 +178,8 @@ class CocoOptions(TransferOptions, LimitOptions, ClassOptions):
 
 
 def choose_options(
-    kind: type[Chosen], environment: Mapping[str, str], typed: Mapping[str, Any]
-) -> Chosen:
+    kind: type[DownloadOptions], environment: Mapping[str, str], typed: Mapping[str, Any]
+) -> DownloadOptions:
     """Return what was typed, else what the environment says, else the defaults.
 
     Raises:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Collection, Iterator, Sequence, TypeVar
+from typing import TYPE_CHECKING, Any, Collection, Iterator, Sequence, TypeVar
 
 import numpy as np
 
-from vision.datasets.formats.voc_writing import VOCPicture
 from vision.download.choice.choosing import limit_per_class, sample_pictures
 from vision.download.options import LimitOptions
 from vision.download.transfer.pictures import Picture
+
+if TYPE_CHECKING:
+    from vision.datasets.formats.voc_writing import VOCPicture
 
 logger = logging.getLogger(__name__)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
 import numpy as np
 
-from vision.datasets.formats.voc_writing import VOCPicture
 from vision.download.choice.choosing import in_clean_pictures
 from vision.download.choice.class_names import ClassTable
 from vision.download.choice.splits import Split
@@ -17,6 +16,9 @@ from vision.download.coco.index import CocoImages, open_coco_index
 from vision.download.transfer.lock import locked
 from vision.download.transfer.pictures import Picture
 from vision.utils.files import atomic_write, path_inside
+
+if TYPE_CHECKING:
+    from vision.datasets.formats.voc_writing import VOCPicture
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,8 @@ class CocoSplit(Split):
 
     def voc_pictures(self, root: Path, class_names: Sequence[str]) -> Iterator[VOCPicture]:
         """Yield the pictures in the order of COCO's file."""
+        from vision.datasets.formats.voc_writing import VOCPicture
+
         boxes = self.boxes[np.argsort(self.boxes.pictures, kind="stable")]
         corners = boxes.boxes_xywh.copy()
         corners[:, 2:] += corners[:, :2]

@@ -63,14 +63,14 @@ def are_whole(limit: int, values: Sequence[Any]) -> bool:
     return not values or (min(values) >= 0 and max(values) < limit)
 
 
-def check_finite(value: Any) -> None:
+def check_finite_number(value: Any) -> None:
     """Raise ValueError unless it is a finite number."""
     if not are_finite([value]):
         raise ValueError(f"must be a finite number, got {_shown(value)}")
 
 
 def are_finite(values: Sequence[Any]) -> bool:
-    """Return whether every value passes `check_finite`."""
+    """Return whether every value passes `check_finite_number`."""
     return set(map(type, values)) <= {int, float} and all(map(HUGE.__gt__, map(abs, values)))
 
 
@@ -148,7 +148,7 @@ FIELDS: dict[str, dict[str, FieldRule]] = {
         "image_id": _whole(1 << 63),
         "category_id": _whole(1 << 16),
         "bbox": FieldRule(check_four, are_four),
-        "area": FieldRule(check_finite, are_finite),
+        "area": FieldRule(check_finite_number, are_finite),
         "iscrowd": _whole(2),
     },
 }

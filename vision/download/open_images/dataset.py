@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 import numpy as np
 
-from vision.datasets.formats.voc_writing import VOCPicture
 from vision.download.choice.choosing import covered_by_group, in_clean_pictures
 from vision.download.choice.class_names import ClassTable
 from vision.download.choice.splits import Split
@@ -26,8 +25,10 @@ from vision.download.open_images.boxes import (
 )
 from vision.download.transfer.lock import locked
 from vision.download.transfer.pictures import Picture
-from vision.pictures.reading import read_picture_size
 from vision.utils.files import atomic_write, path_inside
+
+if TYPE_CHECKING:
+    from vision.datasets.formats.voc_writing import VOCPicture
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +88,9 @@ class OpenImagesSplit(Split):
 
     def voc_pictures(self, root: Path, class_names: Sequence[str]) -> Iterator[VOCPicture]:
         """Yield the pictures in the order of the annotation file; sizes are those of the files."""
+        from vision.datasets.formats.voc_writing import VOCPicture
+        from vision.pictures.reading import read_picture_size
+
         boxes = self.boxes[np.argsort(self.boxes.pictures, kind="stable")]
         fractions = read_coordinates(self.index, boxes)
         truncated, occluded = boxes.has("IsTruncated"), boxes.has("IsOccluded")

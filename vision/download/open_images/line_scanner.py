@@ -19,7 +19,7 @@ LONGEST_LINE = 1 << 15  # bytes
 # Only "," and "\n" have byte values <= ord(","), so one comparison finds both.
 COMMA, LINE_END = ord(","), ord("\n")
 NO_PLAIN_FIELDS = "there are quotes, blanks or Windows line ends"
-NOT_PLAIN = re.compile(rb"[\x00-\x2b]")  # the others that the comparison finds
+NOT_PLAIN_BYTES = re.compile(rb"[\x00-\x2b]")  # the others that the comparison finds
 WORD = 8  # bytes
 PIECE = 2 * WORD  # 16 bytes at once cost no more than 8: neither load is aligned
 SLOT_BITS = 18  # the table of labels has 2**18 slots
@@ -72,7 +72,7 @@ class LineScanner:
         missing = [name for name in ("ImageID", "LabelName", *FLAGS) if name not in names]
         if missing:
             raise ValueError(f"{path} must have the columns {', '.join(missing)}; remove the file")
-        if NOT_PLAIN.search(self.header.rstrip(b"\n")):
+        if NOT_PLAIN_BYTES.search(self.header.rstrip(b"\n")):
             raise NotPlainError(f"{path}, line 1: {NO_PLAIN_FIELDS}")
         self.labels = _LabelCodes(label_ids)
         self.memory = _BlockMemory()
@@ -139,7 +139,7 @@ class LineScanner:
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 where = f"{self.path}, line {number}"
-                if NOT_PLAIN.search(line.rstrip(b"\n")):
+                if NOT_PLAIN_BYTES.search(line.rstrip(b"\n")):
                     return NotPlainError(f"{where}: {NO_PLAIN_FIELDS}")
                 fields = line.count(b",") + 1
                 if fields != width:
