@@ -73,10 +73,22 @@ def test_wrong_values_are_one_line_and_status_2(script, words, says, capsys):
         (coco_downloader, "--url"),
     ],
 )
-@pytest.mark.parametrize("address", ["", "localhost", "ftp://host/x", "file:///etc", "https://"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "localhost",
+        "ftp://host/x",
+        "file:///etc",
+        "https://",
+        "http://[",
+        "http://h:99999",
+        "http://a b",
+    ],
+)
 def test_an_address_is_one_of_the_web(script, option, address, capsys):
     with pytest.raises(SystemExit):
-        parse(script, f"{option}={address}")
+        script.parse_args(["--class-names", "a", f"{option}={address}"])
     assert f"{option} must be an address that begins with https://" in capsys.readouterr().err
 
 

@@ -46,8 +46,12 @@ def web_address(value: Any) -> str:
     Raises:
         ValueError: if it is none.
     """
-    scheme, host = urlsplit(text(value))[:2]
-    if scheme not in ("http", "https") or not host:
+    try:
+        parts = urlsplit(text(value))
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a host or a port that is none
+        usable = False
+    if not usable or not value.isprintable() or " " in value:
         raise ValueError(f"must be an address that begins with https:// or http://, got {value}")
     return value
 

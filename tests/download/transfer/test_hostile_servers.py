@@ -42,6 +42,7 @@ HEADERS = {
 STATUSES = {
     "redirect: no address": (302, {"Location": "http://[::1"}, True, "'http://[::1', which is no"),
     "redirect: no port": (302, {"Location": "http://a:b/"}, True, "which is no address"),
+    "redirect: endless port": (302, {"Location": f"http://h:{'9' * 30}/"}, True, "is no address"),
     "redirect: no host": (302, {"Location": "http://a..b/"}, True, "which is no address"),
     "redirect: nowhere": (302, {}, True, "does not say where to"),
     "redirect: file": (302, {"Location": "file:///etc/passwd"}, False, "no address of the web"),
@@ -179,7 +180,16 @@ def test_a_picture_without_end_does_not_fill_the_memory(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "url", ["", "f", "file:///etc/passwd", "ftp://h/f", "http://[", "http://a b/"]
+    "url",
+    [
+        "",
+        "f",
+        "file:///etc/passwd",
+        "ftp://h/f",
+        "http://[",
+        "http://a b/",
+        f"http://h:{'9' * 30}/",
+    ],
 )
 def test_an_address_that_is_none_is_not_opened(url):
     with pytest.raises(DownloadError, match="address") as caught:

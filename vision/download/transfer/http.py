@@ -33,6 +33,8 @@ WEB = ("http", "https")
 
 # Time-outs, resets, no route to the host and TLS (all OSError), and answers that are no HTTP.
 CONNECTION_ERRORS = (OSError, http.client.HTTPException)
+# What Python raises for an address that is none, and for a port that no computer has.
+BAD_ADDRESS_ERRORS = (ValueError, OverflowError, http.client.InvalidURL)
 
 
 class RangeError(TransientError):
@@ -66,7 +68,7 @@ class WebRedirects(urllib.request.HTTPRedirectHandler):
         location = headers.get("Location", "")
         try:
             return super().http_error_302(req, fp, code, msg, headers)
-        except (ValueError, http.client.InvalidURL) as error:
+        except BAD_ADDRESS_ERRORS as error:
             raise _redirect_error(req.full_url, location, "no address", TransientError) from error
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
@@ -199,7 +201,7 @@ def open_url(
         lookup = isinstance(error.reason, socket.gaierror)
         kind = NameLookupError if lookup else TransientError
         raise kind(f"cannot reach {url}: {error.reason}") from error
-    except (ValueError, http.client.InvalidURL) as error:
+    except BAD_ADDRESS_ERRORS as error:
         raise DownloadError(f"{url[:200]!r} is no address that can be opened: {error}") from error
     except CONNECTION_ERRORS as error:
         raise TransientError(f"{url}: {_in_one_line(error)}") from error
