@@ -25,9 +25,9 @@ logger = logging.getLogger(__name__)
 
 SAMPLE = 16  # the server is asked for the size of this many pictures
 INTERRUPTED = 130  # exit status after Ctrl+C, as shells have it
-# The part of a VOC folder that each split is.
-PART_OF_SPLIT = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 MARGIN = 1.1  # the mean of the sample may be too low, and files take whole blocks of the disk
+# The part of a VOC folder that each split becomes.
+PART_OF_SPLIT = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 
 
 def gather_splits(
