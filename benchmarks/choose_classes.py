@@ -150,23 +150,23 @@ def without_index(file: Path) -> None:
 def from_index(file: Path) -> None:
     """Choose from the index that is there."""
     from vision.download.choice.class_names import OPEN_IMAGES_CLASSES, read_class_table
-    from vision.download.open_images.dataset import Filters, read_split
+    from vision.download.open_images.dataset import Filters, read_open_images_split
 
     table = read_class_table(OPEN_IMAGES_CLASSES)
     begin = time.perf_counter()
-    split = read_split("train", file, table, FRUIT, Filters())
+    split = read_open_images_split("train", file, table, FRUIT, Filters())
     say(begin, len(split.boxes))
 
 
 def all_from_index(file: Path) -> None:
     """Count pictures and boxes of all 601 classes from the index."""
     from vision.download.choice.class_names import OPEN_IMAGES_CLASSES, read_class_table
-    from vision.download.choice.statistics import statistics_block
-    from vision.download.open_images.dataset import Filters, read_split
+    from vision.download.choice.splits import statistics_block
+    from vision.download.open_images.dataset import Filters, read_open_images_split
 
     table = read_class_table(OPEN_IMAGES_CLASSES)
     begin = time.perf_counter()
-    split = read_split("train", file, table, table.names, Filters())
+    split = read_open_images_split("train", file, table, table.names, Filters())
     statistics_block([split], table.names)
     say(begin, len(split.boxes))
 

@@ -158,16 +158,16 @@ def bare_seconds(port: int, keys: Sequence[str], workers: int) -> float:
 
 def our_seconds(port: int, keys: Sequence[str], workers: int) -> float:
     """Download every picture into a folder; return the seconds, without those to open clients."""
-    from vision.download.transfer.pictures import Picture, Report, download_pictures
-    from vision.download.transfer.retry import Patience
+    from vision.download.transfer.pictures import DownloadReport, Picture, download_pictures
+    from vision.download.transfer.retry import RetryPolicy
     from vision.download.transfer.s3 import open_bucket
 
-    patience, report = Patience(), Report(wanted=len(keys))
-    buckets = open_bucket(BUCKET, f"http://127.0.0.1:{port}", patience, workers)
+    policy, report = RetryPolicy(), DownloadReport(wanted=len(keys))
+    buckets = open_bucket(BUCKET, f"http://127.0.0.1:{port}", policy, workers)
     with tempfile.TemporaryDirectory() as folder:
         pictures = [Picture(key, Path(folder) / Path(key).name) for key in keys]
         begin = time.perf_counter()
-        download_pictures(pictures, buckets, patience, report)
+        download_pictures(pictures, buckets, policy, report)
         seconds = time.perf_counter() - begin
     if len(report.whole) != len(keys):
         raise RuntimeError(f"{len(report.whole)} of {len(keys)} pictures came: {report.failed}")

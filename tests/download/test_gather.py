@@ -6,7 +6,7 @@ from tests.download.pictures import draw_jpeg
 from tests.download.transfer.test_pictures import JPEG, QUICK, Shelf, wanted
 from vision.download import gather
 from vision.download.gather import check_room, conclude, gather_pictures
-from vision.download.transfer.pictures import Report
+from vision.download.transfer.pictures import DownloadReport
 from vision.download.transfer.retry import DownloadError, MissingError, TransientError
 
 
@@ -64,14 +64,14 @@ def test_no_picture_at_all_is_a_failure(tmp_path):
 
 
 def test_interrupted(caplog):
-    report = Report(wanted=9, whole={"a", "b"}, stopped=KeyboardInterrupt())
+    report = DownloadReport(wanted=9, whole={"a", "b"}, stopped=KeyboardInterrupt())
     assert conclude(report) == 130
     assert "Interrupted: 2 of 9 images are here, all whole" in caplog.text
 
 
 def test_stopped_by_an_error():
     with pytest.raises(OSError, match="disk full"):
-        conclude(Report(wanted=9, stopped=OSError("disk full")))
+        conclude(DownloadReport(wanted=9, stopped=OSError("disk full")))
 
 
 def test_room_is_measured_before_the_download(tmp_path, monkeypatch):

@@ -1,18 +1,27 @@
 from __future__ import annotations
 
+import socket
 import subprocess
+import time
 
 import pytest
 
 from vision.download import published
 from vision.download.published import (
+    OFFLINE_AT_ONCE,
     PUBLISHED,
     Published,
     fetch_published,
     is_as_published,
     require_as_published,
 )
-from vision.download.transfer.retry import DownloadError
+from vision.download.transfer.retry import (
+    Attempts,
+    DownloadError,
+    NameLookupError,
+    RetryPolicy,
+    TransientError,
+)
 from vision.ssd import NETS
 
 # git hash-object of a file that holds "hello\n".
@@ -28,7 +37,7 @@ class Server:
         self.answer = b"hello\n"
         self.asked = []
 
-    def download(self, address, path):
+    def download(self, address, path, policy):
         self.asked.append(address)
         if isinstance(self.answer, OSError):
             raise self.answer
@@ -111,3 +120,30 @@ def test_what_is_as_published_stays(tmp_path):
     path.write_bytes(b"hello\n")
     require_as_published(path, HELLO)
     assert path.exists()
+
+
+def test_offline_it_is_given_up_after_two_failures_of_the_name_look_up(tmp_path, monkeypatch):
+    asked, waits = [], []
+
+    def fail(*arguments, **more):
+        asked.append(arguments[0])
+        raise socket.gaierror(-3, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    monkeypatch.setattr(time, "sleep", waits.append)
+    monkeypatch.setattr(Attempts.__init__, "__defaults__", (waits.append, 10, ""))
+    with pytest.raises(
+        ValueError, match=r"name resolution \(tried 2 times\).*--pretrained-ssd none"
+    ):
+        fetch_published("mb1-ssd", tmp_path)
+    assert len(asked) == 2
+    assert sum(waits) < 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_connection_that_breaks_is_tried_as_long_as_ever():
+    assert OFFLINE_AT_ONCE.attempts == RetryPolicy().attempts
+    attempts = Attempts(OFFLINE_AT_ONCE, pause=lambda seconds: None)
+    for _ in range(4):  # no two in a row
+        attempts.failed(NameLookupError("no name"))
+        attempts.failed(TransientError("reset"))

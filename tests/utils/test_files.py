@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from vision.utils.files import atomic_write
+from vision.utils.files import atomic_write, name_fault, naming_file, path_inside
 
 
 def test_a_whole_file_appears_in_its_place(tmp_path):
@@ -47,3 +50,101 @@ def test_a_block_that_writes_nothing_is_an_error_and_keeps_the_old_file(tmp_path
     with pytest.raises(FileNotFoundError), atomic_write(path):
         pass
     assert path.read_text() == "old"
+
+
+GOOD = [
+    "a.jpg",
+    "train/a.jpg",
+    "a b.jpg",
+    "..a.jpg",
+    "a..jpg",
+    ".hidden",
+    "%2e%2e%2fa.jpg",
+    "é.jpg",
+]
+BAD = {
+    "": "is empty",
+    "../a.jpg": "part that is empty, '.' or '..'",
+    "a/../../b.jpg": "part that is empty, '.' or '..'",
+    "..": "part that is empty, '.' or '..'",
+    ".": "part that is empty, '.' or '..'",
+    "./a.jpg": "part that is empty, '.' or '..'",
+    "a//b.jpg": "part that is empty, '.' or '..'",
+    "a/": "part that is empty, '.' or '..'",
+    "/etc/passwd": "begins at the root",
+    "//server/share": "begins at the root",
+    "C:/a.jpg": "begins with a drive",
+    "c:a.jpg": "begins with a drive",
+    "..\\a.jpg": "has a backslash",
+    "\\\\server\\share": "has a backslash",
+    "a.jpg\0.png": "has control characters",
+    "a\nb.jpg": "has control characters",
+    "\x7f.jpg": "has control characters",
+    "\ud800.jpg": "has characters that no file name can have",
+    "x" * 256: "is longer than 255 bytes",
+    "é" * 200: "is longer than 255 bytes",
+    "/".join(["x" * 200] * 6): "is longer than 255 bytes",
+    None: "is no text",
+    7: "is no text",
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_name_inside_a_folder(tmp_path, name):
+    assert path_inside(tmp_path, name) == tmp_path / name
+    assert path_inside(str(tmp_path), name) == tmp_path / name
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_name_that_leads_elsewhere_is_refused_with_the_reason(tmp_path, name):
+    shown = re.escape(repr(name[:80] if isinstance(name, str) else name))
+    message = f"{shown} must be the name of a file inside {tmp_path}, but it .*{BAD[name]}"
+    with pytest.raises(ValueError, match=message):
+        path_inside(tmp_path, name)
+
+
+@pytest.mark.parametrize("name", ["out/a.jpg", "out", "link.jpg", "deep/out/a.jpg", "circle"])
+def test_a_link_that_leads_out_is_refused(tmp_path, name):
+    folder, outside = tmp_path / "in", tmp_path / "outside"
+    (folder / "deep").mkdir(parents=True)
+    outside.mkdir()
+    (folder / "out").symlink_to(outside)
+    (folder / "deep" / "out").symlink_to(outside)
+    (folder / "link.jpg").symlink_to(outside / "a.jpg")
+    (folder / "circle").symlink_to(folder)
+    with pytest.raises(ValueError, match=r"leads to .*, through a link"):
+        path_inside(folder, name)
+
+
+def test_links_that_stay_inside_and_a_folder_that_is_a_link(tmp_path):
+    (tmp_path / "real" / "train").mkdir(parents=True)
+    (tmp_path / "data").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "same").symlink_to("train")
+    for name in ("train/a.jpg", "same/a.jpg", "a.jpg"):
+        assert path_inside(tmp_path / "data", name) == tmp_path / "data" / name
+
+
+@pytest.mark.parametrize(
+    "name", ["con.jpg", "NUL", "a/com1.txt", "a. ", "a./b", "ab:c.jpg", "a?.jpg", "lpt9 .x"]
+)
+def test_what_windows_cannot_store_is_refused_there(name):
+    assert name_fault(name, windows=False) is None
+    assert "which Windows cannot store" in name_fault(name, windows=True)
+
+
+@pytest.mark.parametrize("name", ["contact.jpg", "a.con", "com10.jpg", "a b.jpg"])
+def test_what_windows_can_store(name):
+    assert name_fault(name, windows=True) is None
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    full = pytest.raises(OSError, match=r"No space left on device: '.*result\.txt'")
+    with full, atomic_write(tmp_path / "result.txt"), Path("/dev/full").open("w") as file:
+        file.write("text")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_keep_what_they_say(tmp_path):
+    with pytest.raises(ConnectionResetError) as error, naming_file(tmp_path / "a"):
+        raise ConnectionResetError(104, "reset")
+    assert error.value.filename is None

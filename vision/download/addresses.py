@@ -1,4 +1,4 @@
-"""Where the public datasets are. Nothing heavy is imported here: help texts read this."""
+"""Where the public datasets are."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ OPEN_IMAGES_RELEASES = {
 }
 S3_URL = "https://s3.amazonaws.com"
 
-COCO_URL = "http://images.cocodataset.org"
+# The bucket of images.cocodataset.org, whose own name has no certificate: it knows http only.
+COCO_URL = "https://s3.amazonaws.com/images.cocodataset.org"
+# How COCO's own annotations begin the address of a picture.
+COCO_OWN_URLS = ("http://images.cocodataset.org/", "https://images.cocodataset.org/")
 COCO_SPLITS = ("train", "val")
 # Under COCO_URL.
 COCO_ANNOTATIONS = "annotations/annotations_trainval2017.zip"

@@ -1,4 +1,4 @@
-"""Arrays that are costly to make, kept in a file."""
+"""Keep arrays that take long to make in a file."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ logger = logging.getLogger(__name__)
 def load_or_make(
     path: Path, key: str, make: Callable[[], Mapping[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """Return the named arrays in a file; make them and the file if it has not that key.
+    """Return the named arrays of a file; if its key is another one, make the arrays and the file.
 
     The file holds one array after another, as `numpy.save` writes them: the key, the names, and
-    those named. One that cannot be read, for whatever reason, is made again.
+    then the arrays. If the file cannot be read, it is made again.
     """
     try:
         with path.open("rb") as file:
@@ -31,6 +31,8 @@ def load_or_make(
         logger.warning("%s cannot be used and is made again: %s", path, error)
     arrays = dict(make())
     with atomic_write(path) as temporary, temporary.open("wb") as file:
-        for array in (key, list(arrays), *arrays.values()):
+        np.save(file, key)
+        np.save(file, list(arrays))
+        for array in arrays.values():
             np.save(file, array)
     return arrays

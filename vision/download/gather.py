@@ -1,51 +1,54 @@
-"""The pictures of a dataset: fetched if they are not there and there is room, else listed."""
+"""Get the pictures of a dataset that are not there yet, and list those that cannot be had."""
 
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from pathlib import Path
 from typing import Callable, Sequence
 
-from vision.download.choice.splits import SplitT
+from vision.download.choice.splits import Split, SplitT
 from vision.download.transfer.pictures import (
+    DownloadReport,
     Picture,
-    Report,
-    Source,
+    PictureSource,
     download_pictures,
     mean_size,
     split_by_presence,
 )
 from vision.download.transfer.progress import PictureBar
-from vision.download.transfer.retry import DownloadError, Patience
+from vision.download.transfer.retry import DownloadError, RetryPolicy
 from vision.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
 
-SAMPLE = 16  # pictures asked for their length
+SAMPLE = 16  # the server is asked for the size of this many pictures
 INTERRUPTED = 130  # exit status after Ctrl+C, as shells have it
-MARGIN = 1.1  # the sample's mean may be too low, and a file takes whole blocks
+MARGIN = 1.1  # the mean of the sample may be too low, and files take whole blocks of the disk
+# The part of a VOC folder that each split becomes.
+PART_OF_SPLIT = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 
 
 def gather_splits(
     splits: Sequence[SplitT],
-    open_sources: Callable[[int], Sequence[Source]],
+    open_sources: Callable[[int], Sequence[PictureSource]],
     root: Path,
-    patience: Patience,
+    policy: RetryPolicy,
     workers: int,
-) -> tuple[list[SplitT], Report]:
+) -> tuple[list[SplitT], DownloadReport]:
     """Get the pictures of some splits; return what is left of each, whole pictures only.
 
-    Parameters and errors as in `gather_pictures`, and:
+    Parameters and errors are those of `gather_pictures`.
 
     Raises:
-        ValueError: if no picture is wanted.
+        ValueError: if no picture is wanted, or the name of one leads out of its folder.
     """
     pictures = [split.pictures(root) for split in splits]
     wanted = [picture for group in pictures for picture in group.values()]
     if not wanted:
         raise ValueError("no picture has what is asked for; loosen the options that leave some out")
-    report = gather_pictures(wanted, open_sources, root, patience, workers)
+    report = gather_pictures(wanted, open_sources, root, policy, workers)
     left = [
         split.within([number for number, p in group.items() if p.key in report.whole])
         for split, group in zip(splits, pictures)
@@ -55,38 +58,38 @@ def gather_splits(
 
 def gather_pictures(
     pictures: Sequence[Picture],
-    open_sources: Callable[[int], Sequence[Source]],
+    open_sources: Callable[[int], Sequence[PictureSource]],
     root: Path,
-    patience: Patience,
+    policy: RetryPolicy,
     workers: int,
-) -> Report:
+) -> DownloadReport:
     """Get the pictures that are not on the disk yet; write missing.txt if some do not come.
 
-    `open_sources` opens that many sources, one for each thread. The report counts pictures of
-    earlier runs among the whole ones.
+    `open_sources(n)` opens n sources, one for each thread. The report counts pictures of earlier
+    runs among the whole ones.
 
     Raises:
-        DownloadError: if the source is out of reach, or the disk has not the room.
+        DownloadError: if the source is out of reach, or there is too little room on the disk.
     """
     here, absent = split_by_presence(pictures)
-    report = Report(wanted=len(pictures), whole={picture.key for picture in here})
+    report = DownloadReport(wanted=len(pictures), whole={picture.key for picture in here})
     if here:
         logger.info("%d of %d images are there already.", len(here), len(pictures))
     if absent:
         sources = open_sources(min(workers, len(absent)))
-        mean = mean_size(absent[:: -(-len(absent) // SAMPLE)], sources[0], patience)
+        mean = mean_size(absent[:: -(-len(absent) // SAMPLE)], sources[0], policy)
         root.mkdir(parents=True, exist_ok=True)
         check_room(root, len(absent), mean or 0.0)
         for folder in {picture.path.parent for picture in absent}:
             folder.mkdir(parents=True, exist_ok=True)
         logger.info("Starting to download %d images.", len(absent))
         with PictureBar(len(absent)) as bar:
-            download_pictures(absent, sources, patience, report, bar)
+            download_pictures(absent, sources, policy, report, bar)
     _write_missing(root / "missing.txt", report)
     return report
 
 
-def conclude(report: Report) -> int:
+def conclude(report: DownloadReport) -> int:
     """Say how a download ended; return the exit status: 0 complete, 130 interrupted.
 
     Raises:
@@ -112,6 +115,20 @@ def conclude(report: Report) -> int:
     return 0
 
 
+def write_voc_beside(root: Path, splits: Sequence[Split], class_names: Sequence[str]) -> None:
+    """Write what is under `root` as a VOC folder as well, beside it, with `-voc` in its name.
+
+    Its pictures are links to the same files where the disk can link.
+    """
+    from vision.datasets.formats.voc_writing import write_voc
+
+    root = root.resolve()
+    folder = root.with_name(f"{root.name}-voc")
+    parts = {PART_OF_SPLIT[split.name]: split.voc_pictures(root, class_names) for split in splits}
+    write_voc(folder, parts, class_names, link=True)
+    logger.info("Wrote the VOC folder %s", folder)
+
+
 def check_room(root: Path, count: int, mean: float) -> None:
     """Raise DownloadError unless that many pictures of `mean` bytes each fit on root's disk."""
     needed = count * mean * MARGIN
@@ -124,15 +141,21 @@ def check_room(root: Path, count: int, mean: float) -> None:
     logger.info("%d images need about %.0f MB, %.0f MB are free", count, needed / 1e6, free / 1e6)
 
 
-def _write_missing(path: Path, report: Report) -> None:
+def is_list_of_missing(path: Path) -> bool:
+    """Return whether a file is a list of missing pictures that an earlier run has written."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return all(re.fullmatch(r"[^\t]+\t[^\t]+", line) for line in lines)
+
+
+def _write_missing(path: Path, report: DownloadReport) -> None:
     """List what did not come, with the reason; an empty list is no file."""
     reasons = {**report.missing, **report.failed}
     if not reasons:
-        if path.exists():
+        if path.is_file() and is_list_of_missing(path):
             path.unlink()
         return
     with atomic_write(path) as temporary:
-        lines = (f"{key}\t{reason}\n" for key, reason in sorted(reasons.items()))
+        lines = (f"{key}\t{' '.join(why.split())}\n" for key, why in sorted(reasons.items()))
         temporary.write_text("".join(lines), encoding="utf-8")
     if report.missing:
         logger.warning(

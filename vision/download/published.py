@@ -7,13 +7,17 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
-from vision.download.transfer.http import download_file
+from vision.download.transfer.retry import RetryPolicy
+from vision.download.transfer.whole_file import download_file
 
 logger = logging.getLogger(__name__)
 
+# A training can start without these weights, so nobody should wait long for a missing network.
+OFFLINE_AT_ONCE = RetryPolicy(name_lookups=2)
+
 
 class Published(NamedTuple):
-    """A file, where it can be had, and what it must be; the sum is "" where none is known."""
+    """A file, its address, and its checksum, which is "" where none is known."""
 
     file_name: str
     address: str
@@ -40,7 +44,7 @@ PUBLISHED = {
 
 
 def is_as_published(path: Path, published: Published) -> bool:
-    """Say whether a file is the published one; any file is, where no sum is known."""
+    """Return whether a file is the published one; where no checksum is known, any file is."""
     if not published.git_blob:
         return True
     content = path.read_bytes()
@@ -49,10 +53,10 @@ def is_as_published(path: Path, published: Published) -> bool:
 
 
 def require_as_published(path: Path, published: Published) -> None:
-    """Delete a file that is not what was published.
+    """Check a file that has just been downloaded, and delete it if it is not the published one.
 
     Raises:
-        ValueError: saying where to get the right one, and how to go on without.
+        ValueError: if it is not, saying where to get the right one, and how to go on without it.
     """
     if is_as_published(path, published):
         return
@@ -65,7 +69,7 @@ def require_as_published(path: Path, published: Published) -> None:
 
 
 def how_to_go_on(path: Path, published: Published) -> str:
-    """Return what a user can do who has no such file."""
+    """Return what to do without the file."""
     return (
         f"get it from {published.address} by other means and put it at {path}, or start from a "
         "backbone with --base-net FILE, or from scratch with --pretrained-ssd none"
@@ -79,7 +83,7 @@ def fetch_published(net: str, folder: Path) -> Path | None:
         None for a net that has none.
 
     Raises:
-        ValueError: if they cannot be had or are not what was published, saying how to go on.
+        ValueError: if they cannot be had, or other bytes came, saying how to go on.
     """
     published = PUBLISHED.get(net)
     if published is None:
@@ -88,7 +92,7 @@ def fetch_published(net: str, folder: Path) -> Path | None:
     if not path.is_file():
         logger.info("Fetching %s from %s", path, published.address)
         try:
-            download_file(published.address, path)
+            download_file(published.address, path, OFFLINE_AT_ONCE)
         except OSError as error:
             raise ValueError(f"{error}; {how_to_go_on(path, published)}") from error
         require_as_published(path, published)

@@ -8,7 +8,6 @@ from vision.download.choice.class_names import (
     COCO_CLASSES,
     OPEN_IMAGES_CLASSES,
     read_class_table,
-    split_names,
 )
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -25,13 +24,17 @@ def test_the_list_at_the_root_is_the_table(table):
 
 
 def test_case_blanks_and_underscores_do_not_count(table):
-    asked = ["taxi", "WINE GLASS", "wine_glass", "  Human  Hand ", "wine"]
-    assert table.resolve(asked) == ["Taxi", "Wine glass", "Human hand", "Wine"]
+    assert table.resolve("taxi,WINE GLASS,wine_glass,  Human  Hand ,wine") == [
+        "Taxi",
+        "Wine glass",
+        "Human hand",
+        "Wine",
+    ]
 
 
 def test_other_spellings_and_the_count_are_logged(table, caplog):
     caplog.set_level("INFO")
-    table.resolve(["taxi", "Apple"])
+    table.resolve("taxi,Apple")
     assert [record.message for record in caplog.records] == [
         "Class 'taxi' -> 'Taxi'",
         "Requested 2 classes, found 2 classes",
@@ -40,7 +43,7 @@ def test_other_spellings_and_the_count_are_logged(table, caplog):
 
 def test_an_unknown_name_brings_five_near_ones_and_their_family(table):
     with pytest.raises(ValueError, match="no class 'Appel'; the nearest are Apple, ") as error:
-        table.resolve(["Banana", "Appel", "cars"])
+        table.resolve("Banana,Appel,cars")
     first, second = str(error.value).split("; there is ")
     assert first.count(",") == 4
     assert "(Apple belongs to Fruit)" in first
@@ -50,7 +53,7 @@ def test_an_unknown_name_brings_five_near_ones_and_their_family(table):
 
 def test_no_name_at_all(table):
     with pytest.raises(ValueError, match="no class is named"):
-        table.resolve(split_names(" , "))
+        table.resolve(" , ")
 
 
 def test_families(table):
@@ -80,5 +83,10 @@ def test_coco_has_its_eighty_classes():
     )
 
 
-def test_split_names():
-    assert split_names("Apple, Wine glass ,,Pear") == ["Apple", "Wine glass", "Pear"]
+def test_blanks_around_commas_and_empty_names(table):
+    assert table.resolve("Apple, Wine glass ,,Pear") == ["Apple", "Wine glass", "Pear"]
+
+
+def test_all_is_every_class(table):
+    assert table.resolve("all") == table.resolve(" ALL ") == list(table.names)
+    assert len(read_class_table(COCO_CLASSES).resolve("all")) == 80

@@ -4,14 +4,17 @@ import io
 import json
 import zipfile
 
-import numpy as np
 import pytest
 
 from tests.download.pictures import draw_jpeg
-from vision.download.addresses import COCO_ANNOTATIONS, COCO_URL
+from vision.download.addresses import COCO_URL
 from vision.download.choice.class_names import COCO_CLASSES, read_class_table
-from vision.download.coco.dataset import ArchiveSource, labelled_pictures, read_split, write_split
+from vision.download.coco.dataset import (
+    read_coco_split,
+    write_coco_split,
+)
 from vision.download.coco.index import open_coco_index, read_instances
+from vision.download.coco.sources import ArchiveSource
 from vision.download.transfer.retry import DamagedError, MissingError
 
 APPLE, BANANA, PERSON = 53, 52, 1
@@ -66,11 +69,11 @@ VAL = instances(
 
 
 @pytest.fixture
-def cache(tmp_path):
-    path = tmp_path / "cache" / COCO_ANNOTATIONS.rsplit("/", 1)[1]
+def archive(tmp_path):
+    path = tmp_path / "cache" / "annotations_trainval2017.zip"
     path.parent.mkdir()
     path.write_bytes(annotation_archive(instances([], []), VAL))
-    return path.parent
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -78,30 +81,30 @@ def table():
     return read_class_table(COCO_CLASSES)
 
 
-def test_boxes_of_the_classes_asked_for(cache, table):
-    split = read_split("val", cache, table, ["banana", "apple"], exclude_crowd=False)
+def test_boxes_of_the_classes_asked_for(archive, table, tmp_path):
+    split = read_coco_split("val", archive, table, ["banana", "apple"], exclude_crowd=False)
     assert split.boxes.ids.tolist() == [1, 2, 4, 5]
     assert split.boxes.classes.tolist() == [1, 0, 0, 1]
     assert split.boxes.pictures.tolist() == [2, 0, 2, 0]
     assert split.num_images == 2
-    pictures = split.pictures(cache)
+    pictures = split.pictures(tmp_path)
     assert [picture.key for picture in pictures.values()] == [
         "val2017/000000000900.jpg",
         "val2017/000000000033.jpg",
     ]
-    assert pictures[0].path == cache / "val2017" / "000000000900.jpg"
+    assert pictures[0].path == tmp_path / "val2017" / "000000000900.jpg"
 
 
-def test_pictures_with_a_crowd_can_be_left_out(cache, table):
-    split = read_split("val", cache, table, ["banana", "apple"], exclude_crowd=True)
+def test_pictures_with_a_crowd_can_be_left_out(archive, table):
+    split = read_coco_split("val", archive, table, ["banana", "apple"], exclude_crowd=True)
     assert split.boxes.ids.tolist() == [1, 4]
 
 
-def test_an_empty_split(cache, table, tmp_path):
-    split = read_split("train", cache, table, ["apple"], exclude_crowd=False)
+def test_an_empty_split(archive, table, tmp_path):
+    split = read_coco_split("train", archive, table, ["apple"], exclude_crowd=False)
     assert len(split.boxes) == 0
     assert split.pictures(tmp_path) == {}
-    write_split(tmp_path, split, table, ["apple"])
+    write_coco_split(tmp_path, split, table, ["apple"])
     assert json.loads((tmp_path / "annotations/instances_train2017.json").read_text()) == {
         "images": [],
         "annotations": [],
@@ -109,17 +112,19 @@ def test_an_empty_split(cache, table, tmp_path):
     }
 
 
-def test_the_index_is_kept(cache, monkeypatch):
-    first = open_coco_index(cache / "annotations_trainval2017.zip", "val")
+def test_the_index_is_kept(archive, monkeypatch):
+    first = open_coco_index(archive, "val")
     monkeypatch.setattr("vision.download.coco.index.read_instances", None)
-    again = open_coco_index(cache / "annotations_trainval2017.zip", "val")
+    again = open_coco_index(archive, "val")
     for one, other in zip(first, again):
         assert all((vars(one)[name] == vars(other)[name]).all() for name in vars(one))
 
 
-def test_writes_what_is_left(cache, table, tmp_path):
-    split = read_split("val", cache, table, ["banana", "apple"], exclude_crowd=False).within([2])
-    write_split(tmp_path, split, table, ["banana", "apple"])
+def test_writes_what_is_left(archive, table, tmp_path):
+    split = read_coco_split("val", archive, table, ["banana", "apple"], exclude_crowd=False).within(
+        [2]
+    )
+    write_coco_split(tmp_path, split, table, ["banana", "apple"])
     content = json.loads((tmp_path / "annotations/instances_val2017.json").read_text())
     assert content["images"] == [
         {"id": 33, "file_name": "000000000033.jpg", "width": 64, "height": 48}
@@ -135,20 +140,12 @@ def test_writes_what_is_left(cache, table, tmp_path):
     assert [entry["category_id"] for entry in content["annotations"]] == [APPLE, BANANA]
 
 
-def test_pycocotools_reads_what_is_written(cache, table, tmp_path):
+def test_pycocotools_reads_what_is_written(archive, table, tmp_path):
     coco = pytest.importorskip("pycocotools.coco")
-    split = read_split("val", cache, table, ["banana", "apple"], exclude_crowd=False)
-    write_split(tmp_path, split, table, ["banana", "apple"])
+    split = read_coco_split("val", archive, table, ["banana", "apple"], exclude_crowd=False)
+    write_coco_split(tmp_path, split, table, ["banana", "apple"])
     dataset = coco.COCO(str(tmp_path / "annotations/instances_val2017.json"))
     assert sorted(dataset.getImgIds(catIds=[APPLE])) == [33, 900]
-
-
-def test_labelled_pictures_are_fractions_xyxy(cache, table, tmp_path):
-    split = read_split("val", cache, table, ["banana", "apple"], exclude_crowd=False)
-    first, second = labelled_pictures(split, tmp_path, ["banana", "apple"])
-    assert first.path.name == "000000000900.jpg"
-    np.testing.assert_allclose(first.boxes, [[0, 0, 1, 1], [0.125, 0.25, 0.375, 0.75]])
-    assert second.names == ["apple", "banana"]
 
 
 def test_bad_files(tmp_path):

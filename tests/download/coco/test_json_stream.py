@@ -39,7 +39,7 @@ def test_members_of_lists_and_whole_values():
 def test_chunks_may_be_cut_anywhere(content, chunk, indent):
     text = json.dumps(content, ensure_ascii=False, indent=indent)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_stream, "CHUNK", chunk)
+        patch.setattr(json_stream, "JSON_CHUNK", chunk)
         found = members(text)
     assert found == [(key, value) for key, values in content.items() for value in values]
 

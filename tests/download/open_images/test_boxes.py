@@ -13,9 +13,9 @@ from vision.download.open_images import line_scanner
 from vision.download.open_images.box_index import open_index
 from vision.download.open_images.boxes import (
     DTYPES,
+    read_box_lines,
     read_coordinates,
     read_image_ids,
-    read_lines,
     select_boxes,
     write_boxes,
 )
@@ -44,7 +44,7 @@ def test_selects_classes_in_the_order_asked(index):
     assert boxes.pictures.tolist() == [0, 0, 2, 2]
     assert boxes.has("IsDepiction").tolist() == [False, True, False, False]
     assert boxes.has("IsGroupOf").tolist() == [False, False, False, True]
-    assert list(read_lines(index.path, boxes)) == [LINES[n].encode() for n in (0, 1, 3, 4)]
+    assert list(read_box_lines(index.path, boxes)) == [LINES[n].encode() for n in (0, 1, 3, 4)]
 
 
 def test_selects_without_a_flag(index):
@@ -86,7 +86,7 @@ def test_selects_what_a_reading_row_by_row_does(tmp_path_factory, rows, chosen, 
     lines = [line(number, label, flags=flags) for number, label, flags in rows]
     path.write_bytes(annotation_file(lines))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(line_scanner, "BLOCK", block)
+        patch.setattr(line_scanner, "BLOCK_BYTES", block)
         index = open_index(path, labels)
     boxes = select_boxes(index, chosen[:4], ["IsDepiction"])
     with path.open(newline="") as file:
@@ -95,7 +95,7 @@ def test_selects_what_a_reading_row_by_row_does(tmp_path_factory, rows, chosen, 
             for row in csv.DictReader(file)
             if row["LabelName"] in names and row["IsDepiction"] != "1"
         ]
-    assert [text.decode().split(",") for text in read_lines(path, boxes)] == [
+    assert [text.decode().split(",") for text in read_box_lines(path, boxes)] == [
         list(row.values()) for row in expected
     ]
     assert [names[place] for place in boxes.classes] == [row["LabelName"] for row in expected]

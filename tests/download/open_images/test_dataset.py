@@ -5,17 +5,16 @@ import pytest
 from tests.download.pictures import annotation_file, image_id, line, read_rows
 from vision.download.addresses import OPEN_IMAGES_RELEASES
 from vision.download.choice.class_names import OPEN_IMAGES_CLASSES, read_class_table
-from vision.download.choice.splits import limit_splits
-from vision.download.choice.statistics import statistics_block
+from vision.download.choice.splits import limit_splits, statistics_block
 from vision.download.open_images.dataset import (
     Filters,
-    labelled_pictures,
     read_image_list,
-    read_split,
+    read_open_images_split,
     write_class_descriptions,
+    write_open_images_split,
     write_readme,
-    write_split,
 )
+from vision.download.options import LimitOptions
 
 APPLE, BANANA, CAR = "/m/014j1m", "/m/09qck", "/m/0k4j"
 SMALL = (0.5, 0.5, 0.52, 0.9)
@@ -33,7 +32,7 @@ def split(tmp_path, table):
     def read(lines, name="train", classes=("Apple", "Banana"), **filters):
         path = tmp_path / f"{name}-annotations-bbox.csv"
         path.write_bytes(annotation_file(lines))
-        return read_split(name, path, table, classes, Filters(**filters))
+        return read_open_images_split(name, path, table, classes, Filters(**filters))
 
     return read
 
@@ -79,18 +78,19 @@ def test_a_file_of_ids_to_leave_out(tmp_path):
 def test_limits_act_on_all_splits_together(split):
     train = split([line(n, APPLE) for n in range(80)])
     test = split([line(n, BANANA) for n in range(20)], "test")
-    chosen = limit_splits([train, test], 10, 0, seed=0)
+    chosen = limit_splits([train, test], LimitOptions(max_images=10))
     assert [part.num_images for part in chosen] == [8, 2]
-    chosen = limit_splits([train, test], 0, 15, seed=0)
+    chosen = limit_splits([train, test], LimitOptions(max_annotations_per_class=15))
     assert [len(part.boxes) for part in chosen] == [15, 15]
-    chosen = limit_splits([train, test], 10, 15, seed=0)
+    both = LimitOptions(max_images=10, max_annotations_per_class=15)
+    chosen = limit_splits([train, test], both)
     assert [part.num_images for part in chosen] == [5, 5]
-    assert limit_splits([train, test], 0, 0, seed=0) == [train, test]
+    assert limit_splits([train, test], LimitOptions()) == [train, test]
 
 
 def test_other_boxes_of_a_chosen_picture_are_kept(split):
     train = split([line(n // 3, [APPLE, BANANA, BANANA][n % 3]) for n in range(60)])
-    (chosen,) = limit_splits([train], 5, 0, seed=3)
+    (chosen,) = limit_splits([train], LimitOptions(max_images=5, seed=3))
     assert len(chosen.boxes) == 15
 
 
@@ -116,10 +116,10 @@ def test_statistics_in_the_words_of_the_tutorial(split):
 
 def test_writes_what_is_left(split, tmp_path, table):
     left = split(LINES).within([2])
-    write_split(tmp_path, left, ["Apple", "Banana"])
+    write_open_images_split(tmp_path, left, ["Apple", "Banana"])
     rows = read_rows(tmp_path / "sub-train-annotations-bbox.csv")
     assert [(row["ImageID"], row["ClassName"]) for row in rows] == [(image_id(3), "Apple")]
-    write_split(tmp_path, left.within([]), ["Apple", "Banana"])
+    write_open_images_split(tmp_path, left.within([]), ["Apple", "Banana"])
     assert read_rows(tmp_path / "sub-train-annotations-bbox.csv") == []
     write_class_descriptions(tmp_path, table)
     text = (tmp_path / "class-descriptions-boxable.csv").read_text()
@@ -127,14 +127,6 @@ def test_writes_what_is_left(split, tmp_path, table):
     assert text.count("\n") == 601
     write_readme(tmp_path, "v4")
     assert "Open Images v4" in (tmp_path / "README.txt").read_text()
-
-
-def test_labelled_pictures(split, tmp_path):
-    first, _, last = labelled_pictures(split(LINES), tmp_path, ["Apple", "Banana"])
-    assert first.path == tmp_path / "train" / f"{image_id(1)}.jpg"
-    assert first.names == ["Apple", "Banana"]
-    assert first.occluded.tolist() == [False, True]
-    assert last.boxes.tolist() == [[0.0, 0.0, 1.0, 1.0], [0.1, 0.2, 0.5, 0.6]]
 
 
 def test_every_release_has_every_split():

@@ -73,7 +73,7 @@ def test_blocks_may_be_cut_anywhere(tmp_path_factory, numbers, block, seed):
     lines = [line(number, str(label)) for number, label in zip(numbers, labels)]
     path = write(tmp_path_factory.mktemp("cut") / "a.csv", lines)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(line_scanner, "BLOCK", block)
+        patch.setattr(line_scanner, "BLOCK_BYTES", block)
         arrays = build_arrays(path, LABELS)
     known = {label: place for place, label in enumerate(LABELS)}
     assert arrays["codes"].tolist() == [known.get(str(label), 4) for label in labels]
@@ -96,7 +96,7 @@ def test_ids_that_share_a_beginning_are_told_apart(tmp_path):
     [
         ("0001,xclick,/m/014j1m,1", "line 3: 4 fields, 13 in the header"),
         (line(2, LABELS[0]) + ",1", "line 3: 14 fields, 13 in the header"),
-        (line(2, LABELS[0]) + "\r", "without blanks, quotes"),
+        (line(2, LABELS[0]) + "\r", "line 3: there are quotes, blanks or Windows line ends"),
         ("x" * 40000, "line 3: 1 fields, 13 in the header"),
     ],
 )
@@ -107,7 +107,7 @@ def test_a_bad_line_is_named(tmp_path, bad, message):
 
 
 def test_a_bad_line_far_down_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(line_scanner, "BLOCK", 1000)
+    monkeypatch.setattr(line_scanner, "BLOCK_BYTES", 1000)
     lines = [line(number, LABELS[0]) for number in range(100)]
     lines[70] = lines[70].replace(",xclick", "")
     with pytest.raises(ValueError, match="line 72: 12 fields"):
@@ -133,7 +133,7 @@ def test_a_long_line_is_refused(tmp_path):
 
 
 def test_a_line_without_end_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(line_scanner, "BLOCK", 1000)
+    monkeypatch.setattr(line_scanner, "BLOCK_BYTES", 1000)
     path = write(tmp_path / "a.csv", [line(1, LABELS[0]), "x" * 40000])
     with pytest.raises(ValueError, match="a line of more than 32768 bytes"):
         build_arrays(path, LABELS)

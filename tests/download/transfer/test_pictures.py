@@ -1,5 +1,6 @@
 """Many pictures at once, from sources that misbehave."""
 
+import os
 import threading
 import time
 from collections import Counter
@@ -7,17 +8,17 @@ from collections import Counter
 import pytest
 
 from tests.download.pictures import draw_jpeg
-from vision.download.transfer.http import part_path
 from vision.download.transfer.pictures import (
+    DownloadReport,
     Picture,
-    Report,
     download_pictures,
     mean_size,
     split_by_presence,
 )
-from vision.download.transfer.retry import DownloadError, MissingError, Patience, TransientError
+from vision.download.transfer.retry import DownloadError, MissingError, RetryPolicy, TransientError
+from vision.download.transfer.whole_file import part_path
 
-QUICK = Patience(attempts=3, timeout=1, first_delay=0.001, longest_delay=0.002)
+QUICK = RetryPolicy(attempts=3, timeout=1, first_delay=0.001, longest_delay=0.002)
 JPEG = draw_jpeg(0)
 
 
@@ -46,7 +47,7 @@ def wanted(root, count):
 
 
 def run(root, answers, count=3, workers=2):
-    shelf, report = Shelf(answers), Report(wanted=count)
+    shelf, report = Shelf(answers), DownloadReport(wanted=count)
     download_pictures(wanted(root, count), [shelf] * workers, QUICK, report)
     return shelf, report
 
@@ -95,7 +96,7 @@ def test_a_source_out_of_reach_ends_it(tmp_path):
 def test_a_full_disk_ends_it_and_leaves_no_half(tmp_path):
     part_path(tmp_path / "1.jpg").symlink_to("/dev/full")
     _, report = run(tmp_path, {}, workers=1)
-    assert "No space left" in str(report.stopped)
+    assert f"No space left on device: '{tmp_path}/1.jpg'" in str(report.stopped)
     assert {path.name for path in tmp_path.iterdir()} <= {"0.jpg", "2.jpg"}
 
 
@@ -103,7 +104,7 @@ def test_ctrl_c_ends_it_with_whole_pictures(tmp_path):
     def interrupt():
         raise KeyboardInterrupt
 
-    report = Report()
+    report = DownloadReport()
     download_pictures(wanted(tmp_path, 200), [Shelf({})] * 4, QUICK, report, interrupt)
     assert isinstance(report.stopped, KeyboardInterrupt)
     assert len(report.whole) == 1
@@ -124,7 +125,7 @@ def test_ctrl_c_does_not_wait_for_a_source_that_hangs(tmp_path):
         raise KeyboardInterrupt
 
     begin = time.monotonic()
-    download_pictures(wanted(tmp_path, 3), [Hanging({})] * 2, QUICK, Report(), interrupt)
+    download_pictures(wanted(tmp_path, 3), [Hanging({})] * 2, QUICK, DownloadReport(), interrupt)
     release.set()
     assert time.monotonic() - begin < 20
 
@@ -135,15 +136,35 @@ def test_a_bug_in_a_thread_is_not_lost(tmp_path):
         run(tmp_path, {"train/0.jpg": KeyError("bug"), "train/1.jpg": KeyError("bug")})
 
 
-def test_what_is_there_is_kept_and_halves_are_removed(tmp_path):
+def test_halves_are_not_there_but_nothing_is_removed_before_a_whole_one_comes(tmp_path):
     pictures = wanted(tmp_path, 4)
     pictures[0].path.write_bytes(JPEG)
     pictures[1].path.write_bytes(JPEG[:-99])
-    part_path(pictures[2].path).write_bytes(JPEG[:9])
+    pictures[2].path.write_text("notes")
+    part_path(pictures[3].path).write_bytes(JPEG[:9])
     here, absent = split_by_presence(pictures)
     assert here == pictures[:1]
     assert absent == pictures[1:]
-    assert [path.name for path in tmp_path.iterdir()] == ["0.jpg"]
+    assert len(list(tmp_path.iterdir())) == 4
+    _, report = run(tmp_path, {"train/2.jpg": MissingError("404")}, count=4)
+    assert report.missing == {"train/2.jpg": "404"}
+    assert pictures[2].path.read_text() == "notes"
+    assert [p.path.read_bytes() == JPEG for p in pictures] == [True, True, False, True]
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_what_is_no_file_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "0.jpg")
+    assert split_by_presence(wanted(tmp_path, 1)) == ([], wanted(tmp_path, 1))
+
+
+def test_a_place_that_cannot_be_written_is_left_alone(tmp_path):
+    part = part_path(tmp_path / "1.jpg")
+    part.mkdir()
+    (part / "notes").write_text("mine")
+    _, report = run(tmp_path, {}, workers=1)
+    assert isinstance(report.stopped, IsADirectoryError)
+    assert (part / "notes").read_text() == "mine"
 
 
 def test_mean_size_leaves_missing_pictures_out(tmp_path):

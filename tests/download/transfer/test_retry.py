@@ -6,22 +6,22 @@ from vision.download.transfer.retry import (
     Attempts,
     DownloadError,
     MissingError,
-    Patience,
     RateGuard,
+    RetryPolicy,
     TransientError,
     error_for_status,
 )
 
 
 def test_delays_double_up_to_the_longest_and_jitter_takes_at_most_half():
-    patience = Patience(first_delay=1.0, longest_delay=10.0)
+    policy = RetryPolicy(first_delay=1.0, longest_delay=10.0)
     for failures, bound in [(1, 1.0), (2, 2.0), (4, 8.0), (5, 10.0), (50, 10.0)]:
-        assert bound / 2 <= patience.delay(failures) <= bound
+        assert bound / 2 <= policy.delay(failures) <= bound
 
 
 def test_gives_up_after_the_last_attempt():
     waits = []
-    attempts = Attempts(Patience(attempts=3), pause=waits.append)
+    attempts = Attempts(RetryPolicy(attempts=3), pause=waits.append)
     attempts.failed(TransientError("no answer"))
     attempts.failed(TransientError("no answer"))
     with pytest.raises(DownloadError, match=r"no answer \(tried 3 times\)"):
@@ -30,7 +30,7 @@ def test_gives_up_after_the_last_attempt():
 
 
 def test_counts_failures_in_a_row_only():
-    attempts = Attempts(Patience(attempts=2), pause=lambda seconds: None)
+    attempts = Attempts(RetryPolicy(attempts=2), pause=lambda seconds: None)
     for _ in range(5):
         attempts.failed(TransientError("reset"))
         attempts.reset()
@@ -38,7 +38,7 @@ def test_counts_failures_in_a_row_only():
 
 def test_waits_as_long_as_the_server_asks():
     waits = []
-    attempts = Attempts(Patience(first_delay=0.1), pause=waits.append)
+    attempts = Attempts(RetryPolicy(first_delay=0.1), pause=waits.append)
     attempts.failed(error_for_status(503, "file", "7"))
     attempts.failed(error_for_status(503, "file", "86400"))
     assert waits == [7.0, 60.0]
@@ -55,18 +55,18 @@ def test_status_says_whether_another_attempt_helps():
 
 def test_a_drip_is_noticed_after_the_time_out():
     now = [0.0]
-    guard = RateGuard(Patience(timeout=10.0, slowest_rate=100.0), clock=lambda: now[0])
+    guard = RateGuard("file", RetryPolicy(timeout=10.0, slowest_rate=100.0), clock=lambda: now[0])
     for _ in range(9):
         now[0] += 1.0
         guard.count(1)
     now[0] = 10.0
-    with pytest.raises(TransientError, match="10 bytes came in 10 s"):
+    with pytest.raises(TransientError, match="file: 10 bytes came in 10 s"):
         guard.count(1)
 
 
 def test_a_slow_line_is_no_drip():
     now = [0.0]
-    guard = RateGuard(Patience(timeout=10.0, slowest_rate=100.0), clock=lambda: now[0])
+    guard = RateGuard("file", RetryPolicy(timeout=10.0, slowest_rate=100.0), clock=lambda: now[0])
     for _ in range(100):
         now[0] += 1.0
         guard.count(101)
@@ -75,4 +75,4 @@ def test_a_slow_line_is_no_drip():
 @pytest.mark.parametrize("limits", [{"attempts": 0}, {"timeout": 0}])
 def test_impossible_limits_are_refused(limits):
     with pytest.raises(ValueError, match="must be"):
-        Patience(**limits)
+        RetryPolicy(**limits)

@@ -3,12 +3,12 @@
 import pytest
 
 from tests.download.servers import FaultyServer, fill_bucket, forward_to, moto_server
-from vision.download.transfer.retry import DownloadError, MissingError, Patience, TransientError
+from vision.download.transfer.retry import DownloadError, MissingError, RetryPolicy, TransientError
 from vision.download.transfer.s3 import open_bucket
 
 BODY = bytes(range(256)) * 400
-QUICK = Patience(timeout=10)
-HASTY = Patience(timeout=0.3)  # for faults that only a time-out ends
+QUICK = RetryPolicy(timeout=10)
+HASTY = RetryPolicy(timeout=0.3)  # for faults that only a time-out ends
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_a_missing_object(port):
 
 
 @pytest.mark.parametrize(
-    ("fault", "patience", "message"),
+    ("fault", "policy", "message"),
     [
         ("500", QUICK, "the server answered 500"),
         ("503", QUICK, "the server answered 503"),
@@ -42,15 +42,15 @@ def test_a_missing_object(port):
         ("truncate", QUICK, "train/a.jpg: "),
         ("garble", QUICK, "do not have the MD5 sum"),
         ("stall", HASTY, "train/a.jpg: .*[Tt]imed out"),
-        ("drip", HASTY, "train/a.jpg: .*[Tt]imed out|too slow to go on waiting"),
+        ("drip", HASTY, "train/a.jpg: .*[Tt]imed out|too slow to go on"),
     ],
 )
-def test_faults_are_worth_another_attempt(port, fault, patience, message):
+def test_faults_are_worth_another_attempt(port, fault, policy, message):
     def plan(request):
         return fault if request.attempt == 0 else None
 
     with FaultyServer(forward_to(port), plan) as server:
-        (bucket,) = open_bucket("pictures", server.url, patience, 1)
+        (bucket,) = open_bucket("pictures", server.url, policy, 1)
         with pytest.raises(TransientError, match=message):
             bucket.read("train/a.jpg")
         (bucket,) = open_bucket("pictures", server.url, QUICK, 1)

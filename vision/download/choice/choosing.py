@@ -1,7 +1,7 @@
-"""Which pictures to take. Arrays in, masks out; the random Generator decides the rest.
+"""Choose pictures by their boxes: arrays in, masks out.
 
-In every function a box is a place i in `pictures` (N,), the number of its picture, and `classes`
-(N,), the place of its class. A choice is always of whole pictures: a chosen picture keeps all its
+In every function box i lies in the picture with the number `pictures[i]` and is of the class at
+place `classes[i]`, both (N,). A choice is always of whole pictures: a chosen picture keeps all its
 boxes of the chosen classes, because an object without its box would teach that it is background.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-COVERED = 0.9  # of a single box's area, inside one group box
+COVERED = 0.9  # a single box is covered if this share of its area lies inside one group box
 
 
 def in_clean_pictures(pictures: np.ndarray, unwanted: np.ndarray) -> np.ndarray:
@@ -27,8 +27,7 @@ def covered_by_group(
 ) -> np.ndarray:
     """Return which single boxes a group box of their class and picture covers, (N,) bool.
 
-    A group box marks five or more objects that touch. A single box is covered from 90 % of its
-    area on.
+    A group box marks five or more objects that touch.
 
     Args:
         groups: (N,) bool, which boxes mark groups.
@@ -39,7 +38,7 @@ def covered_by_group(
     singles = singles[np.argsort(kinds[singles], kind="stable")]
     first = np.searchsorted(kinds[singles], kinds[marks], "left")
     rivals = np.searchsorted(kinds[singles], kinds[marks], "right") - first
-    # One row for each group box and single box of a kind.
+    # One row for each pair of a group box and a single box of the same picture and class.
     mark = np.repeat(marks, rivals)
     number = np.arange(len(mark)) - np.repeat(np.cumsum(rivals) - rivals, rivals)
     single = singles[np.repeat(first, rivals) + number]
@@ -57,8 +56,8 @@ def limit_per_class(
 ) -> np.ndarray:
     """Choose pictures so that no class has more than `most` boxes, (P,) bool.
 
-    Greedy: the class with the fewest boxes picks first, in random order, every picture that keeps
-    all classes within the limit. So the rare classes lose nothing to the common ones.
+    The class with the fewest boxes picks first: in random order, every picture that keeps all
+    classes within the limit. So rare classes lose nothing to common ones.
     """
     counts = np.bincount(classes)
     chosen = np.zeros(_count(pictures), bool)
@@ -88,9 +87,9 @@ def sample_pictures(
 ) -> np.ndarray:
     """Choose `count` pictures in which splits and classes keep their proportions, (P,) bool.
 
-    The pictures of a split are put in order by their rarest class, then by the set of their
-    classes, then by chance; every k-th is taken. So each class has its share to within a picture
-    where it is the rarest one, and nearly so elsewhere.
+    The pictures of a split are sorted by their rarest class, then by the set of their classes,
+    then by chance; every k-th is taken. So the share of a class is right to within one picture
+    among the pictures in which it is the rarest, and nearly right among the others.
 
     Args:
         splits: (P,) int, the split of each picture, from 0.
@@ -118,8 +117,8 @@ def sample_pictures(
 def apportion(count: int, sizes: np.ndarray) -> np.ndarray:
     """Share `count` among groups in proportion to their sizes; the largest remainders round up.
 
-    Every group that is not empty gets one at least, if there are as many to share. `count` is at
-    most the sum of the sizes.
+    Every group that is not empty gets at least one, if `count` is not less than their number.
+    `count` must not be more than the sum of the sizes.
     """
     quotas = count * sizes / max(1, sizes.sum())
     shares = np.floor(quotas).astype(np.int64)

@@ -1,4 +1,4 @@
-"""The classes of a public dataset: their names as people type them, their ids, their families."""
+"""The classes of a public dataset: names as people type them, ids, and what belongs to what."""
 
 from __future__ import annotations
 
@@ -9,31 +9,36 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Sequence
 
 logger = logging.getLogger(__name__)
 
 NEAREST = 5
+ALL = "all"
 OPEN_IMAGES_CLASSES = Path(__file__).with_name("open_images_classes.csv")
 COCO_CLASSES = Path(__file__).with_name("coco_classes.csv")
 
 
 @dataclass(frozen=True)
 class ClassTable:
-    """Class names in alphabetical order, the id of each, and the names that each belongs to."""
+    """Class names in alphabetical order, their ids, and for each the classes that it belongs to."""
 
     names: tuple[str, ...]
     ids: tuple[str, ...]
     parents: tuple[tuple[str, ...], ...]
 
-    def resolve(self, requested: Sequence[str]) -> list[str]:
-        """Return the proper names of the classes asked for, each once, in the order asked.
+    def resolve(self, text: str) -> list[str]:
+        """Return the proper names of classes, each once, in the order of the text.
 
-        Case, blanks and underscores do not count; a name that is spelt otherwise is logged.
+        Args:
+            text: names with commas between them; capitals, blanks and underscores make no
+                difference. Where a name is written otherwise, that is logged. "all" is every class.
 
         Raises:
-            ValueError: if any is unknown; it names those near to it, and their families.
+            ValueError: if a name is unknown, saying which are near to it, and their families.
         """
+        requested = [name.strip() for name in text.split(",") if name.strip()]
+        if [_key(name) for name in requested] == [ALL]:
+            requested = list(self.names)
         found, unknown = [], []
         for text in requested:
             name = self._by_key.get(_key(text))
@@ -55,7 +60,7 @@ class ClassTable:
         return self.ids[self.names.index(name)]
 
     def search(self, pattern: str = "") -> list[str]:
-        """Return the names that contain the pattern; case, blanks and underscores do not count.
+        """Return the names that contain a text; capitals, blanks and underscores do not matter.
 
         Raises:
             ValueError: if there is none; it names the nearest.
@@ -102,11 +107,6 @@ def read_class_table(path: Path) -> ClassTable:
         ids=tuple(row["Id"] for row in rows),
         parents=tuple(tuple(filter(None, row["Parents"].split(";"))) for row in rows),
     )
-
-
-def split_names(text: str) -> list[str]:
-    """Split a comma-separated list of class names; blanks around them do not count."""
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _key(name: str) -> str:

@@ -1,18 +1,24 @@
-"""What the downloaders do alike with the splits of a dataset."""
+"""The splits of a dataset that is downloaded: choose from all of them together, and count."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Collection, Sequence, TypeVar
+from typing import TYPE_CHECKING, Any, Collection, Iterator, Sequence, TypeVar
 
 import numpy as np
 
 from vision.download.choice.choosing import limit_per_class, sample_pictures
+from vision.download.options import LimitOptions
 from vision.download.transfer.pictures import Picture
 
+if TYPE_CHECKING:
+    from vision.datasets.formats.voc_writing import VOCPicture
+
 logger = logging.getLogger(__name__)
+
+RULE = "-" * 37
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,9 +26,9 @@ class Split:
     """The boxes of the chosen classes in one split of a dataset.
 
     Attributes:
-        name: as in the names of its files.
-        boxes: columns, among them `pictures` and `classes`, (N,) each; a mask selects from it.
-        num_pictures: picture numbers are below it.
+        name: as it stands in the names of its files.
+        boxes: columns, among them `pictures` and `classes`, (N,) each; a mask selects from them.
+        num_pictures: all numbers of pictures are smaller than this.
     """
 
     name: str
@@ -31,7 +37,7 @@ class Split:
 
     @property
     def num_images(self) -> int:
-        """How many pictures have a box."""
+        """Return the number of pictures with a box."""
         return int(np.count_nonzero(np.bincount(self.boxes.pictures)))
 
     def within(self: SplitT, numbers: Collection[int]) -> SplitT:
@@ -44,28 +50,37 @@ class Split:
         """Return the pictures by their numbers, each with its place under `root`."""
         raise NotImplementedError
 
+    def voc_pictures(self, root: Path, class_names: Sequence[str]) -> Iterator[VOCPicture]:
+        """Yield the pictures, which are under `root`, with their boxes for a VOC folder."""
+        raise NotImplementedError
+
 
 SplitT = TypeVar("SplitT", bound=Split)
 
 
-def limit_splits(
-    splits: Sequence[SplitT], max_images: int, max_boxes: int, seed: int
-) -> list[SplitT]:
-    """Choose pictures from all splits together; 0 is no limit.
+def limit_splits(available: Sequence[SplitT], limits: LimitOptions) -> list[SplitT]:
+    """Choose pictures from all splits together, and log how many.
 
-    At most `max_boxes` boxes of a class, then at most `max_images` pictures, in which splits and
-    classes keep their proportions.
+    First as many as leave no class with too many boxes; of these, as many as are wanted, in which
+    splits and classes keep their proportions.
     """
-    rng = np.random.default_rng(seed)
-    if max_boxes > 0:
+    logger.info("Total available images: %d", sum(split.num_images for split in available))
+    logger.info("Total available boxes:  %d", sum(len(split.boxes) for split in available))
+    rng, splits = np.random.default_rng(limits.seed), list(available)
+    if limits.max_annotations_per_class:
         pictures, classes, _ = _together(splits)
-        chosen = limit_per_class(pictures, classes, max_boxes, rng)
+        most = limits.max_annotations_per_class
+        chosen = limit_per_class(pictures, classes, most, rng)
         splits = _keep(splits, chosen[pictures])
-    if max_images > 0:
+    if limits.max_images:
         pictures, classes, owners = _together(splits)
-        chosen = sample_pictures(pictures, classes, owners, max_images, rng)
+        chosen = sample_pictures(pictures, classes, owners, limits.max_images, rng)
         splits = _keep(splits, chosen[pictures])
-    return list(splits)
+    for before, after in zip(available, splits):
+        if after.num_images < before.num_images:
+            text = "Limiting %s dataset to:  %d images (%d boxes)"
+            logger.info(text, after.name, after.num_images, len(after.boxes))
+    return splits
 
 
 def log_available(split: Split) -> None:
@@ -74,18 +89,24 @@ def log_available(split: Split) -> None:
     logger.info("Available %s boxes:   %d", split.name, len(split.boxes))
 
 
-def log_limits(available: Sequence[Split], chosen: Sequence[Split]) -> None:
-    """Log what there is in all splits together, and what the limits leave of each."""
-    logger.info("Total available images: %d", sum(split.num_images for split in available))
-    logger.info("Total available boxes:  %d", sum(len(split.boxes) for split in available))
-    for before, after in zip(available, chosen):
-        if after.num_images < before.num_images:
-            text = "Limiting %s dataset to:  %d images (%d boxes)"
-            logger.info(text, after.name, after.num_images, len(after.boxes))
+def statistics_block(splits: Sequence[Split], class_names: Sequence[str]) -> str:
+    """Return upstream's block of statistics: each split, then all of them together."""
+    sections, overall, images = [], np.zeros(len(class_names), np.int64), 0
+    for split in splits:
+        counts = np.bincount(split.boxes.classes, minlength=len(class_names))
+        title = f" '{split.name}' set statistics"
+        sections.append(_section(title, split.num_images, counts, class_names))
+        overall += counts
+        images += split.num_images
+    sections.append(_section(" Overall statistics", images, overall, class_names))
+    return "\n\n".join(sections)
 
 
 def _together(splits: Sequence[Split]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return picture and class of every box, (N,), numbered through, and each picture's split."""
+    """Return picture and class of every box, (N,) each, and the split of every picture.
+
+    Pictures are numbered through all splits.
+    """
     sizes = [split.num_pictures for split in splits]
     starts = np.cumsum([0, *sizes])
     pictures = [split.boxes.pictures + start for split, start in zip(splits, starts)]
@@ -97,3 +118,14 @@ def _together(splits: Sequence[Split]) -> tuple[np.ndarray, np.ndarray, np.ndarr
 def _keep(splits: Sequence[SplitT], keep: np.ndarray) -> list[SplitT]:
     parts = np.split(keep, np.cumsum([len(split.boxes) for split in splits])[:-1])
     return [replace(split, boxes=split.boxes[part]) for split, part in zip(splits, parts)]
+
+
+def _section(title: str, images: int, counts: np.ndarray, class_names: Sequence[str]) -> str:
+    """Return one section; `counts` has the number of boxes of each class, (C,)."""
+    total = int(counts.sum())
+    lines = [RULE, title, RULE, f"  Image count:  {images}", f"  Bounding box count:  {total}"]
+    lines.append("  Bounding box distribution: ")
+    for place in np.argsort(-counts, kind="stable"):
+        share = counts[place] / max(1, total)
+        lines.append(f"    {class_names[place]}:  {counts[place]}/{total} = {share:.2f}")
+    return "\n".join(lines)

@@ -1,22 +1,24 @@
-"""A JSON file that does not fit in memory, one member of its lists at a time."""
+"""Read a JSON file that is larger than the memory, one member of its lists at a time."""
 
 from __future__ import annotations
 
 import codecs
 import json
-from typing import Any, BinaryIO, Iterator
+from typing import IO, Any, Iterator
 
-CHUNK = 1 << 20  # bytes
+JSON_CHUNK = 1 << 20  # bytes
 BLANKS = " \t\r\n"
+LONGEST_MEMBER = 1 << 26  # characters
 
 
-def iterate_members(file: BinaryIO) -> Iterator[tuple[str, Any]]:
+def iterate_members(file: IO[bytes]) -> Iterator[tuple[str, Any]]:
     """Yield (key, member) for each member of each list of the object that a file holds.
 
     A value that is no list comes whole. Only one member is in memory at a time.
 
     Raises:
-        ValueError: if the file is not JSON, is cut off, or holds no object.
+        ValueError: if the file is not JSON, is cut off, or holds no object; or if a member is
+            larger than any that annotations have.
     """
     text = _Text(file)
     text.expect("{")
@@ -33,9 +35,9 @@ def iterate_members(file: BinaryIO) -> Iterator[tuple[str, Any]]:
 
 
 class _Text:
-    """The text of a file, from where it was read to last."""
+    """The text of a file, from the place up to which it has been read."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self.file = file
         self.decode = codecs.getincrementaldecoder("utf-8")().decode
         self.scan = json.JSONDecoder().raw_decode
@@ -62,10 +64,14 @@ class _Text:
                 value, end = self.scan(self.text, self.place)
             except json.JSONDecodeError:
                 # It may be only that its end has not been read yet.
+                if len(self.text) - self.place > LONGEST_MEMBER:
+                    raise ValueError("the JSON file has a member of endless length") from None
                 if not self._read():
                     raise
                 continue
-            # A number at the very end of what is read may have more digits.
+            except RecursionError:
+                raise ValueError("the JSON file has lists within lists without end") from None
+            # A number at the end of what has been read may have more digits.
             if end == len(self.text) and self._read():
                 continue
             self.place = end
@@ -81,7 +87,7 @@ class _Text:
                 raise ValueError("the JSON file is cut off")
 
     def _read(self) -> bool:
-        data = self.file.read(CHUNK)
+        data = self.file.read(JSON_CHUNK)
         self.text = self.text[self.place :] + self.decode(data, final=not data)
         self.place = 0
         return bool(data)

@@ -17,10 +17,16 @@ from typing import Sequence
 import numpy as np
 
 from vision.download.array_cache import load_or_make
-from vision.download.open_images.line_scanner import FIRST_OF_RUN, LineBlock, LineScanner
+from vision.download.open_images.line_scanner import (
+    FIRST_OF_RUN,
+    LineBlock,
+    LineScanner,
+    NotPlainError,
+)
+from vision.download.open_images.plain_copy import has_plain_copy, make_plain_copy, plain_path
 
-FORMAT = 2
-MOST_WORKERS = 4  # each holds some 20 MB; more would not read a disk faster
+BOX_INDEX_FORMAT = 2
+MOST_SCAN_THREADS = 4  # each needs 20 MB, and more would not read a disk faster
 LINE_ARRAYS = {"codes": np.uint16, "flags": np.uint8, "lengths": np.uint16}
 
 
@@ -28,7 +34,7 @@ LINE_ARRAYS = {"codes": np.uint16, "flags": np.uint8, "lengths": np.uint16}
 class BoxIndex:
     """What stands on each line of one annotation file.
 
-    A run is a stretch of lines of one picture; a picture has one run, as a rule.
+    A run is a stretch of lines of one picture. Most pictures have one run.
 
     Attributes:
         path: the annotation file.
@@ -51,12 +57,22 @@ class BoxIndex:
 
 
 def open_index(path: Path, label_ids: Sequence[str]) -> BoxIndex:
-    """Return the index of an annotation file, from the file beside it or made and put there.
+    """Return the index of an annotation file; it is made once and kept in a file beside it.
+
+    If the file has quotes, blanks or Windows line ends, the index is that of a plain copy of it.
 
     Raises:
-        ValueError: if the annotation file is none, as in `build_arrays`.
+        ValueError: as in `build_arrays` and `make_plain_copy`.
     """
-    key = f"{FORMAT} {path.stat().st_size} {' '.join(label_ids)}"
+    try:
+        return _open_plain(plain_path(path) if has_plain_copy(path) else path, label_ids)
+    except NotPlainError:
+        make_plain_copy(path)
+        return _open_plain(plain_path(path), label_ids)
+
+
+def _open_plain(path: Path, label_ids: Sequence[str]) -> BoxIndex:
+    key = f"{BOX_INDEX_FORMAT} {path.stat().st_size} {' '.join(label_ids)}"
     kept = path.with_suffix(".index")
     return BoxIndex(path, **load_or_make(kept, key, partial(build_arrays, path, label_ids)))
 
@@ -65,10 +81,10 @@ def build_arrays(path: Path, label_ids: Sequence[str]) -> dict[str, np.ndarray]:
     """Read an annotation file once and return the arrays of its index.
 
     Raises:
-        ValueError: if a column is missing, or a line has not as many fields as the header.
+        ValueError: if a column is missing, or a line does not have as many fields as the header.
     """
     scanner = LineScanner(path, label_ids)
-    with ThreadPoolExecutor(min(MOST_WORKERS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(MOST_SCAN_THREADS, os.cpu_count() or 1)) as pool:
         blocks = list(pool.map(scanner.scan, scanner.offsets()))
     runs = _join_runs(blocks)
     columns = {name: [getattr(block, name) for block in blocks] for name in LINE_ARRAYS}
@@ -76,7 +92,7 @@ def build_arrays(path: Path, label_ids: Sequence[str]) -> dict[str, np.ndarray]:
     return {
         "header": np.frombuffer(scanner.header, np.uint8),
         "runs": runs,
-        # Popped, so that no more than one column is in memory twice.
+        # Popped: while one column is joined, no other is in memory twice.
         **{
             name: np.concatenate([np.empty(0, dtype), *columns.pop(name)])
             for name, dtype in LINE_ARRAYS.items()
@@ -85,7 +101,10 @@ def build_arrays(path: Path, label_ids: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def _join_runs(blocks: Sequence[LineBlock]) -> np.ndarray:
-    """Join runs that a block border cuts, in the blocks' flags too; return their fingerprints."""
+    """Join the runs that the end of a block cuts in two; return the fingerprints of all runs.
+
+    The flags of the blocks are changed to fit.
+    """
     parts = [np.empty(0, np.uint64)]
     last = None
     for block in blocks:

@@ -12,7 +12,7 @@ from vision.download.open_images.box_index import BoxIndex
 from vision.download.open_images.line_scanner import FIRST_OF_RUN, FLAGS, column_names
 from vision.utils.files import atomic_write
 
-STEP = 1 << 16  # lines, which together are shorter than 2**32 bytes
+STEP = 1 << 16  # lines; as none has more than 2**15 bytes, together they have less than 2**32
 DTYPES = {
     "starts": np.int64,
     "lengths": np.uint16,
@@ -30,7 +30,7 @@ class Boxes:
         starts: (N,) int64, where in the file each line begins.
         lengths: (N,) uint16, bytes of each line.
         classes: (N,) int16, place of the class among the chosen ones.
-        pictures: (N,) int32, number of the picture: that of its first run with such a box.
+        pictures: (N,) int32, number of the picture, which is the number of its first run.
         flags: (N,) uint8, bits of `line_scanner.FLAGS`.
     """
 
@@ -58,31 +58,31 @@ def select_boxes(index: BoxIndex, codes: Sequence[int], without: Sequence[str] =
     `codes` are places in the list of labels that the index was made with.
     """
     place = np.full(2**16, -1, np.int16)
-    place[np.asarray(codes, np.intp)] = np.arange(len(codes))
+    place[list(codes)] = np.arange(len(codes))
     wanted = place >= 0
     unwanted = np.bitwise_or.reduce(np.array([_bit(flag) for flag in without], np.uint8))
     columns = {name: [np.empty(0, dtype)] for name, dtype in DTYPES.items()}
     start, run = len(index.header), -1
     for first in range(0, len(index), STEP):
         step = slice(first, first + STEP)
-        codes, flags, lengths = index.codes[step], index.flags[step], index.lengths[step]
-        keep = np.flatnonzero(wanted.take(codes) & (flags & unwanted == 0))
+        labels, flags, lengths = index.codes[step], index.flags[step], index.lengths[step]
+        keep = np.flatnonzero(wanted.take(labels) & (flags & unwanted == 0))
         ends = np.cumsum(lengths, dtype=np.uint32)
         runs = np.cumsum(flags >= FIRST_OF_RUN, dtype=np.int32)
         columns["starts"].append(start + (ends[keep] - lengths[keep]).astype(np.int64))
         columns["lengths"].append(lengths[keep])
-        columns["classes"].append(place[codes[keep]])
+        columns["classes"].append(place[labels[keep]])
         columns["pictures"].append(run + runs[keep])
         columns["flags"].append(flags[keep])
         start, run = start + int(ends[-1]), run + int(runs[-1])
-    # Popped, so that no more than one column is in memory twice.
+    # Popped: while one column is joined, no other is in memory twice.
     boxes = Boxes(**{name: np.concatenate(columns.pop(name)) for name in DTYPES})
     _join_runs(boxes.pictures, index.runs)
     return boxes
 
 
 def _join_runs(pictures: np.ndarray, fingerprints: np.ndarray) -> None:
-    """Give boxes whose runs are of one picture the number of the first of these, in place.
+    """Give all boxes of a picture one number, that of its first run, in place.
 
     Args:
         pictures: (N,) int32, number of each box's run, ascending.
@@ -96,7 +96,7 @@ def _join_runs(pictures: np.ndarray, fingerprints: np.ndarray) -> None:
         pictures[:] = runs[first][same][np.cumsum(begins) - 1]
 
 
-def read_lines(path: Path, boxes: Boxes) -> Iterator[bytes]:
+def read_box_lines(path: Path, boxes: Boxes) -> Iterator[bytes]:
     """Yield the line of each box, without the line end."""
     with path.open("rb") as file:
         for start, length in zip(boxes.starts.tolist(), boxes.lengths.tolist()):
@@ -105,26 +105,40 @@ def read_lines(path: Path, boxes: Boxes) -> Iterator[bytes]:
 
 
 def read_coordinates(index: BoxIndex, boxes: Boxes) -> np.ndarray:
-    """Return the boxes as (N, 4) float64 xyxy, fractions of their pictures."""
-    names = column_names(index.header.tobytes())
-    columns = [names.index(name) for name in ("XMin", "YMin", "XMax", "YMax")]
+    """Return the boxes as (N, 4) float64 xyxy, fractions of their pictures.
+
+    Raises:
+        ValueError: if one of them is no number.
+    """
     coordinates = np.empty((len(boxes), 4))
-    for row, line in enumerate(read_lines(index.path, boxes)):
-        values = line.split(b",")
-        coordinates[row] = [float(values[column]) for column in columns]
+    for row, fields in enumerate(_read_fields(index, boxes, ("XMin", "YMin", "XMax", "YMax"))):
+        try:
+            coordinates[row] = [float(field) for field in fields]
+        except ValueError as error:
+            raise ValueError(f"{index.path}, where it has {fields}: {error}") from error
     return coordinates
 
 
 def read_image_ids(index: BoxIndex, boxes: Boxes) -> dict[int, str]:
     """Return the ImageID of each picture number, in the order of the file."""
-    column = column_names(index.header.tobytes()).index("ImageID")
     numbers, first = np.unique(boxes.pictures, return_index=True)
     order = np.argsort(first)
-    lines = read_lines(index.path, boxes[first[order]])
-    return {
-        int(number): line.split(b",")[column].decode()
-        for number, line in zip(numbers[order], lines)
-    }
+    fields = _read_fields(index, boxes[first[order]], ("ImageID",))
+    return {int(number): image_id for number, (image_id,) in zip(numbers[order], fields)}
+
+
+def _read_fields(index: BoxIndex, boxes: Boxes, names: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the fields of some columns from the line of each box."""
+    header = column_names(index.header.tobytes())
+    columns = [header.index(name) for name in names if name in header]
+    for line in read_box_lines(index.path, boxes):
+        fields = line.split(b",")
+        if len(columns) < len(names) or len(fields) != len(header):
+            raise ValueError(
+                f"{index.path}, the line {line[:80].decode(errors='replace')!r}: "
+                f"must have {len(header)} fields, among them {', '.join(names)}; remove the file"
+            )
+        yield [fields[column].decode(errors="replace") for column in columns]
 
 
 def write_boxes(path: Path, index: BoxIndex, boxes: Boxes, class_names: Sequence[str]) -> None:
@@ -132,7 +146,7 @@ def write_boxes(path: Path, index: BoxIndex, boxes: Boxes, class_names: Sequence
     suffixes = [f",{name}\n".encode() for name in class_names]
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         file.write(index.header.tobytes().rstrip(b"\r\n") + b",ClassName\n")
-        for place, line in zip(boxes.classes.tolist(), read_lines(index.path, boxes)):
+        for place, line in zip(boxes.classes.tolist(), read_box_lines(index.path, boxes)):
             file.write(line + suffixes[place])
 
 

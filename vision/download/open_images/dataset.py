@@ -9,11 +9,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 import numpy as np
 
-from vision.download.addresses import OPEN_IMAGES_RELEASES
 from vision.download.choice.choosing import covered_by_group, in_clean_pictures
 from vision.download.choice.class_names import ClassTable
 from vision.download.choice.splits import Split
@@ -24,13 +23,12 @@ from vision.download.open_images.boxes import (
     select_boxes,
     write_boxes,
 )
-from vision.download.transfer.http import download_file
 from vision.download.transfer.lock import locked
 from vision.download.transfer.pictures import Picture
-from vision.download.transfer.progress import file_bar
-from vision.download.transfer.retry import Patience
-from vision.download.voc import LabelledPicture
-from vision.utils.files import atomic_write
+from vision.utils.files import atomic_write, path_inside
+
+if TYPE_CHECKING:
+    from vision.datasets.formats.voc_writing import VOCPicture
 
 logger = logging.getLogger(__name__)
 
@@ -69,29 +67,47 @@ class OpenImagesSplit(Split):
     index: BoxIndex
 
     def pictures(self, root: Path) -> dict[int, Picture]:
-        """Return the pictures by their numbers, each with its place under `root`."""
-        ids = read_image_ids(self.index, self.boxes)
-        return {
-            number: Picture(f"{self.name}/{image_id}.jpg", root / self.name / f"{image_id}.jpg")
-            for number, image_id in ids.items()
-        }
+        """Return the pictures by their numbers, each with its place under `root`.
+
+        Raises:
+            ValueError: if the id of one leads out of its folder.
+        """
+        try:
+            return {
+                number: Picture(
+                    f"{self.name}/{image_id}.jpg",
+                    path_inside(root / self.name, f"{image_id}.jpg"),
+                )
+                for number, image_id in read_image_ids(self.index, self.boxes).items()
+            }
+        except ValueError as error:
+            raise ValueError(
+                f"{self.index.path} must have ImageIDs of Open Images: {error}; remove the file, "
+                "and run again with a server that you trust"
+            ) from error
+
+    def voc_pictures(self, root: Path, class_names: Sequence[str]) -> Iterator[VOCPicture]:
+        """Yield the pictures in the order of the annotation file; sizes are those of the files."""
+        from vision.datasets.formats.voc_writing import VOCPicture
+        from vision.pictures.reading import read_picture_size
+
+        boxes = self.boxes[np.argsort(self.boxes.pictures, kind="stable")]
+        fractions = read_coordinates(self.index, boxes)
+        truncated, occluded = boxes.has("IsTruncated"), boxes.has("IsOccluded")
+        for number, picture in self.pictures(root).items():
+            rows = slice(*np.searchsorted(boxes.pictures, [number, number + 1]))
+            size = read_picture_size(picture.path)
+            yield VOCPicture(
+                picture.path,
+                size,
+                fractions[rows] * np.tile(size, 2),
+                [class_names[place] for place in boxes.classes[rows]],
+                truncated=truncated[rows],
+                occluded=occluded[rows],
+            )
 
 
-def fetch_annotations(
-    version: str, split: str, cache: Path, base_url: str, patience: Patience
-) -> Path:
-    """Return the annotation file of a split in the cache; download it where it is not there."""
-    path = cache / version / f"{split}-annotations-bbox.csv"
-    with locked(path.parent):
-        if not path.exists():
-            url = f"{base_url.rstrip('/')}/{OPEN_IMAGES_RELEASES[version][split]}"
-            logger.info("Download %s", url)
-            with file_bar(path.name) as progress:
-                download_file(url, path, patience, progress)
-    return path
-
-
-def read_split(
+def read_open_images_split(
     name: str, path: Path, table: ClassTable, class_names: Sequence[str], filters: Filters
 ) -> OpenImagesSplit:
     """Return the boxes of some classes from an annotation file, filtered."""
@@ -120,12 +136,19 @@ def read_split(
 
 
 def read_image_list(path: Path) -> frozenset[str]:
-    """Return the ids in a file with one ImageID, or SPLIT/ImageID.jpg, a line."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    """Return the ids in a file with one ImageID, or SPLIT/ImageID.jpg, a line.
+
+    Raises:
+        ValueError: if it is no text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} must have one ImageID a line, but is no text: {error}") from error
     return frozenset(Path(line.strip()).stem for line in lines if line.strip())
 
 
-def write_split(root: Path, split: OpenImagesSplit, class_names: Sequence[str]) -> Path:
+def write_open_images_split(root: Path, split: OpenImagesSplit, class_names: Sequence[str]) -> Path:
     """Write sub-<split>-annotations-bbox.csv, what training reads."""
     path = root / f"sub-{split.name}-annotations-bbox.csv"
     write_boxes(path, split.index, split.boxes, class_names)
@@ -140,26 +163,9 @@ def write_class_descriptions(root: Path, table: ClassTable) -> None:
 
 
 def write_readme(root: Path, version: str) -> None:
-    """Write README.txt, so that the folder explains itself."""
-    with atomic_write(root / "README.txt") as temporary:
+    """Write README.txt, so that the folder explains itself; what someone else wrote there stays."""
+    path = root / "README.txt"
+    if path.is_file() and not path.read_bytes().startswith(README[:20].encode()):
+        return
+    with atomic_write(path) as temporary:
         temporary.write_text(README.format(version=version), encoding="utf-8")
-
-
-def labelled_pictures(
-    split: OpenImagesSplit, root: Path, class_names: Sequence[str]
-) -> Iterator[LabelledPicture]:
-    """Yield the pictures of a split with their boxes, in the order of the annotation file."""
-    order = np.argsort(split.boxes.pictures, kind="stable")
-    boxes = split.boxes[order]
-    corners = read_coordinates(split.index, boxes)
-    names = [class_names[place] for place in boxes.classes]
-    truncated, occluded = boxes.has("IsTruncated"), boxes.has("IsOccluded")
-    for number, picture in split.pictures(root).items():
-        rows = slice(*np.searchsorted(boxes.pictures, [number, number + 1]))
-        yield LabelledPicture(
-            path=picture.path,
-            boxes=corners[rows],
-            names=names[rows],
-            truncated=truncated[rows],
-            occluded=occluded[rows],
-        )

@@ -1,7 +1,8 @@
-"""Reads lines of an annotation file by the million: blocks of bytes in, columns of numbers out."""
+"""Read annotation files of millions of lines: blocks of bytes in, columns of numbers out."""
 
 from __future__ import annotations
 
+import re
 import threading
 from itertools import count
 from pathlib import Path
@@ -9,21 +10,28 @@ from typing import NamedTuple, Sequence
 
 import numpy as np
 
-# A bit for each, in this order, in the flags of a line.
+# Bit n of a line's flags says whether the line has FLAGS[n].
 FLAGS = ("IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction")
 FIRST_OF_RUN = np.uint8(1 << 7)
-BLOCK = 4 << 20  # bytes
+BLOCK_BYTES = 4 << 20  # bytes
 LONGEST_LINE = 1 << 15  # bytes
 
-# Nothing in these files but the comma and the line end is as small as the comma.
+# Only "," and "\n" have byte values <= ord(","), so one comparison finds both.
 COMMA, LINE_END = ord(","), ord("\n")
+NO_PLAIN_FIELDS = "there are quotes, blanks or Windows line ends"
+NOT_PLAIN_BYTES = re.compile(rb"[\x00-\x2b]")  # the others that the comparison finds
 WORD = 8  # bytes
-PIECE = 2 * WORD  # as fast to gather as one word, which does not lie on a border of words either
-SLOT_BITS = 18
-# An odd number with many bits: multiplying by it, or by a power of it, loses nothing modulo 2**64.
+PIECE = 2 * WORD  # 16 bytes at once cost no more than 8: neither load is aligned
+SLOT_BITS = 18  # the table of labels has 2**18 slots
+# It is odd, so that multiplying by it, or by a power of it, loses nothing modulo 2**64.
 MULTIPLIER = 0x9E3779B97F4A7C15
-# The bits of a word that belong to a name, by the distance from before the word to after the name.
+# OWN_BITS[n + 1] keeps the first n bytes of a word. The index is a distance between separators,
+# which is one more than the number of bytes between them.
 OWN_BITS = np.array([0, *(256**n - 1 for n in range(WORD + 1))], np.uint64)
+
+
+class NotPlainError(ValueError):
+    """A field has characters that the scanner takes for its end."""
 
 
 def column_names(header: bytes) -> list[str]:
@@ -51,7 +59,8 @@ class LineScanner:
     """Turns blocks of an annotation file into columns; threads may share one.
 
     Raises:
-        ValueError: if the file has not the columns of Open Images.
+        NotPlainError: if the header has quotes, blanks or Windows line ends.
+        ValueError: if the file does not have the columns of Open Images.
     """
 
     def __init__(self, path: Path, label_ids: Sequence[str]) -> None:
@@ -59,28 +68,32 @@ class LineScanner:
         with path.open("rb") as file:
             self.header = file.readline(LONGEST_LINE)
         self.columns = column_names(self.header)
-        missing = [name for name in ("ImageID", "LabelName", *FLAGS) if name not in self.columns]
+        names = {name.strip('" ') for name in self.columns}
+        missing = [name for name in ("ImageID", "LabelName", *FLAGS) if name not in names]
         if missing:
             raise ValueError(f"{path} must have the columns {', '.join(missing)}; remove the file")
+        if NOT_PLAIN_BYTES.search(self.header.rstrip(b"\n")):
+            raise NotPlainError(f"{path}, line 1: {NO_PLAIN_FIELDS}")
         self.labels = _LabelCodes(label_ids)
         self.memory = _BlockMemory()
 
     def offsets(self) -> range:
         """Return where the blocks of the file begin."""
-        return range(len(self.header), self.path.stat().st_size, BLOCK)
+        return range(len(self.header), self.path.stat().st_size, BLOCK_BYTES)
 
     def scan(self, offset: int) -> LineBlock:
-        """Return the lines that begin in the BLOCK bytes from `offset`.
+        """Return the lines that begin in the BLOCK_BYTES bytes from `offset`.
 
         Raises:
-            ValueError: if a line is too long, or has not as many fields as the header.
+            NotPlainError: if a field has quotes, blanks or Windows line ends.
+            ValueError: if a line is too long, or does not have as many fields as the header.
         """
         padded = self._lines_from(offset)
         text = padded[:-LONGEST_LINE]
         separators = np.flatnonzero(np.less_equal(text, COMMA, out=self.memory.marks[: len(text)]))
         width = len(self.columns)
         if len(separators) % width != 1 or (text[separators[::width]] != LINE_END).any():
-            raise ValueError(self._complaint())
+            raise self._complaint()
         lengths = np.diff(separators[::width])
         if lengths.max(initial=0) > LONGEST_LINE:
             raise self._too_long()
@@ -101,15 +114,15 @@ class LineScanner:
     def _lines_from(self, offset: int) -> np.ndarray:
         """Read the whole lines that begin in a block, uint8.
 
-        Before them is the line end that precedes them, after them LONGEST_LINE bytes of anything.
+        One line end stands before them, and LONGEST_LINE bytes of anything after them.
         """
         data, text = self.memory.data, self.memory.text
         with self.path.open("rb") as file:
-            # With the byte before: where that is a line end, a line begins at `offset` itself.
+            # From the byte before: if that is a line end, a line begins at `offset` itself.
             file.seek(offset - 1)
-            length = file.readinto(memoryview(data)[: BLOCK + LONGEST_LINE])
-        end = data.find(b"\n", BLOCK, length)
-        if length < BLOCK + LONGEST_LINE and end < 0:
+            length = file.readinto(memoryview(data)[: BLOCK_BYTES + LONGEST_LINE])
+        end = data.find(b"\n", BLOCK_BYTES, length)
+        if length < BLOCK_BYTES + LONGEST_LINE and end < 0:
             end = len(data[:length].rstrip(b"\n"))
             data[end] = LINE_END
         begin = data.find(b"\n", 0, max(length, end + 1))
@@ -120,28 +133,31 @@ class LineScanner:
     def _too_long(self) -> ValueError:
         return ValueError(f"{self.path} has a line of more than {LONGEST_LINE} bytes")
 
-    def _complaint(self) -> str:
-        """Say which line of the file is the first bad one; slow, and only needed for that."""
+    def _complaint(self) -> ValueError:
+        """Return what is wrong with the first bad line; this is slow, but done after a failure."""
         width = len(self.columns)
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                if line.count(b",") != width - 1:
-                    fields = line.count(b",") + 1
-                    return f"{self.path}, line {number}: {fields} fields, {width} in the header"
-        return f"{self.path} must have fields without blanks, quotes and Windows line ends"
+                where = f"{self.path}, line {number}"
+                if NOT_PLAIN_BYTES.search(line.rstrip(b"\n")):
+                    return NotPlainError(f"{where}: {NO_PLAIN_FIELDS}")
+                fields = line.count(b",") + 1
+                if fields != width:
+                    return ValueError(f"{where}: {fields} fields, {width} in the header")
+        return ValueError(f"{self.path} has changed while it was read; run this again")
 
 
 class _BlockMemory(threading.local):
-    """What a thread reads every block into: to get memory anew costs more than to read.
+    """The memory of one thread, used for every block: to allocate it takes longer than to read.
 
     Attributes:
         data: bytes of the file.
-        text: the same, (bytes,) uint8.
+        text: the same bytes, (bytes,) uint8.
         marks: (bytes,) bool.
     """
 
     def __init__(self) -> None:
-        self.data = bytearray(BLOCK + 1 + 2 * LONGEST_LINE)
+        self.data = bytearray(BLOCK_BYTES + 1 + 2 * LONGEST_LINE)
         self.text = np.frombuffer(self.data, np.uint8)
         self.marks = np.empty(len(self.data), bool)
 
@@ -151,8 +167,8 @@ class _Fields:
 
     Attributes:
         before, after: (lines, columns) int64, places of the separators around each field.
-        text: (bytes,) uint8; at the place before a field is the field's first byte.
-        pieces: the same, but PIECE bytes from each place on.
+        text: (bytes,) uint8, shifted by one: text[place of a separator] is the byte after it.
+        pieces: the same, but PIECE bytes at each place.
     """
 
     def __init__(self, padded: np.ndarray, separators: np.ndarray, width: int) -> None:
@@ -172,7 +188,7 @@ class _Fields:
         span = self.after[:, column] - before
         longest = int(span.max(initial=1)) - 1
         if (span == span[:1]).all():
-            span = span[:1]  # as a rule, for image ids: what follows is broadcast
+            span = span[:1]  # image ids are of one length as a rule; one value is broadcast
         sums = np.zeros(len(before), np.uint64)
         for place in range(0, longest, PIECE):
             words = self.pieces[place:][before].view("<u8").reshape(-1, 2)
@@ -183,14 +199,14 @@ class _Fields:
 
 
 class _LabelCodes:
-    """A table from fingerprints of labels to their places in a list, without a search."""
+    """A hash table from fingerprints of labels to their places in a list."""
 
     def __init__(self, label_ids: Sequence[str]) -> None:
         text = ",".join(["", *label_ids, " " * LONGEST_LINE])
         padded = np.frombuffer(text.encode(), np.uint8)
         known = _Fields(padded, np.flatnonzero(padded == COMMA), 1).fingerprints(0)
         self.known = np.append(known, np.uint64(0))
-        # The first that gives each label a slot of its own.
+        # The first multiplier that gives each label a slot of its own.
         self.multiplier = next(
             odd
             for odd in map(np.uint64, count(MULTIPLIER, 2))
@@ -207,5 +223,5 @@ class _LabelCodes:
 
 
 def _slots(fingerprints: np.ndarray, multiplier: np.ndarray) -> np.ndarray:
-    # As int64, with which NumPy looks up twice as fast.
+    # NumPy indexes with int64 twice as fast as with uint64.
     return ((fingerprints * multiplier) >> np.uint64(64 - SLOT_BITS)).view(np.int64)

@@ -1,1 +1,1 @@
-"""From an address to a whole file: HTTP, S3, retries, progress."""
+"""Get whole files from addresses: HTTP, S3, retries, progress."""

@@ -1,50 +1,40 @@
-"""Files over HTTP that go on where they stopped, in this run or in the next."""
+"""Requests over HTTP and HTTPS: one attempt each, whatever the server answers."""
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import hashlib
 import http.client
 import logging
 import re
-import shutil
 import socket
 import ssl
 import urllib.error
 import urllib.request
-from functools import partial
-from pathlib import Path
-from typing import Callable, Iterator, Mapping
+from typing import IO, Iterable, Iterator, Mapping
+from urllib.parse import urlsplit
 
 from vision.download.transfer.retry import (
-    Attempts,
     DownloadError,
-    Patience,
+    NameLookupError,
     RateGuard,
+    RetryPolicy,
     TransientError,
+    ascii_number,
     error_for_status,
 )
 
 logger = logging.getLogger(__name__)
 
-CHUNK = 1 << 18  # bytes
+HTTP_CHUNK = 1 << 18  # bytes
+LARGEST_PICTURE = 1 << 26  # bytes; what is larger is no picture, and would only fill the memory
 USER_AGENT = "pytorch-ssd-downloader"
-HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+REQUEST_HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+WEB = ("http", "https")
 
-ADVICE = "; check the connection and run this again, it goes on where it stopped"
-
-# socket.timeout is TimeoutError from Python 3.10 on.
-CONNECTION_ERRORS = (
-    socket.timeout,
-    TimeoutError,
-    ConnectionError,
-    ssl.SSLError,
-    http.client.HTTPException,
-)
-
-# Called with the bytes on the disk and the length of the whole, None where the server hides it.
-Progress = Callable[[int, "int | None"], None]
+# Time-outs, resets, no route to the host and TLS (all OSError), and answers that are no HTTP.
+CONNECTION_ERRORS = (OSError, http.client.HTTPException)
+# What Python raises for an address that is none, and for a port that no computer has.
+BAD_ADDRESS_ERRORS = (ValueError, OverflowError, http.client.InvalidURL)
 
 
 class RangeError(TransientError):
@@ -56,62 +46,115 @@ class RangeError(TransientError):
 
     def __init__(self, url: str, content_range: str) -> None:
         super().__init__(f"{url}: the server has nothing from the end of the part file on")
-        length = content_range.rpartition("/")[2]
-        self.total = int(length) if length.isdigit() else None
+        self.total = ascii_number(content_range.rpartition("/")[2])
 
 
-def part_path(path: Path) -> Path:
-    """Return where the bytes of an unfinished `path` are kept."""
-    return path.with_name(path.name + ".part")
+class WebRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to web addresses only, and from https to https only."""
+
+    def http_error_302(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+    ) -> http.client.HTTPResponse | None:
+        """Follow a redirect.
+
+        Raises:
+            TransientError: if the server does not say where to, or names no address.
+        """
+        location = headers.get("Location", "")
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except BAD_ADDRESS_ERRORS as error:
+            raise _redirect_error(req.full_url, location, "no address", TransientError) from error
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request:
+        """Return the same request for another address.
+
+        Raises:
+            DownloadError: if it leads out of the web, or from https to http.
+        """
+        if urlsplit(newurl).scheme not in WEB:
+            raise _redirect_error(req.full_url, newurl, "no address of the web", DownloadError)
+        if req.type == "https" and not newurl.startswith("https:"):
+            raise _redirect_error(req.full_url, newurl, "not encrypted", DownloadError)
+        return urllib.request.Request(
+            newurl, headers=req.headers, unverifiable=True, method=req.get_method()
+        )
 
 
-def download_file(
-    url: str, path: Path, patience: Patience | None = None, progress: Progress | None = None
-) -> Path:
-    """Download `url` to `path`, which appears only when it is whole; a whole one is kept as it is.
+def _redirect_error(
+    url: str, location: str, fault: str, kind: type[DownloadError]
+) -> DownloadError:
+    return kind(f"{url}: the server redirects to {location[:200]!r}, which is {fault}")
 
-    Bytes go to a `.part` file beside it, with the server's version tag in a `.part.tag`. An
-    interrupted transfer asks for the rest only, and for all of it where the server's file has
-    changed meanwhile. The length is checked, and the MD5 sum where the server states one. The
-    failures that count are those in a row without a new byte.
+
+def read_url(url: str, policy: RetryPolicy) -> bytes:
+    """Return the picture behind `url` in one attempt, its length checked.
 
     Raises:
-        MissingError: if the server does not have the file.
-        DownloadError: if it cannot be had within the attempts, or does not fit on the disk.
+        DownloadError: as in `open_url` and `receive`, or if it is too large for a picture.
     """
-    if path.exists():
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = _Part(path)
-    attempts = Attempts(patience or Patience(), log_level=logging.WARNING, advice=ADVICE)
-    furthest = part.size()
-    while True:
-        try:
-            _receive(url, part, attempts.patience, progress)
-            break
-        except TransientError as error:
-            if part.size() > furthest:
-                furthest = part.size()
-                attempts.reset()
-            attempts.failed(error)
-    part.finish()
-    return path
-
-
-def read_url(url: str, patience: Patience) -> bytes:
-    """Return the body behind `url` in one attempt, its length checked."""
-    with open_url(url, patience.timeout) as response:
-        body = b"".join(receive(response, patience))
-        check_length(len(body), response.length_stated, url)
-        if "x-amz-request-id" in response.headers:
-            check_tag(body, response.headers.get("ETag", ""), url)
+    with open_url(url, policy.timeout) as response:
+        body = join_picture(receive(response, url, policy), url)
+    check_length(len(body), stated_length(response.headers, url), url)
+    if "x-amz-request-id" in response.headers:
+        check_tag(body, response.headers.get("ETag", ""), url)
     return body
 
 
-def url_length(url: str, patience: Patience) -> int:
-    """Return the length of the body behind `url`; 0 where the server hides it."""
-    with open_url(url, patience.timeout, method="HEAD") as response:
-        return response.length_stated or 0
+def url_length(url: str, policy: RetryPolicy) -> int:
+    """Return the length of the picture behind `url` in bytes; 0 where the server hides it."""
+    with open_url(url, policy.timeout, method="HEAD") as response:
+        return require_picture_size(stated_length(response.headers, url) or 0, url)
+
+
+def join_picture(chunks: Iterable[bytes], what: str) -> bytes:
+    """Return the bytes of a picture in one piece.
+
+    Raises:
+        DownloadError: if they are too many for a picture.
+    """
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        require_picture_size(len(body), what)
+    return bytes(body)
+
+
+def require_picture_size(length: int, what: str) -> int:
+    """Return a length in bytes; raise DownloadError if no picture has it."""
+    if not 0 <= length <= LARGEST_PICTURE:
+        raise DownloadError(f"{what}: a length of {length} bytes is not that of a picture")
+    return length
+
+
+def stated_length(headers: http.client.HTTPMessage, what: str) -> int | None:
+    """Return the Content-Length in bytes, None where there is none.
+
+    Raises:
+        TransientError: if it is no number.
+    """
+    stated = headers.get("Content-Length")
+    if stated is None:
+        return None
+    length = ascii_number(stated.strip())
+    if length is None:
+        raise TransientError(f"{what}: the server states a length of {stated[:40]!r} bytes")
+    return length
 
 
 def check_length(received: int, stated: int | None, what: str) -> None:
@@ -121,166 +164,81 @@ def check_length(received: int, stated: int | None, what: str) -> None:
 
 
 def check_tag(body: bytes, tag: str, what: str) -> None:
-    """Raise TransientError if the tag that S3 gives an object is an MD5 sum, and not that of body.
+    """Raise TransientError if S3 states an MD5 sum of an object that is not that of `body`.
 
-    It is one for objects that were stored in one piece.
+    The tag of an object is such a sum if the object was stored in one piece.
     """
     tag = tag.strip('"')
     if re.fullmatch("[0-9a-f]{32}", tag) and hashlib.md5(body).hexdigest() != tag:
         raise TransientError(f"{what}: the bytes received do not have the MD5 sum stated")
 
 
-@contextlib.contextmanager
 def open_url(
     url: str, timeout: float, headers: Mapping[str, str] | None = None, method: str = "GET"
-) -> Iterator[http.client.HTTPResponse]:
-    """Open `url`; yield the response, with `length_stated` from its headers (None if absent).
+) -> http.client.HTTPResponse:
+    """Open an address of the web and return the response, which the caller closes.
 
     Raises:
-        TransientError: if the connection fails, at the start or while the block reads.
-        DownloadError: if the server refuses.
+        RangeError: if the server has nothing from the first byte asked for on.
+        TransientError: if the connection fails, or the server for the moment.
+        DownloadError: if the server refuses, or `url` is no address.
     """
-    request = urllib.request.Request(url, headers={**HEADERS, **(headers or {})}, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as response:
-            stated = response.headers.get("Content-Length")
-            response.length_stated = int(stated) if stated and stated.isdigit() else None
-            yield response
+        if urlsplit(url).scheme not in WEB:
+            raise DownloadError(f"{url[:200]!r} must be an address that begins with https://")
+        request = urllib.request.Request(
+            url, headers={**REQUEST_HEADERS, **(headers or {})}, method=method
+        )
+        return urllib.request.build_opener(WebRedirects).open(request, timeout=timeout)
+    except DownloadError:
+        raise
     except urllib.error.HTTPError as error:
-        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise RangeError(url, error.headers.get("Content-Range", "")) from error
-        raise error_for_status(error.code, url, error.headers.get("Retry-After")) from error
+        error.close()
+        raise _refusal(url, error) from error
     except urllib.error.URLError as error:
         if isinstance(error.reason, ssl.SSLCertVerificationError):
             raise DownloadError(f"{url}: {error.reason}") from error
-        raise TransientError(f"cannot reach {url}: {error.reason}") from error
+        lookup = isinstance(error.reason, socket.gaierror)
+        kind = NameLookupError if lookup else TransientError
+        raise kind(f"cannot reach {url}: {error.reason}") from error
+    except BAD_ADDRESS_ERRORS as error:
+        raise DownloadError(f"{url[:200]!r} is no address that can be opened: {error}") from error
     except CONNECTION_ERRORS as error:
-        raise TransientError(f"{url}: {type(error).__name__}: {error}") from error
+        raise TransientError(f"{url}: {_in_one_line(error)}") from error
 
 
-def receive(response: http.client.HTTPResponse, patience: Patience) -> Iterator[bytes]:
-    """Yield the body as it comes, never waiting for more than the next bytes."""
-    guard = RateGuard(patience)
+def _in_one_line(error: Exception) -> str:
+    """Return kind and text of an error; some repeat what the server sent, line ends included."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _refusal(url: str, error: urllib.error.HTTPError) -> DownloadError:
+    """Return what to raise for a status that is no success."""
+    if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+        return RangeError(url, error.headers.get("Content-Range", ""))
+    if error.code in (301, 302, 303, 307, 308):
+        location = error.headers.get("Location")
+        if not location:
+            return TransientError(f"{url}: the server redirects, but does not say where to")
+        if urlsplit(location).scheme not in ("", *WEB):
+            return _redirect_error(url, location, "no address of the web", DownloadError)
+        return DownloadError(f"{url}: the server redirects in a circle, or more than 10 times")
+    return error_for_status(error.code, url, error.headers.get("Retry-After"))
+
+
+def receive(response: http.client.HTTPResponse, url: str, policy: RetryPolicy) -> Iterator[bytes]:
+    """Yield the body as it comes, never waiting for more than the next bytes.
+
+    Raises:
+        TransientError: if the connection breaks, or is too slow.
+    """
+    guard = RateGuard(url, policy)
     while True:
-        chunk = response.read1(CHUNK)
+        try:
+            chunk = response.read1(HTTP_CHUNK)
+        except CONNECTION_ERRORS as error:
+            raise TransientError(f"{url}: {_in_one_line(error)}") from error
         if not chunk:
             return
         guard.count(len(chunk))
         yield chunk
-
-
-class _Part:
-    """The unfinished file of a transfer and the tag of the version that it belongs to."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.part = part_path(path)
-        self.tag_path = self.part.with_name(self.part.name + ".tag")
-
-    def size(self) -> int:
-        """Return how many bytes are there."""
-        return self.part.stat().st_size if self.part.exists() else 0
-
-    def range_headers(self) -> dict[str, str]:
-        """Return the headers that ask for the rest."""
-        # Without a tag nothing says that the rest would be of the same version.
-        if not self.size() or not self.tag_path.exists():
-            return {}
-        return {"Range": f"bytes={self.size()}-", "If-Range": self.tag_path.read_text()}
-
-    def start(self, tag: str) -> None:
-        """Begin anew with the version of that tag."""
-        self.part.write_bytes(b"")
-        self._forget_tag()
-        if tag:
-            self.tag_path.write_text(tag)
-
-    def discard(self) -> None:
-        """Remove the bytes and the tag."""
-        self._forget_tag()
-        if self.part.exists():
-            self.part.unlink()
-
-    def finish(self) -> None:
-        """Give the bytes their name."""
-        self.part.replace(self.path)
-        self._forget_tag()
-
-    def _forget_tag(self) -> None:
-        if self.tag_path.exists():
-            self.tag_path.unlink()
-
-
-def _receive(url: str, part: _Part, patience: Patience, progress: Progress | None) -> None:
-    """Bring the part file to its full length, from where it stands, over one connection."""
-    try:
-        with open_url(url, patience.timeout, part.range_headers()) as response:
-            total = _start_or_resume(url, part, response)
-            _check_room(part, total)
-            _append(part, response, patience, total, progress)
-            check_length(part.size(), total, url)
-            _check_sum(url, part, response.headers)
-    except RangeError as error:
-        # The last run may have ended after the last byte and before the renaming.
-        if part.size() != error.total:
-            part.discard()
-            raise
-
-
-def _start_or_resume(url: str, part: _Part, response: http.client.HTTPResponse) -> int | None:
-    """Prepare the part file for the body that follows; return the length of the whole."""
-    if response.status != http.client.PARTIAL_CONTENT:
-        part.start(_version_tag(response.headers))
-        return response.length_stated
-    match = re.match(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
-    if not match or int(match.group(1)) != part.size():
-        part.discard()
-        raise TransientError(f"{url}: the server sent another range than the one asked for")
-    logger.info("Going on at %.1f MB of %s", part.size() / 1e6, part.path.name)
-    return int(match.group(2))
-
-
-def _version_tag(headers: Mapping[str, str]) -> str:
-    tag = headers.get("ETag", "")
-    # A weak tag says that two files are alike, not that their bytes are.
-    return headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag
-
-
-def _check_room(part: _Part, total: int | None) -> None:
-    needed = (total or 0) - part.size()
-    free = shutil.disk_usage(part.path.parent).free
-    if needed > free:
-        raise DownloadError(
-            f"{part.path.name} needs {needed / 1e6:.0f} MB more in {part.path.parent}, "
-            f"which has {free / 1e6:.0f} MB free; make room or name another folder",
-        )
-
-
-def _append(
-    part: _Part,
-    response: http.client.HTTPResponse,
-    patience: Patience,
-    total: int | None,
-    progress: Progress | None,
-) -> None:
-    done = part.size()
-    with part.part.open("ab") as file:
-        for chunk in receive(response, patience):
-            file.write(chunk)
-            done += len(chunk)
-            if progress:
-                progress(done, total)
-
-
-def _check_sum(url: str, part: _Part, headers: Mapping[str, str]) -> None:
-    """Compare with the MD5 sum that Google's storage states beside its files."""
-    stated = re.search(r"md5=([A-Za-z0-9+/]+=*)", headers.get("x-goog-hash", ""))
-    if not stated:
-        return
-    digest = hashlib.md5()
-    with part.part.open("rb") as file:
-        for block in iter(partial(file.read, CHUNK), b""):
-            digest.update(block)
-    if base64.b64encode(digest.digest()).decode() != stated.group(1):
-        part.discard()
-        raise TransientError(f"{url}: the bytes received do not have the MD5 sum stated")

@@ -1,4 +1,4 @@
-"""One run at a time in a folder."""
+"""Let one run at a time work in a folder."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ logger = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Make a folder and hold it; wait where another run holds it.
+    """Make a folder and hold a lock on it; if another run holds it, wait.
 
-    The lock ends with the process, however that ends, and leaves no file. Windows, and network
-    folders that cannot lock, go without.
+    The lock ends with the process, however that ends, and leaves no file. On Windows, and in
+    network folders that cannot be locked, there is no lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:

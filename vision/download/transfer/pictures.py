@@ -1,4 +1,4 @@
-"""Many pictures at once; each one on the disk is whole."""
+"""Download many pictures at once; a file that gets its final name here is whole."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from logging import WARNING
 from pathlib import Path
 from typing import Callable, Iterator, Protocol, Sequence, TypeVar
 
-from vision.download.transfer.http import part_path
 from vision.download.transfer.retry import (
     Attempts,
     DamagedError,
     DownloadError,
     MissingError,
-    Patience,
+    RetryPolicy,
     TransientError,
 )
+from vision.download.transfer.whole_file import part_path
 from vision.pictures.whole_jpeg import is_whole_jpeg, jpeg_fault
+from vision.utils.files import naming_file
 
-FAILURES_IN_A_ROW = 20
-JOIN_SECONDS = 2.0  # for all threads together
+FAILURES_IN_A_ROW = 20  # after these the source must be out of reach
+JOIN_SECONDS = 2.0  # time that all threads together get to end
 
 T = TypeVar("T")
 
 
-class Source(Protocol):
+class PictureSource(Protocol):
     """Where pictures come from; each thread has one of its own."""
 
     def read(self, key: str) -> bytes:
@@ -45,7 +46,7 @@ class Picture:
 
 
 @dataclass
-class Report:
+class DownloadReport:
     """What became of the pictures. Keys of the three groups are disjoint.
 
     `missing` and `failed` give a reason for each key. Missing ones are not to be had at all: the
@@ -61,31 +62,32 @@ class Report:
 
 
 def split_by_presence(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Picture]]:
-    """Return the pictures that lie whole on the disk, and the others; remove halves of these."""
-    here, absent = [], []
+    """Return the pictures that lie whole on the disk, and the others.
+
+    What lies damaged at a picture's place stays there until a whole one comes.
+    """
+    here: list[Picture] = []
+    absent: list[Picture] = []
     for picture in pictures:
-        (here if is_whole_jpeg(picture.path) else absent).append(picture)
-    for picture in absent:
-        for leftover in (picture.path, part_path(picture.path)):
-            if leftover.exists():
-                leftover.unlink()
+        whole = picture.path.is_file() and is_whole_jpeg(picture.path)
+        (here if whole else absent).append(picture)
     return here, absent
 
 
 def download_pictures(
     pictures: Sequence[Picture],
-    sources: Sequence[Source],
-    patience: Patience,
-    report: Report,
+    sources: Sequence[PictureSource],
+    policy: RetryPolicy,
+    report: DownloadReport,
     on_picture: Callable[[], None] | None = None,
 ) -> None:
     """Download pictures with one thread for each source; enter what became of each.
 
     What would hit every other picture too ends it early: Ctrl+C, a full disk, a source out of
-    reach. `Report.stopped` has it then, and no file is half. `on_picture` is called, in this
-    thread, after each picture.
+    reach. Then `report.stopped` says what it was. `on_picture` is called, in this thread, after
+    each picture.
     """
-    team = _Team(pictures, sources, patience)
+    team = _Team(pictures, sources, policy)
     most = max(FAILURES_IN_A_ROW, 2 * len(sources))
     failures = 0
     try:
@@ -102,7 +104,9 @@ def download_pictures(
         team.stop()
 
 
-def mean_size(pictures: Sequence[Picture], source: Source, patience: Patience) -> float | None:
+def mean_size(
+    pictures: Sequence[Picture], source: PictureSource, policy: RetryPolicy
+) -> float | None:
     """Ask the source for the lengths of some pictures; return their mean in bytes.
 
     None where it gives none of them.
@@ -114,7 +118,7 @@ def mean_size(pictures: Sequence[Picture], source: Source, patience: Patience) -
     failures = 0
     for picture in pictures:
         try:
-            sizes.append(_insist(source.size, picture.key, Attempts(patience, log_level=WARNING)))
+            sizes.append(_insist(source.size, picture.key, Attempts(policy, log_level=WARNING)))
         except MissingError:
             continue
         except DownloadError:
@@ -122,12 +126,12 @@ def mean_size(pictures: Sequence[Picture], source: Source, patience: Patience) -
             if failures > 1 and not sizes:
                 raise
             # The second is asked only to tell a bad picture from a bad connection.
-            patience = replace(patience, attempts=1)
+            policy = replace(policy, attempts=1)
     return sum(sizes) / len(sizes) if sizes else None
 
 
 def fetch_picture(
-    source: Source, picture: Picture, patience: Patience, pause: Callable[[float], object]
+    source: PictureSource, picture: Picture, policy: RetryPolicy, pause: Callable[[float], object]
 ) -> None:
     """Get one picture onto the disk, whole, whatever the network does meanwhile.
 
@@ -137,21 +141,22 @@ def fetch_picture(
         DownloadError: if it cannot be had within the attempts.
         OSError: if it cannot be written.
     """
-    data = _insist(_Reader(source), picture.key, Attempts(patience, pause))
+    data = _insist(_Reader(source), picture.key, Attempts(policy, pause))
     part = part_path(picture.path)
+    file = part.open("wb")
     try:
-        part.write_bytes(data)
+        with naming_file(picture.path), file:
+            file.write(data)
         part.replace(picture.path)
     except OSError:
-        if part.exists():
-            part.unlink()
+        part.unlink()
         raise
 
 
 class _Reader:
-    """Reads pictures that are whole; the same damaged bytes twice are the source's own."""
+    """Reads whole pictures only; what comes damaged in the same way twice is so at its source."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: PictureSource) -> None:
         self.source = source
         self.damaged: bytes | None = None
 
@@ -174,7 +179,7 @@ def _insist(action: Callable[[str], T], key: str, attempts: Attempts) -> T:
             attempts.failed(error)
 
 
-def _enter(report: Report, key: str, error: OSError | None) -> None:
+def _enter(report: DownloadReport, key: str, error: OSError | None) -> None:
     """Enter one result into the report; raise what would hit every other one too."""
     if error is None:
         report.whole.add(key)
@@ -190,11 +195,11 @@ class _Team:
     """Threads that take pictures from one list and put what became of them into one queue."""
 
     def __init__(
-        self, pictures: Sequence[Picture], sources: Sequence[Source], patience: Patience
+        self, pictures: Sequence[Picture], sources: Sequence[PictureSource], policy: RetryPolicy
     ) -> None:
         self.count = len(pictures)
-        self.patience = patience
-        self.outcomes: queue.Queue = queue.Queue()
+        self.policy = policy
+        self.outcomes: queue.Queue[tuple[Picture, OSError | None] | None] = queue.Queue()
         self.stopping = threading.Event()
         self.left = iter(pictures)
         self.lock = threading.Lock()
@@ -226,20 +231,17 @@ class _Team:
             if thread.ident is not None:
                 thread.join(JOIN_SECONDS / len(self.threads))
 
-    def _work(self, source: Source) -> None:
+    def _work(self, source: PictureSource) -> None:
         try:
             while not self.stopping.is_set():
                 with self.lock:
                     picture = next(self.left, None)
                 if picture is None:
                     return
-                self.outcomes.put((picture, self._outcome(source, picture)))
+                try:
+                    fetch_picture(source, picture, self.policy, self.stopping.wait)
+                    self.outcomes.put((picture, None))
+                except OSError as error:
+                    self.outcomes.put((picture, error))
         finally:
             self.outcomes.put(None)
-
-    def _outcome(self, source: Source, picture: Picture) -> OSError | None:
-        try:
-            fetch_picture(source, picture, self.patience, self.stopping.wait)
-        except OSError as error:
-            return error
-        return None

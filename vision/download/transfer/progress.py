@@ -1,4 +1,4 @@
-"""Progress on a terminal, with rate and time left; quiet elsewhere, where a log is kept."""
+"""Show progress on a terminal, with rate and time left; elsewhere log a line now and then."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import logging
 from typing import Iterator
 
-from vision.download.transfer.http import Progress
+from vision.download.transfer.whole_file import ProgressCallback
 
 logger = logging.getLogger(__name__)
 
@@ -14,7 +14,7 @@ LOG_EVERY = 100  # pictures
 
 
 @contextlib.contextmanager
-def file_bar(name: str) -> Iterator[Progress]:
+def file_bar(name: str) -> Iterator[ProgressCallback]:
     """Yield a function of (bytes done, length of the whole or None) that draws a bar."""
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
@@ -25,7 +25,7 @@ def file_bar(name: str) -> Iterator[Progress]:
         def show(done: int, total: int | None) -> None:
             """Draw that many bytes of the total."""
             if bar.total is None:
-                # What an earlier run has brought must not count into the rate.
+                # The bytes of an earlier run must not count in the rate.
                 bar.total, bar.initial, bar.n = total, done, done
             bar.update(done - bar.n)
 

@@ -1,18 +1,19 @@
-"""How long and how often a transfer is tried, and the errors that say whether another try helps."""
+"""The errors of a transfer, which of them another attempt can mend, and when to give up."""
 
 from __future__ import annotations
 
 import logging
 import random
+import re
 import time
 from dataclasses import dataclass
 from typing import Callable
 
 logger = logging.getLogger(__name__)
 
-# Of the statuses that mean failure, those that a later request may not get.
+# Failures that a later request may not meet again.
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-LONGEST_ASKED = 60.0  # seconds; a server that asks for more is asked again before that
+LONGEST_ASKED = 60.0  # seconds; if a server asks for a longer pause, it gets this one
 MISSING_STATUSES = frozenset({404, 410})
 
 
@@ -21,19 +22,31 @@ class DownloadError(OSError):
 
 
 class MissingError(DownloadError):
-    """The server is there and says that it does not have the thing."""
+    """The server answers that it does not have the file."""
 
 
 class DamagedError(DownloadError):
-    """The server keeps the thing, but in a state that is of no use."""
+    """The server has the file, but damaged."""
 
 
 class TransientError(DownloadError):
-    """A transfer that failed in a way that another attempt may not."""
+    """A transfer that failed, but may succeed at the next attempt."""
 
     def __init__(self, message: str, retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class NameLookupError(TransientError):
+    """The name of the server has no address: it is wrong, or there is no network."""
+
+
+def ascii_number(text: str) -> int | None:
+    """Return a number that a header states, None if it is not up to 18 of the digits 0 to 9.
+
+    `int` also reads signs, blanks and the digits of other scripts, and refuses very long texts.
+    """
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
 
 def error_for_status(status: int, what: str, retry_after: str | None = None) -> DownloadError:
@@ -41,20 +54,23 @@ def error_for_status(status: int, what: str, retry_after: str | None = None) -> 
     if status in MISSING_STATUSES:
         return MissingError(f"{what}: {status}, the server does not have it")
     if status in TRANSIENT_STATUSES:
-        seconds = float(retry_after) if retry_after and retry_after.isdigit() else 0.0
+        seconds = ascii_number(retry_after or "") or 0
         return TransientError(f"{what}: the server answered {status}", seconds)
     return DownloadError(f"{what}: the server refused with status {status}")
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """Limits of a transfer. Times are in seconds, the rate in bytes a second.
 
-    `timeout` bounds connecting, every wait for the next bytes, and the stretch over which
-    `slowest_rate` must be kept; so neither silence nor a drip holds a transfer for ever.
+    `timeout` limits connecting and every wait for the next bytes. It is also the time over which
+    the rate is measured that must not be below `slowest_rate`. So neither silence nor a trickle
+    holds a transfer for ever. `attempts` limits the failures in a row, `name_lookups` those of
+    finding the server's address, None for no other limit.
     """
 
     attempts: int = 10
+    name_lookups: int | None = None
     timeout: float = 20.0
     first_delay: float = 0.5
     longest_delay: float = 10.0
@@ -71,33 +87,34 @@ class Patience:
 
         Jitter keeps twenty workers that failed together from coming back together.
         """
-        bound = min(self.longest_delay, self.first_delay * 2.0 ** (failures - 1))
+        bound = min(self.longest_delay, self.first_delay * 2.0 ** min(failures - 1, 60))
         return bound * random.SystemRandom().uniform(0.5, 1.0)
 
 
 class Attempts:
-    """The failures in a row of one transfer.
+    """Counts the failures in a row of one transfer, and waits after each.
 
-    `pause` waits that many seconds; a worker passes the wait of its stop event. `advice` is what
-    the last error tells to do.
+    `pause` waits for a number of seconds; a worker passes the wait of its stop event. `advice` is
+    added to the last error.
     """
 
     def __init__(
         self,
-        patience: Patience,
+        policy: RetryPolicy,
         pause: Callable[[float], object] = time.sleep,
         log_level: int = logging.DEBUG,
         advice: str = "",
     ) -> None:
-        self.patience = patience
+        self.policy = policy
         self.pause = pause
         self.log_level = log_level
         self.advice = advice
         self.failures = 0
+        self.lookups = 0  # of these failures, how many of the last ones were of a name look-up
 
     def reset(self) -> None:
-        """Forget the failures so far: the transfer got on."""
-        self.failures = 0
+        """Forget the failures so far, because the transfer got on."""
+        self.failures = self.lookups = 0
 
     def failed(self, error: TransientError) -> None:
         """Wait before the next attempt.
@@ -106,27 +123,34 @@ class Attempts:
             DownloadError: where there is none left.
         """
         self.failures += 1
-        if self.failures >= self.patience.attempts:
+        self.lookups = self.lookups + 1 if isinstance(error, NameLookupError) else 0
+        if self.failures >= self.policy.attempts or self.lookups == self.policy.name_lookups:
             times = "once" if self.failures == 1 else f"{self.failures} times"
             raise DownloadError(f"{error} (tried {times}){self.advice}") from error
         asked = min(error.retry_after, LONGEST_ASKED)
-        delay = max(self.patience.delay(self.failures), asked)
+        delay = max(self.policy.delay(self.failures), asked)
         logger.log(
             self.log_level,
             "%s; attempt %d of %d in %.1f s",
             error,
             self.failures + 1,
-            self.patience.attempts,
+            self.policy.attempts,
             delay,
         )
         self.pause(delay)
 
 
 class RateGuard:
-    """Notices a body that drips: each byte in time, the whole of it never."""
+    """Fails a transfer whose bytes come, but so slowly that the whole never does.
 
-    def __init__(self, patience: Patience, clock: Callable[[], float] = time.monotonic) -> None:
-        self.patience = patience
+    `what` is the address that the error gives.
+    """
+
+    def __init__(
+        self, what: str, policy: RetryPolicy, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.what = what
+        self.policy = policy
         self.clock = clock
         self.since = clock()
         self.received = 0
@@ -135,14 +159,14 @@ class RateGuard:
         """Count bytes that have just come.
 
         Raises:
-            TransientError: if the last stretch was slower than `Patience.slowest_rate`.
+            TransientError: if the rate since the last check is below `slowest_rate`.
         """
         self.received += received
         elapsed = self.clock() - self.since
-        if elapsed < self.patience.timeout:
+        if elapsed < self.policy.timeout:
             return
-        if self.received < self.patience.slowest_rate * elapsed:
+        if self.received < self.policy.slowest_rate * elapsed:
             raise TransientError(
-                f"{self.received} bytes came in {elapsed:.0f} s, too slow to go on waiting"
+                f"{self.what}: {self.received} bytes came in {elapsed:.0f} s, too slow to go on"
             )
         self.since, self.received = self.clock(), 0
