@@ -67,7 +67,7 @@ class PictureOptions(Options):
 class PriorOptions(Options):
     """The net to train, whose priors are compared with the boxes."""
 
-    net: str = option("mb1-ssd", kind=text, help="a net from the README's table")
+    net: str = option("mb1-ssd", kind=text, help="a net from docs/nets.md")
     resolution: int = option(
         300, kind=Whole(1, 4096), metavar="PIXELS", help="side of the net's input"
     )
