@@ -77,10 +77,9 @@ def main(args: argparse.Namespace) -> None:
     set_up_logging()
     resolution = square_side(args.width, args.height, args.resolution)
 
-    from vision.checkpoints.detector import load_detector
+    from vision.checkpoints.detector import Overrides, load_detector
     from vision.deploy.export import export_onnx
     from vision.utils.labels import write_labels
-    from vision.utils.overrides import Overrides
 
     weights = find_weights(args.input, args.model_dir)
     logger.info("loading checkpoint: %s", weights)
@@ -115,11 +114,13 @@ def square_side(width: int | None, height: int | None, resolution: int | None) -
 
 def find_weights(name: Path | None, model_dir: Path | None) -> Path:
     """Return the file to load: the one that was named, else the best in the model directory."""
-    from vision.checkpoints.detector import WEIGHTS, detector_file
+    from vision.checkpoints.detector import best_checkpoint
 
-    if name is None:
-        return detector_file(model_dir, WEIGHTS)
-    return detector_file(model_dir / name if model_dir and _is_bare(name) else name, WEIGHTS)
+    if name is not None:
+        return model_dir / name if model_dir and _is_bare(name) else name
+    if model_dir is not None:
+        return best_checkpoint(model_dir)
+    raise ValueError("name a model directory with --model-dir, or a weights file with --input")
 
 
 def output_path(name: Path | None, model_dir: Path | None, detector: Detector) -> Path:
@@ -142,8 +143,8 @@ def _is_bare(name: Path) -> bool:
 
 def describe(report: ExportReport, detector: Detector, opset: int) -> None:
     """Print what the file is and how exact."""
-    net, classes = detector.net, len(detector.description.class_names)
-    side, priors = net.config.image_size, len(net.priors)
+    classes = len(detector.description.class_names)
+    side, priors = detector.net.config.image_size, len(detector.net.get_buffer("priors"))
     print(f"{report.path} with {classes} classes ({classes - 1} + background)")
     print(f"  input_0 [3,{side},{side}] -> scores [{priors},{classes}], boxes [{priors},4]")
     largest = max(max(differences) for differences in report.differences.values())

@@ -1,4 +1,4 @@
-"""Write the ONNX file that detectnet loads, and prove it before it gets its name."""
+"""Write the ONNX file that detectnet loads; it gets its name only after it passed all checks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import io
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Callable, Protocol, Sequence
 
 import numpy as np
 import onnx
@@ -32,27 +33,58 @@ logger = logging.getLogger(__name__)
 PRODUCER = "pytorch-ssd"
 
 
+class NetConfig(Protocol):
+    """What the export must know of a net; `vision.ssd.config.SSDConfig` has it."""
+
+    @property
+    def image_size(self) -> int:
+        """Return S, the side of the input in pixels."""
+
+    @property
+    def image_mean(self) -> Sequence[float]:
+        """Return the mean that the net's normalisation subtracts, RGB, 0..255."""
+
+    @property
+    def image_std(self) -> float:
+        """Return the number by which the net's normalisation divides."""
+
+
+class ExportableNet(Protocol):
+    """A net that can be exported; `vision.ssd.ssd.SSD` is one. It must be an `nn.Module`, too."""
+
+    @property
+    def config(self) -> NetConfig:
+        """Return the size and normalisation of the input."""
+
+    def detect(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scores (B, P, C) and boxes (B, P, 4) of normalised images (B, 3, S, S)."""
+
+
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written, and what is to be known of it."""
+    """What was written, and what there is to know about it."""
 
     path: Path
     target: Target  # the oldest TensorRT that reads the file
     warnings: list[Finding]
-    differences: dict[str, tuple[float, float]]  # probe -> largest of scores and boxes, file to net
+    # Probe -> largest difference between file and net, of scores and of boxes.
+    differences: dict[str, tuple[float, float]]
     removed_engines: list[Path] = field(default_factory=list)
 
 
 class ForDetectNet(nn.Module):
-    """A net that takes the input that detectnet feeds, whatever normalisation it was trained with.
+    """A net behind a layer that turns detectnet's normalisation into the net's own.
 
-    detectnet feeds x = (p - 127.5) / 127.5, so (p - mean) / std is an affine map of x for each
-    channel. It stands in the graph in front of the first Conv. Folding it into the weights of that
-    Conv would save nothing worth having and be wrong along the border, where the padding is zero
-    before the map and not after it.
+    detectnet feeds x = (p - 127.5) / 127.5. The net wants (p - mean) / std, which is one scale and
+    one offset of x for each channel. They stand in the graph before the first Conv. They are not
+    folded into the weights of that Conv: its padding is zero after the map, not before it, so a
+    folded map would be wrong along the border.
     """
 
-    def __init__(self, net: nn.Module) -> None:
+    scale: Tensor
+    offset: Tensor
+
+    def __init__(self, net: ExportableNet) -> None:
         super().__init__()
         self.net = net
         mean, std = _statistics(net)
@@ -70,20 +102,20 @@ class ForDetectNet(nn.Module):
 
 
 def export_onnx(
-    net: nn.Module,
+    net: ExportableNet,
     path: str | Path,
     opset: int = 11,
     batch_size: int = 1,
     labels_path: str | Path | None = None,
     picture: np.ndarray | None = None,
 ) -> ExportReport:
-    """Write a detector as an ONNX file for detectnet; the name appears once every check has passed.
+    """Write a detector as an ONNX file for detectnet, checked before it gets its name.
 
     Args:
-        net: an SSD, on any device; it is copied. Its `config` has image_size, mean and std.
-        path: of the file. TensorRT engines of an older file of this name are removed.
+        net: an SSD, on any device; it is copied and stays as it is.
+        path: where the file goes. TensorRT engines of an older file of this name are removed.
         opset: 9 to 20; beyond 11 TensorRT 7.1 cannot read the file.
-        batch_size: of the fixed input shape; detectnet needs 1.
+        batch_size: pictures in the fixed input shape; detectnet needs 1.
         labels_path: labels.txt to check along with the file.
         picture: (1, 3, S, S) float32 from `network_input`, one more input for the comparison.
 
@@ -93,11 +125,11 @@ def export_onnx(
     """
     path = Path(path)
     _check_settings(opset, batch_size)
-    net = copy.deepcopy(net).cpu().float().eval()
+    wrapped = ForDetectNet(copy.deepcopy(net)).cpu().float().eval()
     shape = (batch_size, 3, net.config.image_size, net.config.image_size)
-    model = build_model(net, shape, opset)
+    model = build_model(wrapped, shape, opset)
     probes = probe_inputs(shape, picture)
-    reference = run_net(net, probes)
+    reference = run_net(wrapped.net, probes)
     with atomic_write(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
         candidate = Candidate(
@@ -115,9 +147,9 @@ def export_onnx(
     return ExportReport(path, candidate.target, warnings, differences, remove_engines(path))
 
 
-def build_model(net: nn.Module, shape: tuple[int, int, int, int], opset: int) -> ModelProto:
-    """Return the graph of a net for detectnet's input of a fixed (B, 3, S, S), cleaned."""
-    model = clean_up(trace(ForDetectNet(net).eval(), torch.zeros(shape), opset))
+def build_model(module: ForDetectNet, shape: Sequence[int], opset: int) -> ModelProto:
+    """Return the cleaned graph of a net for detectnet's input, of a fixed shape (B, 3, S, S)."""
+    model = clean_up(trace(module, torch.zeros(*shape), opset))
     model.producer_name, model.producer_version = PRODUCER, ""
     model.graph.name = "detector"
     model.metadata_props.add(key=NORMALISATION_KEY, value=INPUT_NORMALISATION)
@@ -127,25 +159,26 @@ def build_model(net: nn.Module, shape: tuple[int, int, int, int], opset: int) ->
 def trace(module: nn.Module, images: Tensor, opset: int) -> ModelProto:
     """Return the graph of a module as torch writes it, with detectnet's names.
 
-    torch's older exporter is used while there is one: the newer one cannot write opset 11, it needs
-    a further package, and it has to be brought down by hand.
+    torch's older exporter is used as long as torch has it. The newer one cannot write opset 11 and
+    needs one more package; its graph is brought down to opset 11 here.
     """
+    export: Callable[..., Any] = torch.onnx.export  # Each version of torch has other parameters.
+    parameters = inspect.signature(export).parameters
     names = {
         "input_names": [DEFAULT_BINDINGS.input],
         "output_names": [DEFAULT_BINDINGS.scores, DEFAULT_BINDINGS.boxes],
     }
-    parameters = inspect.signature(torch.onnx.export).parameters
     if "training" not in parameters:
-        program = torch.onnx.export(module, (images,), opset_version=WRITTEN_OPSET, **names)
+        program = export(module, (images,), opset_version=WRITTEN_OPSET, **names)
         return downgrade(program.model_proto, opset)
-    # Torch 2.1 to 2.4 has the older exporter and no such parameter.
+    # Torch 2.1 to 2.4 has the older exporter only, and no parameter to ask for it.
     choice = {"dynamo": False} if "dynamo" in parameters else {}
     buffer = io.BytesIO()
-    torch.onnx.export(module, (images,), buffer, opset_version=opset, **names, **choice)
+    export(module, (images,), buffer, opset_version=opset, **names, **choice)
     return onnx.load_model_from_string(buffer.getvalue())
 
 
-def run_net(net: nn.Module, probes: dict[str, np.ndarray]) -> Outputs:
+def run_net(net: ExportableNet, probes: dict[str, np.ndarray]) -> Outputs:
     """Return scores and boxes of a net for what detectnet feeds, by way of the pixels."""
     mean, std = (values.view(1, -1, 1, 1) for values in _statistics(net))
     outputs = {}
@@ -169,10 +202,10 @@ def remove_engines(path: Path) -> list[Path]:
     return engines
 
 
-def _statistics(net: nn.Module) -> tuple[Tensor, Tensor]:
-    """Return the mean and deviation of a net's own normalisation, float64 (3,) or (1,), 0..255."""
-    mean, std = net.config.image_mean, net.config.image_std
-    return tuple(torch.as_tensor(values, dtype=torch.float64).reshape(-1) for values in (mean, std))
+def _statistics(net: ExportableNet) -> tuple[Tensor, Tensor]:
+    """Return the mean (3,) and deviation (1,) of a net's own normalisation, float64, 0..255."""
+    mean = torch.tensor(net.config.image_mean, dtype=torch.float64)
+    return mean, torch.tensor([net.config.image_std], dtype=torch.float64)
 
 
 def _check_settings(opset: int, batch_size: int) -> None:

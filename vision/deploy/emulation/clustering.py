@@ -1,9 +1,9 @@
 """What detectnet does with the scores and boxes of an SSD: threshold, merge, sort, clamp.
 
-detectnet has no non-maximum suppression. It walks through the priors in their order and merges a
-box into the first earlier one of the same class that it overlaps enough: the kept box grows to the
-union, its score to the maximum. All arithmetic is float32, so that the results equal detectnet's to
-the bit.
+detectnet has no non-maximum suppression. It goes through the rows of the output in their order. A
+box that overlaps an earlier box of its class enough is merged into the first such box: that box
+grows to the union of both and takes the higher score. All arithmetic is float32, so the results
+equal detectnet's to the bit.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PROFILES = {
 
 @dataclass(frozen=True)
 class PostProcessing:
-    """The settings of detectnet that decide what becomes of a net's output."""
+    """Options of detectnet that decide which boxes it reports."""
 
     threshold: float = 0.5  # a score equal to it is kept
     clustering: float = 0.75  # boxes merge above this ratio of the intersection to the larger area
@@ -110,7 +110,7 @@ def post_process(
         wanted = np.array([labels[c] != profile.ignored_label for c in classes], dtype=bool)
         classes, confidences, rows = classes[wanted], confidences[wanted], rows[wanted]
     width, height = picture_size
-    corners = boxes[rows].astype(np.float32) * np.float32([width, height, width, height])
+    corners = boxes[rows].astype(np.float32) * np.array([width, height, width, height], np.float32)
     classes, confidences, corners = _merge(classes, confidences, corners, settings)
     order = np.argsort(-_areas(corners), kind="stable")
     corners = _clamp(corners[order], width, height)
@@ -122,7 +122,8 @@ def post_process(
 
 def as_detections(found: Sequence[DetectNetDetection]) -> Detections:
     """Return detectnet's detections as the type that drawing and measuring take, best first."""
-    boxes = np.float32([[d.left, d.top, d.right, d.bottom] for d in found]).reshape(-1, 4)
+    corners = [[d.left, d.top, d.right, d.bottom] for d in found]
+    boxes = np.array(corners, dtype=np.float32).reshape(-1, 4)
     labels = np.array([d.class_id for d in found], dtype=np.int64)
     scores = np.array([d.confidence for d in found], dtype=np.float32)
     order = np.argsort(-scores, kind="stable")
@@ -150,9 +151,8 @@ def _merge(
     across_classes = PROFILES[settings.profile].merges_across_classes
     clustering = np.float32(settings.clustering)
     classes, confidences, corners = classes.copy(), confidences.copy(), corners.copy()
-    count = (
-        0  # The kept ones move to the front of the same arrays; a row is read before it is written.
-    )
+    # The kept boxes move to the front of the same arrays; a row is read before it is overwritten.
+    count = 0
     for row in range(len(classes)):
         label, confidence, box = classes[row], confidences[row], corners[row].copy()
         hits = _overlap_ratios(corners[:count], box) > clustering
@@ -191,6 +191,6 @@ def _areas(corners: np.ndarray) -> np.ndarray:
 def _clamp(corners: np.ndarray, width: int, height: int) -> np.ndarray:
     """Pull boxes back into the picture the way detectnet does, whose last pixel is width - 1."""
     left_top = np.where(corners[:, 0:2] < 0, np.float32(0), corners[:, 0:2])
-    limits = np.float32([width, height])
+    limits = np.array([width, height], dtype=np.float32)
     right_bottom = np.where(corners[:, 2:4] >= limits, limits - np.float32(1), corners[:, 2:4])
     return np.concatenate([left_top, right_bottom], axis=1)

@@ -74,12 +74,13 @@ class Candidate:
     @cached_property
     def outputs(self) -> Outputs:
         """Return what onnxruntime computes for every probe."""
-        session = open_session(self.model.SerializeToString())
+        session = open_session(self.model.SerializeToString(), self.path)
         names = [self.bindings.scores, self.bindings.boxes]
-        return {
-            probe: tuple(session.run(names, {self.bindings.input: tensor}))
-            for probe, tensor in self.probes.items()
-        }
+        outputs = {}
+        for probe, tensor in self.probes.items():
+            scores, boxes = session.run(names, {self.bindings.input: tensor})
+            outputs[probe] = scores, boxes
+        return outputs
 
     @cached_property
     def differences(self) -> dict[str, tuple[float, float]]:
@@ -88,10 +89,14 @@ class Candidate:
         Coordinates beyond 1 count in proportion: a background box on an empty picture may be many
         pictures large, and float32 has no more than seven digits for it.
         """
-        return {
-            probe: tuple(map(_largest_difference, self.outputs[probe], expected))
-            for probe, expected in (self.reference or {}).items()
-        }
+        differences = {}
+        for probe, (scores, boxes) in (self.reference or {}).items():
+            file_scores, file_boxes = self.outputs[probe]
+            differences[probe] = (
+                _largest_difference(file_scores, scores),
+                _largest_difference(file_boxes, boxes),
+            )
+        return differences
 
 
 def _largest_difference(values: np.ndarray, expected: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Is the graph one that the parser of the target's TensorRT takes."""
+"""Does the parser of the target's TensorRT take the graph?"""
 
 from __future__ import annotations
 

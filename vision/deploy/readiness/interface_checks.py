@@ -1,4 +1,4 @@
-"""Is the file one that detectnet can open and bind: file, versions, inputs and outputs."""
+"""Can detectnet open the file and bind it? Checks of the file, its versions, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import Iterator
 import onnx
 from onnx import TensorProto, ValueInfoProto
 
-from vision.deploy.onnx_reading import default_opset, graph_inputs, shape_of, shape_text
+from vision.deploy.onnx_reading import (
+    default_opset,
+    fixed_shape_of,
+    graph_inputs,
+    shape_of,
+    shape_text,
+)
 from vision.deploy.readiness.candidate import DEFAULT_BINDINGS, ERROR, WARNING, Candidate, Finding
 
 LARGEST_FILE = 2**31 - 1  # what a protobuf message may have
@@ -119,10 +125,11 @@ def check_input(candidate: Candidate) -> Iterator[Finding]:
         yield Finding("input-name", ERROR, message)
         return
     yield from _check_float(inputs[0], "input")
-    shape = shape_of(inputs[0].type)
-    if shape is None or len(shape) != 4 or None in shape or shape[1] != 3:
+    shape = fixed_shape_of(inputs[0])
+    if shape is None or len(shape) != 4 or shape[1] != 3:
         message = (
-            f"the input must have the fixed shape [1,3,H,W], it is {shape_text(shape)};"
+            "the input must have the fixed shape [1,3,H,W],"
+            f" it is {shape_text(shape_of(inputs[0].type))};"
             " detectnet gives TensorRT no range for open dimensions and feeds planes, not pixels"
         )
         yield Finding("input-shape", ERROR, message)
@@ -141,14 +148,13 @@ def check_outputs(candidate: Candidate) -> Iterator[Finding]:
         return
     for name in names:
         yield from _check_float(outputs[name], f"output '{name}'")
-    scores, boxes = (shape_of(outputs[name].type) for name in names)
-    wrong = [
-        shape for shape in (scores, boxes) if shape is None or len(shape) != 3 or None in shape
-    ]
-    if wrong or boxes[2] != 4 or scores[:2] != boxes[:2] or scores[2] < 2:
+    scores, boxes = (fixed_shape_of(outputs[name]) or () for name in names)
+    is_right = len(scores) == 3 and boxes == (*scores[:2], 4) and scores[2] >= 2
+    if not is_right:
+        found = " and ".join(shape_text(shape_of(outputs[name].type)) for name in names)
         message = (
             "scores must have the fixed shape [1,P,C] with 2 classes or more and boxes [1,P,4],"
-            f" they are {shape_text(scores)} and {shape_text(boxes)}"
+            f" they are {found}"
         )
         yield Finding("output-shape", ERROR, message)
 

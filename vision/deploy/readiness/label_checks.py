@@ -1,4 +1,4 @@
-"""Does detectnet read the names of labels.txt as they are meant."""
+"""Does detectnet read the class names in labels.txt as they are meant?"""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def check_special_labels(candidate: Candidate) -> Iterator[Finding]:
 
 
 def _content(candidate: Candidate) -> bytes:
-    return candidate.labels_path.read_bytes()
+    return candidate.labels_path.read_bytes() if candidate.labels_path else b""
 
 
 def _lines(candidate: Candidate) -> list[bytes]:

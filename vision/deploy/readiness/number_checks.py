@@ -1,8 +1,8 @@
-"""Are the numbers that come out of the file those that detectnet takes for scores and boxes."""
+"""Are the outputs numbers that detectnet can take for scores and boxes?"""
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import Iterator, Sequence
 
 import numpy as np
 
@@ -15,9 +15,7 @@ NORMALISATION_KEY = "input_normalisation"
 PLAIN_PROBE = "zeros"
 
 
-def probe_inputs(
-    shape: tuple[int, int, int, int], picture: np.ndarray | None = None
-) -> dict[str, np.ndarray]:
+def probe_inputs(shape: Sequence[int], picture: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Return tensors to try a file with: grey, black, white, noise, and a real picture if given.
 
     Args:
@@ -25,13 +23,15 @@ def probe_inputs(
         picture: (1, 3, H, W) float32 as `network_input` makes it.
     """
     noise = np.random.default_rng(0).uniform(-1, 1, shape)
-    probes = {PLAIN_PROBE: 0.0, "minus ones": -1.0, "ones": 1.0, "noise": noise}
-    if picture is not None:
-        probes["picture"] = picture
-    return {
-        name: np.array(np.broadcast_to(values, shape), dtype=np.float32)
-        for name, values in probes.items()
+    probes = {
+        PLAIN_PROBE: np.zeros(shape),
+        "minus ones": np.full(shape, -1.0),
+        "ones": np.ones(shape),
+        "noise": noise,
     }
+    if picture is not None:
+        probes["picture"] = np.repeat(picture, shape[0], axis=0)
+    return {name: values.astype(np.float32) for name, values in probes.items()}
 
 
 def check_finite(candidate: Candidate) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Is a file ready for detectnet: all the checks, in the order in which they build on each other."""
+"""Is a file ready for detectnet? All checks, in the order in which they build on each other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Callable, Iterable, Iterator
 
-from vision.deploy.onnx_reading import graph_inputs, read_model, shape_of
+from vision.deploy.onnx_reading import fixed_shape_of, graph_inputs, read_model
 from vision.deploy.readiness.candidate import ERROR, WARNING, Bindings, Candidate, Finding
 from vision.deploy.readiness.graph_checks import GRAPH_CHECKS
 from vision.deploy.readiness.interface_checks import FILE_CHECKS, INTERFACE_CHECKS, VERSION_CHECKS
@@ -50,7 +50,7 @@ def find_problems(
         The findings, in the order of the checks.
     """
     findings: list[Finding] = []
-    failed = set()
+    failed: set[str] = set()
     for group in groups:
         if failed.intersection(BUILDS_ON[group]) or not _has_material(candidate, group):
             continue
@@ -82,8 +82,8 @@ def open_candidate(
         target=target,
     )
     inputs = graph_inputs(candidate.model)
-    shape = shape_of(inputs[0].type) if inputs else None
-    if shape and len(shape) == 4 and None not in shape:
+    shape = fixed_shape_of(inputs[0]) if inputs else None
+    if shape and len(shape) == 4:
         candidate.probes = probe_inputs(shape)
     return candidate
 
