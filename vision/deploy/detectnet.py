@@ -12,12 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
-from vision.deploy.emulation.clustering import DetectNetDetection, PostProcessing, post_process
+from vision.deploy.emulation.clustering import (
+    DetectNetDetection,
+    PostProcessing,
+    post_process,
+    recommended_settings,
+)
 from vision.deploy.emulation.labels import read_detectnet_labels
 from vision.deploy.emulation.network_input import network_input
-from vision.deploy.onnx_reading import open_session
-from vision.deploy.readiness.candidate import Bindings
-from vision.deploy.readiness.readiness import find_problems, open_candidate, require_ready
+from vision.deploy.onnx_reading import open_session, read_model
+from vision.deploy.readiness.candidate import DEFAULT_BINDINGS, Bindings, Candidate
+from vision.deploy.readiness.readiness import find_problems, require_ready
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +39,7 @@ class DetectNet:
         threshold: float = DEFAULT_THRESHOLD,
         clustering: float = 0.75,
         profile: str = "master",
-        bindings: Bindings | None = None,
+        bindings: Bindings = DEFAULT_BINDINGS,
     ) -> None:
         """Open the file; refuse it if detectnet could not bind it.
 
@@ -50,7 +55,7 @@ class DetectNet:
             FileNotFoundError: if there is no such file.
             ValueError: if the file is no ONNX file, or lacks detectnet's input and outputs.
         """
-        candidate = open_candidate(model_path, bindings=bindings)
+        candidate = Candidate(read_model(model_path), Path(model_path), bindings=bindings)
         findings = find_problems(candidate, groups=("interface",))
         for finding in require_ready(findings, candidate.path):
             logger.warning("%s: %s", model_path, finding)
@@ -64,6 +69,8 @@ class DetectNet:
         self.input_height: int
         self.input_width: int
         self.input_height, self.input_width = self._session.get_inputs()[0].shape[2:]
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.recommended = recommended_settings(metadata)  # None: it was not measured
         self.labels = read_detectnet_labels(labels_path, self.num_classes)
 
     def detect(self, image: np.ndarray) -> list[DetectNetDetection]:

@@ -113,6 +113,11 @@ def graph_inputs(model: ModelProto) -> list[ValueInfoProto]:
     return [value for value in model.graph.input if value.name not in weights]
 
 
+def metadata(model: ModelProto) -> dict[str, str]:
+    """Return what a file says about itself, by key."""
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
 def default_opset(model: ModelProto) -> int | None:
     """Return the version of the ONNX operators that the file asks for; None if it asks for none."""
     versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]

@@ -141,6 +141,7 @@ REWRITES: dict[str, Rewrite] = {
     "BatchNormalization": _batch_normalization,
     "HardSwish": _hard_swish,
     "Pad": _pad,
+    "ReduceMax": _axes,
     "ReduceMean": _axes,
     "Reshape": _reshape,
     "Softmax": _softmax,
