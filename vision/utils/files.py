@@ -112,6 +112,7 @@ def write_together() -> Iterator[Callable[[str | Path], Path]]:
     folders: list[Path] = []  # those made here, outermost first
 
     def place(path: str | Path) -> Path:
+        """Return where to write a file, and make the folder that it lies in."""
         path = Path(path)
         missing = [each for each in (path.parent, *path.parent.parents) if not each.exists()]
         for folder in reversed(missing):
