@@ -1,29 +1,47 @@
 """Turn trained weights into the ONNX file that NVIDIA's detectnet loads, and prove it right.
 
 Usage:
-    python3 onnx_export.py --model-dir=models/fruit
+    python3 onnx_export.py --model-dir=models/fruit --nms
     python3 onnx_export.py --input=models/fruit/best.pth --output=fruit.onnx
+    python3 onnx_export.py --check=models/fruit/ssd-mobilenet.onnx
 
-It writes ssd-mobilenet.onnx (NET.onnx for nets but mb1-ssd) and labels.txt, beside the weights or
-where --output says. The file gets its name only after it has passed the checks of what detectnet
-needs, and has given the same numbers as the net. docs/export.md tells more.
+It writes ssd-mobilenet.onnx (NET.onnx for nets but mb1-ssd), labels.txt and detectnet.txt beside
+the weights, or where --output says, if the file passes the checks of what detectnet needs and gives
+the same numbers as the net. If it fails, it changes nothing. See docs/export.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import shlex
+import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
+from vision.datasets.options import DataOptions
 from vision.utils.cli import parse_options, run_main, set_up_logging
+from vision.utils.options import (
+    LogOptions,
+    Number,
+    OneOf,
+    Options,
+    Whole,
+    add_options,
+    option,
+    path,
+    path_or_none,
+    switch,
+    text_or_none,
+)
 
 if TYPE_CHECKING:
     from vision.checkpoints.detector import Detector
-    from vision.deploy.export import ExportReport
+    from vision.datasets.index.annotation_index import AnnotationIndex
+    from vision.deploy.command import DetectNetCommand
+    from vision.deploy.export import CheckedModel, ExportSettings
+    from vision.deploy.tuning import Tuning
 
 logger = logging.getLogger(__name__)
 
@@ -32,72 +50,214 @@ PRECAUTION = (
 )
 
 
+@dataclass(frozen=True)
+class WeightsOptions(Options):
+    """What is exported."""
+
+    model_dir: Path | None = option(
+        None, kind=path_or_none, metavar="FOLDER", help="model directory; its best checkpoint"
+    )
+    input: Path | None = option(
+        None, kind=path_or_none, metavar="FILE", help="weights; a bare name is in --model-dir"
+    )
+    net: str | None = option(
+        None, kind=text_or_none, help="name of the net (default: what the weights say)"
+    )
+    labels: Path | None = option(
+        None, kind=path_or_none, metavar="FILE", help="class names, if the weights do not say them"
+    )
+    mb2_width_mult: float | None = option(
+        None,
+        kind=Number(above=0),
+        metavar="FACTOR",
+        help="width of mb2 and mb3 (default: what the weights say)",
+    )
+    resolution: int | None = option(
+        None,
+        kind=Whole(1),
+        metavar="PIXELS",
+        help="side of the net's input (default: as it was trained)",
+    )
+    width: int | None = option(None, kind=Whole(1), help="the same as --resolution")
+    height: int | None = option(None, kind=Whole(1), help="the same as --resolution")
+
+
+@dataclass(frozen=True)
+class FileOptions(Options):
+    """The file."""
+
+    output: str | None = option(
+        None,
+        kind=text_or_none,
+        metavar="PATH",
+        help="file, or folder with a / at its end; a bare file name is in --model-dir",
+    )
+    nms: float | None = option(
+        None,
+        nargs="?",
+        const=0.45,
+        kind=Number(0.1, 0.9),
+        metavar="IOU",
+        help="put non-maximum suppression into the graph, so that detectnet shows one box an "
+        "object: a box goes if its IoU with a better one is over this (0.45 if no value is given)",
+    )
+    nms_candidates: int = option(
+        200, kind=Whole(1, 1000), metavar="N", help="with --nms: the best N boxes are looked at"
+    )
+    nms_across_classes: bool = switch(
+        help="with --nms: a box also goes because of a better one of another class"
+    )
+    target: str | None = option(
+        None,
+        kind=OneOf("trt7.1", "trt8.2", "trt8.4", "trt8.6", "trt10"),
+        help="TensorRT that must read the file (default: every one from trt7.1 on)",
+    )
+    opset: int | None = option(
+        None, kind=Whole(9, 20), metavar="N", help="ONNX opset (default: 11, or the target's)"
+    )
+    batch_size: int = option(
+        1, kind=Whole(1), metavar="N", help="pictures at once; detectnet needs 1"
+    )
+
+
+@dataclass(frozen=True)
+class TuningOptions(DataOptions):
+    """Measuring what detectnet will show."""
+
+    data: tuple[Path, ...] | None = option(
+        None,
+        nargs="+",
+        kind=path,
+        metavar="FOLDER",
+        help="dataset folders; their validation part is measured on (default: that of the run "
+        "that trained the weights)",
+    )
+    tune_pictures: int = option(
+        200,
+        kind=Whole(0),
+        metavar="N",
+        help="measure on N pictures, about a minute for 200; 0 for none",
+    )
+
+
+@dataclass(frozen=True)
+class ExportOptions(LogOptions, TuningOptions, FileOptions, WeightsOptions):
+    """All options of an export."""
+
+    check: Path | None = option(
+        None,
+        kind=path_or_none,
+        metavar="FILE",
+        help="export nothing; check whether detectnet can use this ONNX file, of ours or not",
+    )
+
+
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    group = parser.add_argument_group("weights")
-    group.add_argument(
-        "--model-dir", type=Path, help="model directory; its best checkpoint is taken"
+    """Read what was typed; the defaults stand in ExportOptions."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
     )
-    group.add_argument("--input", type=Path, help="weights file; a bare name is one in --model-dir")
-    group.add_argument("--net", help="name of the net (default: what the weights say)")
-    group.add_argument(
-        "--labels", type=Path, help="class names, for weights that do not say them (labels.txt)"
-    )
-    group.add_argument(
-        "--mb2-width-mult", type=float, help="width of mb2 and mb3 (default: what the weights say)"
-    )
-    group = parser.add_argument_group("input of the net")
-    group.add_argument(
-        "--resolution", type=int, help="side in pixels (default: what it was trained with)"
-    )
-    group.add_argument("--width", type=int, help="the same as --resolution; nets are square")
-    group.add_argument("--height", type=int, help="the same as --resolution; nets are square")
-    group.add_argument(
-        "--batch-size", type=int, default=1, help="pictures at once; detectnet needs 1 (default: 1)"
-    )
-    group = parser.add_argument_group("file")
-    group.add_argument(
-        "--output",
-        type=Path,
-        help="file to write; a bare name goes to --model-dir if that is given",
-    )
-    group.add_argument(
-        "--opset", type=int, default=11, help="ONNX opset; more than 11 is for new TensorRT only"
-    )
-    group.add_argument("--debug", action="store_true", help="show the traceback of a failure")
-    args = parse_options(parser, argv)
-    if args.model_dir is None and args.input is None:
-        parser.error("name a model directory with --model-dir, or a weights file with --input")
+    add_options(parser, ExportOptions)
+    args = parse_options(parser, argv, ExportOptions)
+    if not {"model_dir", "input", "check"} & set(vars(args)):
+        parser.error("name a --model-dir or a weights file with --input, or a file to --check")
     return args
 
 
-def main(args: argparse.Namespace) -> None:
-    """Load, export, and say how to use the file."""
-    set_up_logging()
-    resolution = square_side(args.width, args.height, args.resolution)
+def main(args: argparse.Namespace) -> int:
+    """Check a file, or export one; return the exit status."""
+    options = ExportOptions.of(vars(args))
+    set_up_logging(options.log_level)
+    if options.check:
+        return check_file(options.check, options.labels, options.target)
+    export(options, vars(args))
+    return 0
 
+
+def check_file(model: Path, labels: Path | None, target_name: str | None) -> int:
+    """Print a table of all checks; return 1 if there is an error."""
+    from vision.deploy.onnx_reading import read_model
+    from vision.deploy.readiness.candidate import ERROR
+    from vision.deploy.readiness.readiness import guess_bindings, judge, open_candidate
+    from vision.deploy.readiness.table import check_table
+    from vision.deploy.targets import DEFAULT_TARGET, TARGETS
+
+    beside = model.with_name("labels.txt")
+    labels = labels or (beside if beside.is_file() else None)
+    target = TARGETS[target_name] if target_name else DEFAULT_TARGET
+    candidate = open_candidate(model, labels, guess_bindings(read_model(model)), target)
+    verdicts = judge(candidate)
+    print("\n".join(check_table(verdicts, model, target)))
+    if target.name == "TensorRT 10":
+        print(PRECAUTION)
+    return int(any(finding.severity == ERROR for v in verdicts for finding in v.findings))
+
+
+def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
+    """Load, export, measure, write the files together, and say how to use them."""
+    side = square_side(options.width, options.height, options.resolution)
     from vision.checkpoints.detector import load_detector
-    from vision.deploy.export import export_onnx
+    from vision.deploy.command import DetectNetCommand, settings_text
+    from vision.deploy.export import make_checked, remove_engines
+    from vision.deploy.readiness.candidate import LabelFile
+    from vision.deploy.tuning import DEFAULTS, tuning_lines
+    from vision.loading.held_out import open_held_out
+    from vision.utils.files import write_together
     from vision.utils.labels import write_labels
     from vision.utils.overrides import Overrides
 
-    weights = find_weights(args.input, args.model_dir)
+    settings = export_settings(options)
+    weights = find_weights(options.input, options.model_dir)
     logger.info("loading checkpoint: %s", weights)
-    overrides = Overrides(args.net, args.labels, resolution, args.mb2_width_mult)
+    overrides = Overrides(options.net, options.labels, side, options.mb2_width_mult)
     detector = load_detector(weights, overrides)
+    output = output_path(options.output, options.model_dir, detector)
+    labels = output.with_name("labels.txt")
+    class_names = list(detector.description.class_names)
+    require_same_names(labels, class_names)
+    index = None
+    if settings.batch_size == 1 and options.tune_pictures:
+        index = open_held_out(weights.parent, class_names, options.data, typed)
 
-    output = output_path(args.output, args.model_dir, detector)
-    labels_path = output.with_name("labels.txt")
-    write_labels(labels_path, detector.description.class_names)
-    logger.info("exporting model to ONNX...")
-    report = export_onnx(detector.net, output, args.opset, args.batch_size, labels_path)
+    with write_together() as place:
+        write_labels(place(labels), class_names)
+        logger.info("exporting model to ONNX...")
+        label_file = LabelFile(labels, place(labels).read_bytes())
+        made = make_checked(detector.net, output, settings, label_file)
+        tuning = measure(made, index, options.tune_pictures) if index else None
+        chosen = tuning.chosen if tuning else DEFAULTS
+        measured = tuning_lines(tuning) if tuning else ["Not measured: give --data=FOLDER."]
+        command = DetectNetCommand(output, labels, chosen)
+        place(output).write_bytes(made.with_settings(chosen) if tuning else made.content)
+        if settings.batch_size == 1:
+            place(output.with_name("detectnet.txt")).write_text(
+                settings_text(command, measured), encoding="utf-8"
+            )
+    remove_engines(output)
+
     logger.info("model exported to: %s", output)
-    for warning in report.warnings:
+    for warning in made.warnings:
         logger.warning("warning: %s", warning)
-    describe(report, detector, args.opset)
-    if args.batch_size == 1:
-        tell_how_to_use(output, labels_path)
+    describe(made, output, detector, settings)
+    if settings.batch_size == 1:
+        print("\n".join(["", *measured]))
+        tell_how_to_use(command)
+
+
+def export_settings(options: ExportOptions) -> ExportSettings:
+    """Return the kind of file that the options ask for."""
+    from vision.deploy.export import ExportSettings
+    from vision.deploy.nms import GraphNms
+    from vision.deploy.targets import TARGETS
+
+    nms = None
+    if options.nms is not None:
+        nms = GraphNms(options.nms, options.nms_candidates, options.nms_across_classes)
+    target = TARGETS[options.target] if options.target else None
+    opset = options.opset or (target.export_opset if target else ExportSettings.opset)
+    return ExportSettings(opset, options.batch_size, target, nms)
 
 
 def square_side(width: int | None, height: int | None, resolution: int | None) -> int | None:
@@ -117,12 +277,13 @@ def find_weights(name: Path | None, model_dir: Path | None) -> Path:
     """Return the file to load: the one that was named, else the best in the model directory."""
     from vision.checkpoints.detector import WEIGHTS, detector_file
 
-    if name is None:
-        return detector_file(model_dir, WEIGHTS)
-    return detector_file(model_dir / name if model_dir and _is_bare(name) else name, WEIGHTS)
+    if name is not None:
+        name = model_dir / name if model_dir and _is_bare(name) else name
+        return detector_file(name, WEIGHTS)
+    return detector_file(model_dir or Path(), WEIGHTS)
 
 
-def output_path(name: Path | None, model_dir: Path | None, detector: Detector) -> Path:
+def output_path(name: str | None, model_dir: Path | None, detector: Detector) -> Path:
     """Return where the file goes: as named, else beside the weights under the net's usual name."""
     from vision.ssd import NET_ALIASES
 
@@ -131,41 +292,70 @@ def output_path(name: Path | None, model_dir: Path | None, detector: Detector) -
     default = f"{usual_names.get(net, net)}.onnx"
     if name is None:
         return detector.path.with_name(default)
-    if name.is_dir():
-        return name / default
-    return model_dir / name if model_dir and _is_bare(name) else name
+    path = Path(name)
+    if path.is_dir() or name.endswith(("/", os.sep)):
+        return path / default
+    if path.suffix.lower() != ".onnx":
+        raise ValueError(f"--output must be called *.onnx, or end in / for a folder, it is {name}")
+    return model_dir / path if model_dir and _is_bare(path) else path
 
 
 def _is_bare(name: Path) -> bool:
     return name.parent == Path() and not name.is_absolute()
 
 
-def describe(report: ExportReport, detector: Detector, opset: int) -> None:
+def require_same_names(path: Path, class_names: Sequence[str]) -> None:
+    """Refuse to replace the labels.txt of something else.
+
+    Raises:
+        ValueError: if there is one with other names.
+    """
+    from vision.utils.labels import read_labels
+
+    if path.is_file() and read_labels(path) != list(class_names):
+        raise ValueError(
+            f"{path} lists other classes than the weights ({', '.join(class_names[1:])}); choose"
+            " another folder with --output=FOLDER/, or remove that file"
+        )
+
+
+def measure(made: CheckedModel, index: AnnotationIndex, count: int) -> Tuning:
+    """Run detectnet's arithmetic over pictures of an index, with a progress bar on a terminal."""
+    import onnx
+    from tqdm import tqdm
+
+    from vision.deploy.tuning import tune
+    from vision.loading.held_out import spread_samples
+
+    count = min(count, len(index))
+    logger.info("measuring what detectnet shows on %d validation pictures...", count)
+    samples = spread_samples(index, count)
+    bar = tqdm(samples, total=count, unit="picture", disable=not sys.stderr.isatty())
+    return tune(onnx.load_model_from_string(made.content), bar, index.class_names)
+
+
+def describe(
+    made: CheckedModel, output: Path, detector: Detector, settings: ExportSettings
+) -> None:
     """Print what the file is and how exact."""
-    net, classes = detector.net, len(detector.description.class_names)
-    side, priors = net.config.image_size, len(net.priors)
-    print(f"{report.path} with {classes} classes ({classes - 1} + background)")
-    print(f"  input_0 [3,{side},{side}] -> scores [{priors},{classes}], boxes [{priors},4]")
-    largest = max(max(differences) for differences in report.differences.values())
+    classes, side = len(detector.description.class_names), detector.net.config.image_size
+    print(f"{output} with {classes} classes ({classes - 1} + background)")
+    print(f"  input_0 [3,{side},{side}] -> scores [{made.rows},{classes}], boxes [{made.rows},4]")
+    if settings.nms:
+        scope = "across classes" if settings.nms.across_classes else "class by class"
+        print(f"  NMS inside: IoU {settings.nms.iou_threshold:g}, {scope}")
+    largest = max(max(differences) for differences in made.differences.values())
     print(f"  equal to {detector.path} within {largest:.1e}, measured with onnxruntime")
-    print(f"  opset {opset}: read by {report.target} and what is newer")
+    print(f"  opset {settings.opset}: read by {made.target} and what is newer")
 
 
-def tell_how_to_use(model: Path, labels: Path) -> None:
-    """Print the command and the Python line that load the file on a Jetson."""
-    keywords = {
-        "model": str(model),
-        "labels": str(labels),
-        "input_blob": "input_0",
-        "output_cvg": "scores",
-        "output_bbox": "boxes",
-    }
-    words = [f"--{name.replace('_', '-')}={value}" for name, value in keywords.items()]
-    arguments = ", ".join(f"{name}={json.dumps(value)}" for name, value in keywords.items())
+def tell_how_to_use(command: DetectNetCommand) -> None:
+    """Print the command and the Python lines that load the file on a Jetson."""
     print("\nOn the Jetson, for a camera, video or pictures:")
-    print("  detectnet " + " ".join(map(shlex.quote, words)) + " INPUT OUTPUT")
+    print(f"  {command.shell()}")
     print("In Python there:")
-    print(f"  net = jetson_inference.detectNet({arguments})")
+    for line in command.python():
+        print(f"  {line}")
     print(PRECAUTION)
 
 

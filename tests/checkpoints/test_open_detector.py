@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -10,6 +13,8 @@ from vision.checkpoints.description import Description
 from vision.checkpoints.detector import detector_file, fuse_batch_norms, open_detector
 from vision.checkpoints.weights_file import save_weights
 from vision.deploy import onnx_reading
+from vision.deploy.export import ExportSettings, export_onnx
+from vision.deploy.nms import GraphNms
 from vision.ssd import NETS, create_net
 from vision.ssd.config import squeezenet_config
 from vision.utils.labels import write_labels
@@ -32,7 +37,7 @@ class FakeOnnxDetector:
     mean, std = (127.5, 127.5, 127.5), 127.5
     image_size, num_classes = 64, 3
 
-    def __init__(self, session, path):
+    def __init__(self, session, path, has_nms=False):
         self.path = path
 
     def __call__(self, images):
@@ -80,7 +85,9 @@ def test_a_fused_net_detects_as_before(name):
 @pytest.fixture
 def exported(tmp_path, monkeypatch):
     """Return a file that opens as an exported detector, whatever is in it."""
-    monkeypatch.setattr(onnx_reading, "open_session", str)
+    metadata = SimpleNamespace(custom_metadata_map={})
+    session = SimpleNamespace(get_modelmeta=lambda: metadata)
+    monkeypatch.setattr(onnx_reading, "open_session", lambda path: session)
     monkeypatch.setattr(detector, "OnnxDetector", FakeOnnxDetector)
     path = tmp_path / "net.ONNX"
     path.touch()
@@ -153,3 +160,36 @@ def test_a_model_directory_opens(net, tmp_path):
     write_labels(tmp_path / "labels.txt", NAMES)
     opened = open_detector(tmp_path)
     assert (opened.path.name, opened.class_names) == ("a-Epoch-1-Loss-2.5.pth", NAMES)
+
+
+@pytest.fixture
+def with_nms(net, tmp_path):
+    """Return an exported file with NMS inside, and what it puts out for IMAGE."""
+    path = tmp_path / "nms.onnx"
+    export_onnx(net, path, ExportSettings(nms=GraphNms(0.3, 50)))
+    write_labels(tmp_path / "labels.txt", NAMES)
+    pixels = torch.from_numpy(cv2.resize(IMAGE, (300, 300))).permute(2, 0, 1)[None].float()
+    tensor = ((pixels - 127.5) / 127.5).numpy()
+    scores, _ = onnx_reading.open_session(path).run(["scores", "boxes"], {"input_0": tensor})
+    return path, scores[0]
+
+
+@pytest.mark.parametrize("method", ["hard", "soft"])
+def test_nms_in_the_file_is_the_only_one(with_nms, method, caplog):
+    """Each row that the file keeps is one box, of its best class."""
+    path, scores = with_nms
+    with caplog.at_level("INFO"):
+        opened = open_detector(path, suppression=Suppression(0.01, 0.1, method=method))
+    found = opened.predictor.predict(IMAGE)
+    best = scores[:, 1:].max(axis=1)
+    assert 5 < (best > 0).sum() < 50
+    assert found.scores.tolist() == best[best > 0].tolist()
+    assert found.labels.tolist() == (scores[:, 1:].argmax(axis=1)[best > 0] + 1).tolist()
+    assert "nms.onnx has NMS inside, at IoU 0.3; no other is applied" in caplog.text
+
+
+def test_an_image_threshold_still_holds_with_nms_in_the_file(with_nms):
+    path, scores = with_nms
+    best = np.sort(scores[:, 1:].max(axis=1))[::-1]
+    found = open_detector(path).predictor.predict(IMAGE, prob_threshold=float(best[2]))
+    assert found.scores.tolist() == best[:2].tolist()

@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from vision.utils.files import atomic_write, name_fault, naming_file, path_inside
+from vision.utils import files
+from vision.utils.files import (
+    atomic_write,
+    name_fault,
+    naming_file,
+    path_inside,
+    write_together,
+)
 
 
 def test_a_whole_file_appears_in_its_place(tmp_path):
@@ -148,3 +155,58 @@ def test_other_errors_keep_what_they_say(tmp_path):
     with pytest.raises(ConnectionResetError) as error, naming_file(tmp_path / "a"):
         raise ConnectionResetError(104, "reset")
     assert error.value.filename is None
+
+
+def test_a_failure_leaves_no_folder_that_was_not_there(tmp_path):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(ValueError, match="late"), atomic_write(tmp_path / "there/new/b/x") as path:
+        path.write_text("x")
+        raise ValueError("late")
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
+def snapshot(folder):
+    """Return names, contents and times of everything below a folder."""
+    return {
+        path.relative_to(folder): (path.is_file() and path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def test_several_files_appear_together(tmp_path):
+    (tmp_path / "labels.txt").write_text("old")
+    with write_together() as place:
+        place(tmp_path / "labels.txt").write_text("new")
+        place(tmp_path / "new" / "model.onnx").write_bytes(b"model")
+        assert (tmp_path / "labels.txt").read_text() == "old"
+    assert (tmp_path / "labels.txt").read_text() == "new"
+    assert (tmp_path / "new" / "model.onnx").read_bytes() == b"model"
+    assert len(list(tmp_path.rglob("*"))) == 3
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_failure_between_two_files_changes_neither(tmp_path, error):
+    (tmp_path / "labels.txt").write_text("old")
+    before = snapshot(tmp_path)
+    with pytest.raises(error), write_together() as place:
+        place(tmp_path / "labels.txt").write_text("new")
+        place(tmp_path / "new" / "model.onnx")
+        raise error
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_file_that_cannot_be_replaced_takes_the_others_back(tmp_path, monkeypatch, has_links):
+    def no_link(source, target):
+        raise OSError("no hard links here")
+
+    if not has_links:
+        monkeypatch.setattr(files.os, "link", no_link)
+    (tmp_path / "labels.txt").write_text("old")
+    (tmp_path / "model.onnx").mkdir()  # A file cannot take the place of a folder.
+    before = snapshot(tmp_path)
+    with pytest.raises(OSError), write_together() as place:
+        place(tmp_path / "labels.txt").write_text("new")
+        place(tmp_path / "notes.txt").write_text("new")
+        place(tmp_path / "model.onnx").write_bytes(b"model")
+    assert snapshot(tmp_path) == before

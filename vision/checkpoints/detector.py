@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Mapping
@@ -239,9 +239,16 @@ def fuse_batch_norms(net: nn.Module) -> None:
 def _open_exported(
     path: Path, overrides: Overrides, suppression: Suppression | None
 ) -> OpenDetector:
-    from vision.deploy.onnx_reading import open_session  # a .pth needs no onnx and no onnxruntime
+    # A .pth needs no onnx and no onnxruntime.
+    from vision.deploy.nms import graph_nms
+    from vision.deploy.onnx_reading import open_session
 
-    detector = OnnxDetector(open_session(str(path)), path)
+    session = open_session(path)
+    nms = graph_nms(session.get_modelmeta().custom_metadata_map)
+    if nms:
+        logger.info("%s has NMS inside, at IoU %g; no other is applied", path, nms.iou_threshold)
+        suppression = replace(suppression or Suppression(), method="none")
+    detector = OnnxDetector(session, path, has_nms=nms is not None)
     if overrides.resolution not in (None, detector.image_size):
         raise ValueError(
             f"{path} is fixed to {detector.image_size} x {detector.image_size} pixels, "

@@ -1,8 +1,8 @@
-"""detectnet on any machine: ONNX file, labels and picture in; what a Jetson would report out.
+"""detectnet on any machine: give it an ONNX file, labels and a picture, get what a Jetson reports.
 
-Everything around the network is equal to detectnet to the bit. The network itself runs in float32
-in onnxruntime, while TensorRT on a Jetson runs it in FP16 with kernels of its own, so that scores
-differ in the third digit.
+Everything around the network equals detectnet to the bit. The network itself runs in float32 in
+onnxruntime. On a Jetson, TensorRT runs it in FP16 with its own kernels, so scores differ in the
+third digit.
 """
 
 from __future__ import annotations
@@ -12,12 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
-from vision.deploy.emulation.clustering import DetectNetDetection, PostProcessing, post_process
+from vision.deploy.emulation.clustering import (
+    DetectNetDetection,
+    PostProcessing,
+    post_process,
+    recommended_settings,
+)
 from vision.deploy.emulation.labels import read_detectnet_labels
 from vision.deploy.emulation.network_input import network_input
-from vision.deploy.onnx_reading import graph_inputs, open_session, shape_of
-from vision.deploy.readiness.candidate import Bindings
-from vision.deploy.readiness.readiness import find_problems, open_candidate, require_ready
+from vision.deploy.onnx_reading import open_session, read_model
+from vision.deploy.readiness.candidate import DEFAULT_BINDINGS, Bindings, Candidate
+from vision.deploy.readiness.readiness import find_problems, require_ready
 
 logger = logging.getLogger(__name__)
 
@@ -34,14 +39,14 @@ class DetectNet:
         threshold: float = DEFAULT_THRESHOLD,
         clustering: float = 0.75,
         profile: str = "master",
-        bindings: Bindings | None = None,
+        bindings: Bindings = DEFAULT_BINDINGS,
     ) -> None:
-        """Open the file and refuse it where detectnet could not bind it.
+        """Open the file; refuse it if detectnet could not bind it.
 
         Args:
             model_path: the ONNX file.
             labels_path: its labels.txt; None gives names such as "Class #1".
-            threshold: the least score that is kept. detectnet takes 0 for its default, 0.5.
+            threshold: the lowest score that is kept. detectnet reads 0 as its default, 0.5.
             clustering: boxes merge above this ratio of their intersection to the larger of the two.
             profile: "master", or "r32" for jetson-inference of JetPack 4 and L4T up to R35.2.1.
             bindings: other names than input_0, scores and boxes.
@@ -50,7 +55,7 @@ class DetectNet:
             FileNotFoundError: if there is no such file.
             ValueError: if the file is no ONNX file, or lacks detectnet's input and outputs.
         """
-        candidate = open_candidate(model_path, bindings=bindings)
+        candidate = Candidate(read_model(model_path), Path(model_path), bindings=bindings)
         findings = find_problems(candidate, groups=("interface",))
         for finding in require_ready(findings, candidate.path):
             logger.warning("%s: %s", model_path, finding)
@@ -58,11 +63,15 @@ class DetectNet:
             logger.warning("detectnet takes --threshold=0 for its default, %s", DEFAULT_THRESHOLD)
         self.settings = PostProcessing(threshold or DEFAULT_THRESHOLD, clustering, profile)
         self.bindings = candidate.bindings
-        self.input_height, self.input_width = shape_of(graph_inputs(candidate.model)[0].type)[2:]
-        outputs = {value.name: value for value in candidate.model.graph.output}
-        self.num_classes = shape_of(outputs[self.bindings.scores].type)[2]
+        self._session = open_session(model_path)
+        shapes = {value.name: value.shape for value in self._session.get_outputs()}
+        self.num_classes: int = shapes[self.bindings.scores][2]
+        self.input_height: int
+        self.input_width: int
+        self.input_height, self.input_width = self._session.get_inputs()[0].shape[2:]
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.recommended = recommended_settings(metadata)  # None: it was not measured
         self.labels = read_detectnet_labels(labels_path, self.num_classes)
-        self._session = open_session(str(model_path))
 
     def detect(self, image: np.ndarray) -> list[DetectNetDetection]:
         """Return what detectnet finds in a picture, largest first.

@@ -1,4 +1,4 @@
-"""Write the ONNX file that detectnet loads, and prove it before it gets its name."""
+"""Make the ONNX file that detectnet loads, and check it before it is written."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import copy
 import inspect
 import io
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Callable, Protocol, Sequence
 
 import numpy as np
 import onnx
@@ -15,13 +16,25 @@ import torch
 from onnx import ModelProto
 from torch import Tensor, nn
 
+from vision.deploy.emulation.clustering import SETTINGS_KEY, PostProcessing
 from vision.deploy.emulation.network_input import INPUT_NORMALISATION
 from vision.deploy.graph.clean_up import clean_up
 from vision.deploy.graph.opset_downgrade import WRITTEN_OPSET, downgrade
-from vision.deploy.onnx_reading import read_model
-from vision.deploy.readiness.candidate import DEFAULT_BINDINGS, Candidate, Finding, Outputs
+from vision.deploy.graph.suppression import add_nms
+from vision.deploy.nms import GraphNms
+from vision.deploy.onnx_reading import fixed_shape_of
+from vision.deploy.readiness.candidate import (
+    DEFAULT_BINDINGS,
+    Candidate,
+    Finding,
+    LabelFile,
+    Outputs,
+    Reference,
+    References,
+)
 from vision.deploy.readiness.interface_checks import engine_pattern
-from vision.deploy.readiness.number_checks import NORMALISATION_KEY, probe_inputs
+from vision.deploy.readiness.number_checks import NORMALISATION_KEY
+from vision.deploy.readiness.probes import DARK_PROBE, probe_inputs
 from vision.deploy.readiness.readiness import find_problems, require_ready
 from vision.deploy.targets import EXPORTABLE_OPSETS, Target, oldest_target
 from vision.structures import DETECTNET_MEAN, DETECTNET_STD
@@ -32,27 +45,92 @@ logger = logging.getLogger(__name__)
 PRODUCER = "pytorch-ssd"
 
 
-@dataclass(frozen=True)
-class ExportReport:
-    """What was written, and what is to be known of it."""
+class NetConfig(Protocol):
+    """What the export must know of a net; `vision.ssd.config.SSDConfig` has it."""
 
-    path: Path
-    target: Target  # the oldest TensorRT that reads the file
+    @property
+    def image_size(self) -> int:
+        """Return S, the side of the input in pixels."""
+
+    @property
+    def image_mean(self) -> Sequence[float]:
+        """Return the mean that the net's normalisation subtracts, RGB, 0..255."""
+
+    @property
+    def image_std(self) -> float:
+        """Return the number by which the net's normalisation divides."""
+
+
+class ExportableNet(Protocol):
+    """A net that can be exported; `vision.ssd.ssd.SSD` is one. It must be an `nn.Module`, too."""
+
+    @property
+    def config(self) -> NetConfig:
+        """Return the size and normalisation of the input."""
+
+    def detect(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scores (B, P, C) and boxes (B, P, 4) of normalised images (B, 3, S, S)."""
+
+    def to(self, kind: torch.dtype, /) -> Any:
+        """Bring weights and buffers to another type, in place."""
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What kind of file to write.
+
+    `opset`: 9 to 20; beyond 11 TensorRT 7.1 cannot read the file.
+    `batch_size`: pictures in the fixed input shape; detectnet needs 1.
+    `target`: the TensorRT that must read the file; None for the oldest that reads the opset.
+    `nms`: NMS to put into the graph; None for none.
+    """
+
+    opset: int = 11
+    batch_size: int = 1
+    target: Target | None = None
+    nms: GraphNms | None = None
+
+    def __post_init__(self) -> None:
+        """Check opset and batch size."""
+        if self.opset not in EXPORTABLE_OPSETS:
+            raise ValueError(
+                f"the opset must be 9 to 20, got {self.opset}; every TensorRT reads 11"
+            )
+        if self.batch_size < 1:
+            raise ValueError(f"the batch size must be 1 or more, got {self.batch_size}")
+
+
+@dataclass(frozen=True)
+class CheckedModel:
+    """The content of a file that has passed all checks, and what there is to know about it."""
+
+    content: bytes
+    rows: int  # that the file puts out
+    target: Target  # the oldest TensorRT that reads the file, or the one that was asked for
     warnings: list[Finding]
-    differences: dict[str, tuple[float, float]]  # probe -> largest of scores and boxes, file to net
-    removed_engines: list[Path] = field(default_factory=list)
+    # Probe -> largest difference from what the net computes without rounding: scores and boxes.
+    differences: dict[str, tuple[float, float]]
+
+    def with_settings(self, settings: PostProcessing) -> bytes:
+        """Return the content with the settings that detectnet should have in its metadata."""
+        model = onnx.load_model_from_string(self.content)
+        model.metadata_props.add(key=SETTINGS_KEY, value=settings.to_text())
+        return model.SerializeToString()
 
 
 class ForDetectNet(nn.Module):
-    """A net that takes the input that detectnet feeds, whatever normalisation it was trained with.
+    """A net behind a layer that turns detectnet's normalisation into the net's own.
 
-    detectnet feeds x = (p - 127.5) / 127.5, so (p - mean) / std is an affine map of x for each
-    channel. It stands in the graph in front of the first Conv. Folding it into the weights of that
-    Conv would save nothing worth having and be wrong along the border, where the padding is zero
-    before the map and not after it.
+    detectnet feeds x = (p - 127.5) / 127.5. The net wants (p - mean) / std, which is one scale and
+    one offset of x for each channel. They stand in the graph before the first Conv. They are not
+    folded into the weights of that Conv: its padding is zero after the map, not before it, so a
+    folded map would be wrong along the border.
     """
 
-    def __init__(self, net: nn.Module) -> None:
+    scale: Tensor
+    offset: Tensor
+
+    def __init__(self, net: ExportableNet) -> None:
         super().__init__()
         self.net = net
         mean, std = _statistics(net)
@@ -70,54 +148,73 @@ class ForDetectNet(nn.Module):
 
 
 def export_onnx(
-    net: nn.Module,
+    net: ExportableNet,
     path: str | Path,
-    opset: int = 11,
-    batch_size: int = 1,
-    labels_path: str | Path | None = None,
+    settings: ExportSettings | None = None,
+    labels: LabelFile | None = None,
     picture: np.ndarray | None = None,
-) -> ExportReport:
-    """Write a detector as an ONNX file for detectnet; the name appears once every check has passed.
+) -> CheckedModel:
+    """Write a detector as an ONNX file for detectnet, if it passes the checks.
 
-    Args:
-        net: an SSD, on any device; it is copied. Its `config` has image_size, mean and std.
-        path: of the file. TensorRT engines of an older file of this name are removed.
-        opset: 9 to 20; beyond 11 TensorRT 7.1 cannot read the file.
-        batch_size: of the fixed input shape; detectnet needs 1.
-        labels_path: labels.txt to check along with the file.
-        picture: (1, 3, S, S) float32 from `network_input`, one more input for the comparison.
+    TensorRT engines of an older file of this name are removed. Arguments as of `make_checked`.
 
     Raises:
         ValueError: if the settings are impossible or a check fails; then nothing is written.
         OSError: if the file cannot be written.
     """
-    path = Path(path)
-    _check_settings(opset, batch_size)
-    net = copy.deepcopy(net).cpu().float().eval()
-    shape = (batch_size, 3, net.config.image_size, net.config.image_size)
-    model = build_model(net, shape, opset)
-    probes = probe_inputs(shape, picture)
-    reference = run_net(net, probes)
+    made = make_checked(net, path, settings, labels, picture)
     with atomic_write(path) as temporary:
-        temporary.write_bytes(model.SerializeToString())
-        candidate = Candidate(
-            read_model(temporary),  # What is checked is what was written.
-            path,
-            labels_path=Path(labels_path) if labels_path else None,
-            target=oldest_target(opset, (node.op_type for node in model.graph.node)),
-            expected_opset=opset,
-            probes=probes,
-            reference=reference,
-        )
-        # Whoever asks for a larger batch has another program than detectnet in mind.
-        warnings = require_ready(find_problems(candidate, accepted=("batch-size",)), path)
-    differences = candidate.differences
-    return ExportReport(path, candidate.target, warnings, differences, remove_engines(path))
+        temporary.write_bytes(made.content)
+    remove_engines(Path(path))
+    return made
 
 
-def build_model(net: nn.Module, shape: tuple[int, int, int, int], opset: int) -> ModelProto:
-    """Return the graph of a net for detectnet's input of a fixed (B, 3, S, S), cleaned."""
-    model = clean_up(trace(ForDetectNet(net).eval(), torch.zeros(shape), opset))
+def make_checked(
+    net: ExportableNet,
+    path: str | Path,
+    settings: ExportSettings | None = None,
+    labels: LabelFile | None = None,
+    picture: np.ndarray | None = None,
+) -> CheckedModel:
+    """Make the content of an ONNX file for detectnet, and check it. Nothing is written.
+
+    Args:
+        net: an SSD, on any device; it is copied and stays as it is.
+        path: the name that the file will have.
+        settings: opset, NMS and so on; the usual ones if None.
+        labels: labels.txt to check along with the file.
+        picture: (H, W, 3) uint8 RGB, one more picture to compare file and net on.
+
+    Raises:
+        ValueError: if a check fails.
+    """
+    settings, path = settings or ExportSettings(), Path(path)
+    wrapped = ForDetectNet(copy.deepcopy(net)).cpu().float().eval()
+    shape = (settings.batch_size, 3, net.config.image_size, net.config.image_size)
+    model = build_model(wrapped, shape, settings.opset)
+    if settings.nms:
+        model = add_nms(model, settings.nms)
+    content = model.SerializeToString()
+    operators = (node.op_type for node in model.graph.node)
+    probes = probe_inputs(shape, picture)
+    candidate = Candidate(
+        onnx.load_model_from_string(content),  # What is checked is what will be in the file.
+        path,
+        labels,
+        settings.target or oldest_target(settings.opset, operators),
+        expected_opset=settings.opset,
+        probes=probes,
+        references=run_net(wrapped.net, {k: v for k, v in probes.items() if k != DARK_PROBE}),
+    )
+    # Who asks for a larger batch has another program than detectnet in mind.
+    warnings = require_ready(find_problems(candidate, accepted=("batch-size",)), path)
+    rows = (fixed_shape_of(candidate.model.graph.output[0]) or (0, 0))[1]
+    return CheckedModel(content, rows, candidate.target, warnings, candidate.differences)
+
+
+def build_model(module: ForDetectNet, shape: Sequence[int], opset: int) -> ModelProto:
+    """Return the cleaned graph of a net for detectnet's input, of a fixed shape (B, 3, S, S)."""
+    model = clean_up(trace(module, torch.zeros(*shape), opset))
     model.producer_name, model.producer_version = PRODUCER, ""
     model.graph.name = "detector"
     model.metadata_props.add(key=NORMALISATION_KEY, value=INPUT_NORMALISATION)
@@ -127,33 +224,44 @@ def build_model(net: nn.Module, shape: tuple[int, int, int, int], opset: int) ->
 def trace(module: nn.Module, images: Tensor, opset: int) -> ModelProto:
     """Return the graph of a module as torch writes it, with detectnet's names.
 
-    torch's older exporter is used while there is one: the newer one cannot write opset 11, it needs
-    a further package, and it has to be brought down by hand.
+    torch's older exporter is used as long as torch has it. The newer one cannot write opset 11 and
+    needs one more package; its graph is brought down to opset 11 here.
     """
+    export: Callable[..., Any] = torch.onnx.export  # Each version of torch has other parameters.
+    parameters = inspect.signature(export).parameters
     names = {
         "input_names": [DEFAULT_BINDINGS.input],
         "output_names": [DEFAULT_BINDINGS.scores, DEFAULT_BINDINGS.boxes],
     }
-    parameters = inspect.signature(torch.onnx.export).parameters
     if "training" not in parameters:
-        program = torch.onnx.export(module, (images,), opset_version=WRITTEN_OPSET, **names)
+        program = export(module, (images,), opset_version=WRITTEN_OPSET, **names)
         return downgrade(program.model_proto, opset)
-    # Torch 2.1 to 2.4 has the older exporter and no such parameter.
+    # Torch 2.1 to 2.4 has the older exporter only, and no parameter to ask for it.
     choice = {"dynamo": False} if "dynamo" in parameters else {}
     buffer = io.BytesIO()
-    torch.onnx.export(module, (images,), buffer, opset_version=opset, **names, **choice)
+    export(module, (images,), buffer, opset_version=opset, **names, **choice)
     return onnx.load_model_from_string(buffer.getvalue())
 
 
-def run_net(net: nn.Module, probes: dict[str, np.ndarray]) -> Outputs:
-    """Return scores and boxes of a net for what detectnet feeds, by way of the pixels."""
+def run_net(net: ExportableNet, probes: dict[str, np.ndarray]) -> References:
+    """Return what a net computes for what detectnet feeds, by way of the pixels."""
+    single = _run_in(net, probes, torch.float32)
+    double = _run_in(net, probes, torch.float64)
+    return {name: Reference(single[name], double[name]) for name in probes}
+
+
+def _run_in(
+    net: ExportableNet, probes: dict[str, np.ndarray], kind: torch.dtype
+) -> dict[str, Outputs]:
+    net = copy.deepcopy(net)
+    net.to(kind)
     mean, std = (values.view(1, -1, 1, 1) for values in _statistics(net))
     outputs = {}
     with torch.inference_mode():
         for name, tensor in probes.items():
             pixels = torch.from_numpy(tensor).double() * DETECTNET_STD + DETECTNET_MEAN
-            scores, boxes = net.detect(((pixels - mean) / std).float())
-            outputs[name] = scores.numpy(), boxes.numpy()
+            scores, boxes = net.detect(((pixels - mean) / std).to(kind))
+            outputs[name] = Outputs(scores.numpy(), boxes.numpy())
     return outputs
 
 
@@ -169,14 +277,7 @@ def remove_engines(path: Path) -> list[Path]:
     return engines
 
 
-def _statistics(net: nn.Module) -> tuple[Tensor, Tensor]:
-    """Return the mean and deviation of a net's own normalisation, float64 (3,) or (1,), 0..255."""
-    mean, std = net.config.image_mean, net.config.image_std
-    return tuple(torch.as_tensor(values, dtype=torch.float64).reshape(-1) for values in (mean, std))
-
-
-def _check_settings(opset: int, batch_size: int) -> None:
-    if opset not in EXPORTABLE_OPSETS:
-        raise ValueError(f"the opset must be 9 to 20, got {opset}; 11 is read by every TensorRT")
-    if batch_size < 1:
-        raise ValueError(f"the batch size must be 1 or more, got {batch_size}")
+def _statistics(net: ExportableNet) -> tuple[Tensor, Tensor]:
+    """Return the mean (3,) and deviation (1,) of a net's own normalisation, float64, 0..255."""
+    mean = torch.tensor(net.config.image_mean, dtype=torch.float64)
+    return mean, torch.tensor([net.config.image_std], dtype=torch.float64)

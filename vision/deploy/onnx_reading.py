@@ -19,12 +19,11 @@ CONSTANT_TYPES = {
     "value_ints": np.int64,
 }
 
-# onnxruntime's errors have no common base but Exception.
+# What onnxruntime raises for a graph that it cannot run. Their only common base is Exception.
 REFUSALS = (
     runtime_errors.Fail,
     runtime_errors.InvalidArgument,
     runtime_errors.InvalidGraph,
-    runtime_errors.InvalidProtobuf,
     runtime_errors.NotImplemented,
     runtime_errors.RuntimeException,
 )
@@ -46,17 +45,31 @@ def read_model(path: str | Path) -> ModelProto:
     return model
 
 
-def open_session(model: bytes | str) -> onnxruntime.InferenceSession:
-    """Return an onnxruntime session on the CPU for an ONNX file, given as bytes or path.
+def open_session(
+    model: str | Path | bytes, name: str | Path = "the graph"
+) -> onnxruntime.InferenceSession:
+    """Open an ONNX file in onnxruntime, on the CPU. All of the project opens its files here.
+
+    Args:
+        model: the path of the file, or its content.
+        name: what an error calls the content; a path names itself.
 
     Raises:
-        ValueError: if onnxruntime cannot run the graph.
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not an ONNX file, or onnxruntime cannot run its graph.
     """
+    if not isinstance(model, bytes):
+        name = Path(model)
+        if not name.is_file():
+            raise FileNotFoundError(f"there is no model {name.absolute()}")
+        model = str(model)
     try:
         return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    except runtime_errors.InvalidProtobuf:
+        raise ValueError(f"{name} must be an ONNX file, it is damaged or something else") from None
     except REFUSALS as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"the graph must run in onnxruntime, which says: {reason}") from error
+        raise ValueError(f"{name} must run in onnxruntime, which says: {reason}") from error
 
 
 def infer_shapes(model: ModelProto) -> ModelProto:
@@ -72,6 +85,13 @@ def shape_of(tensor_type: TypeProto) -> tuple[int | None, ...] | None:
     if not tensor_type.tensor_type.HasField("shape"):
         return None
     return tuple(dim.dim_value or None for dim in tensor_type.tensor_type.shape.dim)
+
+
+def fixed_shape_of(value: ValueInfoProto) -> tuple[int, ...] | None:
+    """Return the dimensions of an input or output; None where one of them is open."""
+    shape = shape_of(value.type) or ()
+    known = tuple(size for size in shape if size is not None)
+    return known if known and len(known) == len(shape) else None
 
 
 def shape_text(shape: tuple[int | None, ...] | None) -> str:
@@ -91,6 +111,11 @@ def graph_inputs(model: ModelProto) -> list[ValueInfoProto]:
     """Return the inputs that a caller has to feed, without those that are weights."""
     weights = {tensor.name for tensor in model.graph.initializer}
     return [value for value in model.graph.input if value.name not in weights]
+
+
+def metadata(model: ModelProto) -> dict[str, str]:
+    """Return what a file says about itself, by key."""
+    return {entry.key: entry.value for entry in model.metadata_props}
 
 
 def default_opset(model: ModelProto) -> int | None:

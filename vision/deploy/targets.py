@@ -1,11 +1,23 @@
-"""What the TensorRT of each Jetson release reads, as tables."""
+"""What the TensorRT of each Jetson release reads, as tables.
+
+Opsets and operators are those of the parser that NVIDIA builds into TensorRT: operators.md in
+https://github.com/onnx/onnx-tensorrt, in the branches 7.0, 7.1 and release/8.0 to 10.x-GA. Each of
+these lists marks every operator of COMMON_OPERATORS as supported, with limits that the checks of
+`vision.deploy.readiness.graph_checks` know: constants for Clip, Conv, Pad, Slice and TopK. For the
+operators of NMS in the graph the lists of 7.0, 7.2, 8.0, 8.2, 8.5, 10.0 and 10.15 say:
+
+    Gather, Max, Min, ReduceMax, Relu, MatMul, Transpose    yes
+    TopK                                                    yes, with a constant K, of 3840 at most
+    GatherElements, NonMaxSuppression, NonZero              not in 7.x (hence none of them is used)
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Iterable
 
-ARITHMETIC = ["Add", "Div", "Exp", "Mul", "ReduceMean", "Sqrt", "Sub"]
+ARITHMETIC = ["Add", "Div", "Exp", "Max", "Min", "Mul", "Sqrt", "Sub"]
+REDUCING = ["ReduceMax", "ReduceMean", "TopK"]
 LAYERS = ["BatchNormalization", "Conv", "Gemm", "MatMul"]
 POOLINGS = ["AveragePool", "GlobalAveragePool", "MaxPool"]
 ACTIVATIONS = ["Clip", "HardSigmoid", "Relu", "Sigmoid", "Softmax"]
@@ -15,11 +27,11 @@ PLAIN = ["Constant", "Identity"]
 
 # What TensorRT 7.1 reads, the oldest with detectnet's SSD path; everything newer reads it too.
 COMMON_OPERATORS = frozenset(
-    [*ARITHMETIC, *LAYERS, *POOLINGS, *ACTIVATIONS, *JOINING, *RESHAPING, *PLAIN]
+    [*ARITHMETIC, *REDUCING, *LAYERS, *POOLINGS, *ACTIVATIONS, *JOINING, *RESHAPING, *PLAIN]
 )
 
 REFUSED_OPERATORS = {
-    "NonMaxSuppression": "TensorRT before 8.5 has none, and detectnet merges boxes itself",
+    "NonMaxSuppression": "TensorRT before 8.5 has none; export with onnx_export.py --nms instead",
     "NonZero": "its output has no fixed size",
     "Loop": "TensorRT 7.1 unrolls no loops of this kind",
     "If": "TensorRT 7.1 has no branches",
@@ -33,14 +45,20 @@ REFUSED_OPERATORS = {
 
 @dataclass(frozen=True)
 class Target:
-    """One range of TensorRT releases and the ONNX files that it reads."""
+    """One range of TensorRT releases, and the ONNX files that it reads."""
 
+    option: str  # its name on the command line
     name: str
     systems: str  # where a user meets it
     first_opset: int
     last_opset: int
     last_ir_version: int
     more_operators: frozenset[str] = frozenset()
+
+    @property
+    def export_opset(self) -> int:
+        """Return the opset to write for this target: torch and ONNX change little beyond 17."""
+        return min(self.last_opset, 17)
 
     def reads_operator(self, operator: str) -> bool:
         """Tell whether the parser of this TensorRT has the operator."""
@@ -52,18 +70,18 @@ class Target:
 
 HARD_SWISH = frozenset(["HardSwish"])
 
-# From the oldest on; a file for one of them is read by all that follow (TensorRT 10: from opset 9).
+# From the oldest on. All that follow read a file for one of them; TensorRT 10 from opset 9 on.
 TARGETS = {
-    target.name: target
+    target.option: target
     for target in (
-        Target("TensorRT 7.1", "JetPack 4.4 and 4.5", 7, 11, 6),
-        Target("TensorRT 8.0", "JetPack 4.6", 7, 13, 10),
-        Target("TensorRT 8.4", "JetPack 5.0", 7, 17, 10),
-        Target("TensorRT 8.5", "JetPack 5.1 and 6.0", 7, 17, 10, HARD_SWISH),
-        Target("TensorRT 10", "JetPack 6.1 and newer", 9, 20, 10, HARD_SWISH),
+        Target("trt7.1", "TensorRT 7.1", "JetPack 4.4 and 4.5", 7, 11, 6),
+        Target("trt8.2", "TensorRT 8.0 to 8.2", "JetPack 4.6", 7, 13, 10),
+        Target("trt8.4", "TensorRT 8.4", "JetPack 5.0", 7, 17, 10),
+        Target("trt8.6", "TensorRT 8.5 and 8.6", "JetPack 5.1 and 6.0", 7, 17, 10, HARD_SWISH),
+        Target("trt10", "TensorRT 10", "JetPack 6.1 and newer", 9, 20, 10, HARD_SWISH),
     )
 }
-DEFAULT_TARGET = TARGETS["TensorRT 7.1"]
+DEFAULT_TARGET = TARGETS["trt7.1"]
 # Torch writes weights as inputs before opset 9; no listed TensorRT reads past 20.
 EXPORTABLE_OPSETS = range(9, 21)
 

@@ -28,13 +28,19 @@ class OnnxDetector:
     mean = (DETECTNET_MEAN,) * 3
     std = DETECTNET_STD
 
-    def __init__(self, session: InferenceSession, path: str | Path) -> None:
-        """Look at the inputs and outputs of a session; `path` names the file in errors.
+    def __init__(self, session: InferenceSession, path: str | Path, has_nms: bool = False) -> None:
+        """Look at the inputs and outputs of a session.
+
+        Args:
+            session: an open file.
+            path: its name in errors.
+            has_nms: the file has NMS in its graph, so that each of its rows is one box, of the
+                class with the best score; the other scores of a row become 0.
 
         Raises:
-            ValueError: if they are not those of a detector.
+            ValueError: if the inputs and outputs are not those of a detector.
         """
-        self._session = session
+        self._session, self._has_nms = session, has_nms
         shapes = {value.name: value.shape for value in session.get_inputs()}
         outputs = {value.name: value.shape for value in session.get_outputs()}
         shape = shapes.get("input_0", [])
@@ -53,6 +59,9 @@ class OnnxDetector:
         """Return scores (B, P, C) and boxes (B, P, 4) of normalised images (B, 3, S, S)."""
         parts = [self._run(part) for part in images.split(self._batch_size or len(images))]
         scores, boxes = (torch.from_numpy(np.concatenate(part)) for part in zip(*parts))
+        if self._has_nms:
+            best = scores[..., 1:].amax(dim=-1, keepdim=True)
+            scores = torch.where(scores == best, scores, torch.zeros_like(scores))
         return scores[: len(images)], boxes[: len(images)]
 
     def _run(self, images: Tensor) -> list[np.ndarray]:

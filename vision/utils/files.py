@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 LONGEST_PART = 255  # bytes that common file systems take for a name between two slashes
 LONGEST_NAME = 1024  # bytes of a whole name
@@ -89,18 +90,84 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` to write to; rename it into place after the block.
 
     A reader, or the next run after a power cut, finds the old file or the new one, never half of
-    it. The folder is made where it is missing. If the block raises, the temporary file is removed.
+    it. A missing folder is made. If the block raises, no file and no folder has changed.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    with naming_file(path), write_together() as place:
+        yield place(path)
+
+
+@contextmanager
+def write_together() -> Iterator[Callable[[str | Path], Path]]:
+    """Write several files that appear together, or not at all.
+
+    Yields a function from the path of a file to a temporary path beside it, where the block writes
+    that file. After the block, all of them are renamed into place. If the block raises, or a file
+    cannot be put in its place, then every file is as it was, and folders that were made are gone.
+
+        with write_together() as place:
+            place("model.onnx").write_bytes(model)
+            place("labels.txt").write_text(labels)
+    """
+    files: dict[Path, Path] = {}  # where a file goes -> where it is written
+    folders: list[Path] = []  # those made here, outermost first
+
+    def place(path: str | Path) -> Path:
+        """Return where to write a file, and make the folder that it lies in."""
+        path = Path(path)
+        missing = [each for each in (path.parent, *path.parent.parents) if not each.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+            folders.append(folder)
+        files[path] = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+        return files[path]
+
+    is_done = False
     try:
-        with naming_file(path):
-            yield temporary
-            with temporary.open("rb+") as file:
-                # Without this a power cut may leave an empty file under the final name.
-                os.fsync(file.fileno())
-        temporary.replace(path)
+        yield place
+        for path, temporary in files.items():
+            with naming_file(path):
+                _flush_to_disk(temporary)
+        _put_in_place(files)
+        is_done = True
     finally:
-        if temporary.exists():
-            temporary.unlink()
+        for temporary in files.values():
+            if temporary.exists():
+                temporary.unlink()
+        for folder in [] if is_done else reversed(folders):
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _put_in_place(files: dict[Path, Path]) -> None:
+    """Rename all temporary files; if one cannot be renamed, take back those before it."""
+    old = {path: path.with_name(f".{path.name}.{os.getpid()}.old") for path in files}
+    try:
+        for path, temporary in files.items():
+            if path.is_file() and len(files) > 1:
+                _keep_copy(path, old[path])
+            temporary.replace(path)
+    except BaseException:  # Ctrl+C, too
+        for path, temporary in files.items():
+            is_in_place = not temporary.exists()
+            if is_in_place and old[path].exists():
+                old[path].replace(path)
+            elif is_in_place:
+                path.unlink()
+        raise
+    finally:
+        for copy in old.values():
+            if copy.exists():
+                copy.unlink()
+
+
+def _keep_copy(path: Path, copy: Path) -> None:
+    try:
+        os.link(path, copy)
+    except OSError:  # A file system without hard links.
+        shutil.copy2(path, copy)
+
+
+def _flush_to_disk(path: Path) -> None:
+    """Make the content durable before the rename can be, or a power cut leaves an empty file."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

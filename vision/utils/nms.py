@@ -34,7 +34,7 @@ class Suppression:
     `candidate_size`: the number of candidates, those with the best scores.
     `top_k`: the most boxes to keep; -1 keeps all.
     `method`: "hard" drops overlapping boxes; "soft" lowers their scores (Bodla et al. 2017,
-    equation 4).
+    equation 4); "none" does neither, for boxes of which the overlapping ones are gone already.
     `sigma`: width of soft suppression's Gaussian; a smaller one lowers scores more.
     """
 
@@ -206,7 +206,11 @@ def _lower_scores(scores: Tensor, overlaps: Tensor, suppression: Suppression) ->
     return scores
 
 
-METHODS = {"hard": _suppress_hard, "soft": _suppress_soft}
+def _suppress_nothing(candidates: _Candidates, suppression: Suppression) -> _Candidates:
+    return candidates
+
+
+METHODS = {"hard": _suppress_hard, "soft": _suppress_soft, "none": _suppress_nothing}
 
 
 def _by_matrix(candidates: _Candidates, judge: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

@@ -1,20 +1,22 @@
 """What detectnet does with the scores and boxes of an SSD: threshold, merge, sort, clamp.
 
-detectnet has no non-maximum suppression. It walks through the priors in their order and merges a
-box into the first earlier one of the same class that it overlaps enough: the kept box grows to the
-union, its score to the maximum. All arithmetic is float32, so that the results equal detectnet's to
-the bit.
+detectnet has no non-maximum suppression. It goes through the rows of the output in their order. A
+box that overlaps an earlier box of its class enough is merged into the first such box: that box
+grows to the union of both and takes the higher score. All arithmetic is float32, so the results
+equal detectnet's to the bit.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Mapping, Sequence
 
 import numpy as np
 
 from vision.structures import Detections
 
+SETTINGS_KEY = "detectnet"  # in a file's metadata
 LOWEST_SCORE = np.float32(-1000)  # detectnet's start value in its search for the best class
 
 
@@ -34,7 +36,7 @@ PROFILES = {
 
 @dataclass(frozen=True)
 class PostProcessing:
-    """The settings of detectnet that decide what becomes of a net's output."""
+    """Options of detectnet that decide which boxes it reports."""
 
     threshold: float = 0.5  # a score equal to it is kept
     clustering: float = 0.75  # boxes merge above this ratio of the intersection to the larger area
@@ -46,6 +48,28 @@ class PostProcessing:
             raise ValueError(
                 f"the profile must be one of {', '.join(PROFILES)}, got '{self.profile}'"
             )
+
+    def to_text(self) -> str:
+        """Return threshold and clustering as the value of SETTINGS_KEY in a file's metadata."""
+        return json.dumps({"threshold": self.threshold, "clustering": self.clustering})
+
+
+def recommended_settings(metadata: Mapping[str, str]) -> PostProcessing | None:
+    """Return the settings that an exported file was measured to need; None if it says none.
+
+    Args:
+        metadata: of the file, as `session.get_modelmeta().custom_metadata_map` has it.
+
+    Raises:
+        ValueError: if they cannot be read.
+    """
+    text = metadata.get(SETTINGS_KEY)
+    if text is None:
+        return None
+    try:
+        return PostProcessing(**json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"the file's metadata '{SETTINGS_KEY}' cannot be read: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -105,15 +129,14 @@ def post_process(
     """
     settings = settings or PostProcessing()
     profile = PROFILES[settings.profile]
-    classes, confidences, rows = _best_classes(scores, np.float32(settings.threshold))
-    if profile.ignored_label is not None:
-        wanted = np.array([labels[c] != profile.ignored_label for c in classes], dtype=bool)
-        classes, confidences, rows = classes[wanted], confidences[wanted], rows[wanted]
+    classes, confidences, rows = best_classes(scores, np.float32(settings.threshold))
+    wanted = np.array([labels[label] != profile.ignored_label for label in classes], dtype=bool)
+    classes, confidences, rows = classes[wanted], confidences[wanted], rows[wanted]
     width, height = picture_size
-    corners = boxes[rows].astype(np.float32) * np.float32([width, height, width, height])
+    corners = boxes[rows].astype(np.float32) * np.array([width, height, width, height], np.float32)
     classes, confidences, corners = _merge(classes, confidences, corners, settings)
-    order = np.argsort(-_areas(corners), kind="stable")
-    corners = _clamp(corners[order], width, height)
+    order = np.argsort(-signed_areas(corners), kind="stable")
+    corners = clamp_corners(corners[order], width, height)
     return [
         DetectNetDetection(int(c), labels[c], float(confidence), *map(float, box))
         for c, confidence, box in zip(classes[order], confidences[order], corners)
@@ -122,17 +145,18 @@ def post_process(
 
 def as_detections(found: Sequence[DetectNetDetection]) -> Detections:
     """Return detectnet's detections as the type that drawing and measuring take, best first."""
-    boxes = np.float32([[d.left, d.top, d.right, d.bottom] for d in found]).reshape(-1, 4)
+    corners = [[d.left, d.top, d.right, d.bottom] for d in found]
+    boxes = np.array(corners, dtype=np.float32).reshape(-1, 4)
     labels = np.array([d.class_id for d in found], dtype=np.int64)
     scores = np.array([d.confidence for d in found], dtype=np.float32)
     order = np.argsort(-scores, kind="stable")
     return Detections(boxes[order], labels[order], scores[order])
 
 
-def _best_classes(
+def best_classes(
     scores: np.ndarray, threshold: np.float32
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return class, score and row of every prior that reaches the threshold; a tie: first class."""
+    """Return class, score and index of each row that reaches the threshold; a tie: first class."""
     if scores.shape[1] < 2:
         return np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64)
     candidates = scores[:, 1:].astype(np.float32)
@@ -150,12 +174,11 @@ def _merge(
     across_classes = PROFILES[settings.profile].merges_across_classes
     clustering = np.float32(settings.clustering)
     classes, confidences, corners = classes.copy(), confidences.copy(), corners.copy()
-    count = (
-        0  # The kept ones move to the front of the same arrays; a row is read before it is written.
-    )
+    # The kept boxes move to the front of the same arrays; a row is read before it is overwritten.
+    count = 0
     for row in range(len(classes)):
         label, confidence, box = classes[row], confidences[row], corners[row].copy()
-        hits = _overlap_ratios(corners[:count], box) > clustering
+        hits = overlap_ratios(corners[:count], box) > clustering
         if not across_classes:
             hits &= classes[:count] == label
         if not hits.any():
@@ -172,25 +195,26 @@ def _merge(
     return classes[:count], confidences[:count], corners[:count]
 
 
-def _overlap_ratios(corners: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Return intersection over the larger area, (K,); unlike IoU, union does not come into it."""
-    sizes = np.minimum(corners[:, 2:4], box[2:4]) - np.maximum(corners[:, 0:2], box[0:2])
-    apart = (corners[:, 0:2] > box[2:4]) | (corners[:, 2:4] < box[0:2])
-    intersections = np.where(apart.any(axis=1), np.float32(0), sizes[:, 0] * sizes[:, 1])
-    larger = np.fmax(_areas(corners), _areas(box[None]))
+def overlap_ratios(corners: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Return intersection over the larger area of (..., 4) and one box; it is not IoU."""
+    sizes = np.minimum(corners[..., 2:4], box[2:4]) - np.maximum(corners[..., 0:2], box[0:2])
+    apart = (corners[..., 0:2] > box[2:4]) | (corners[..., 2:4] < box[0:2])
+    intersections = np.where(apart.any(axis=-1), np.float32(0), sizes[..., 0] * sizes[..., 1])
+    larger = np.fmax(signed_areas(corners), signed_areas(box))
     # Two boxes without area give 0 / 0, which is not over the threshold, as in detectnet.
     with np.errstate(divide="ignore", invalid="ignore"):
         return intersections / larger
 
 
-def _areas(corners: np.ndarray) -> np.ndarray:
-    """Return signed areas (K,): detectnet lets a reversed box have a negative one."""
-    return (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+def signed_areas(corners: np.ndarray) -> np.ndarray:
+    """Return the areas of (..., 4): detectnet lets a reversed box have a negative one."""
+    return (corners[..., 2] - corners[..., 0]) * (corners[..., 3] - corners[..., 1])
 
 
-def _clamp(corners: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Pull boxes back into the picture the way detectnet does, whose last pixel is width - 1."""
-    left_top = np.where(corners[:, 0:2] < 0, np.float32(0), corners[:, 0:2])
-    limits = np.float32([width, height])
-    right_bottom = np.where(corners[:, 2:4] >= limits, limits - np.float32(1), corners[:, 2:4])
-    return np.concatenate([left_top, right_bottom], axis=1)
+def clamp_corners(corners: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Pull boxes (..., 4) into the picture as detectnet does: its last pixel is width - 1."""
+    left_top = np.where(corners[..., 0:2] < 0, np.float32(0), corners[..., 0:2])
+    limits = np.array([width, height], dtype=np.float32)
+    is_beyond = corners[..., 2:4] >= limits
+    right_bottom = np.where(is_beyond, limits - np.float32(1), corners[..., 2:4])
+    return np.concatenate([left_top, right_bottom], axis=-1)

@@ -72,13 +72,13 @@ def _split(node: NodeProto, facts: Facts) -> list[NodeProto]:
 def _reshape(node: NodeProto, facts: Facts) -> list[NodeProto]:
     if attributes(node).get("allowzero", 0):
         shape = constant_input(node, 1, facts.constants)
-        _require(shape is not None and shape.all(), node, "may make an empty tensor")
+        _require(shape is not None and 0 not in shape, node, "may make an empty tensor")
     return [_copy(node, without="allowzero")]
 
 
 def _softmax(node: NodeProto, facts: Facts) -> list[NodeProto]:
     """Opset 11 takes all axes from this one on as one, which is the same for the last only."""
-    axis, rank = attributes(node).get("axis", -1), len(facts.shapes[node.input[0]])
+    axis, rank = attributes(node).get("axis", -1), len(facts.shapes[node.input[0]] or ())
     _require(axis in (-1, rank - 1), node, f"goes along axis {axis} of {rank}")
     return [_copy(node, without="axis", axis=rank - 1)]
 
@@ -112,7 +112,8 @@ def _with_attribute_for_input(node: NodeProto, facts: Facts, name: str, newer: s
     if len(node.input) < 2 or not node.input[1]:
         return _copy(node, without=newer)
     values = constant_input(node, 1, facts.constants)
-    _require(values is not None, node, f"computes its {name}")
+    if values is None:
+        raise _inexpressible(node, f"computes its {name}")
     changed = _copy(node, without=newer, **{name: values.reshape(-1).tolist()})
     del changed.input[1:]
     return changed
@@ -128,7 +129,11 @@ def _copy(node: NodeProto, without: str, **more: object) -> NodeProto:
 
 def _require(condition: bool, node: NodeProto, fault: str) -> None:
     if not condition:
-        raise ValueError(f"{node.op_type} '{node.name}' {fault}, which opset 11 cannot say")
+        raise _inexpressible(node, fault)
+
+
+def _inexpressible(node: NodeProto, fault: str) -> ValueError:
+    return ValueError(f"{node.op_type} '{node.name}' {fault}, which opset 11 cannot say")
 
 
 REWRITES: dict[str, Rewrite] = {
@@ -136,6 +141,7 @@ REWRITES: dict[str, Rewrite] = {
     "BatchNormalization": _batch_normalization,
     "HardSwish": _hard_swish,
     "Pad": _pad,
+    "ReduceMax": _axes,
     "ReduceMean": _axes,
     "Reshape": _reshape,
     "Softmax": _softmax,

@@ -1,4 +1,4 @@
-"""Is the graph one that the parser of the target's TensorRT takes."""
+"""Does the parser of the target's TensorRT take the graph?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vision.deploy.onnx_reading import attributes, constant_input, shape_text
 from vision.deploy.readiness.candidate import ERROR, WARNING, Candidate, Finding
 from vision.deploy.targets import REFUSED_OPERATORS
 
-LARGEST_HALF = 65504.0  # detectnet runs in FP16 wherever the GPU does
+LARGEST_HALF = 65504.0  # detectnet runs in FP16 if the GPU has it, as every Jetson's does
 DOUBTFUL_HALF = 30000.0
 READ_TYPES = {"float32", "int64", "int32", "bool"}
 
@@ -20,11 +20,13 @@ CONSTANT_INPUTS = {
     "Clip": (1, 2),
     "Conv": (1, 2),
     "Pad": (1, 2),
+    "ReduceMax": (1,),
     "ReduceMean": (1,),
     "Reshape": (1,),
     "Slice": (1, 2, 3, 4),
     "Split": (1,),
     "Squeeze": (1,),
+    "TopK": (1,),
     "Unsqueeze": (1,),
 }
 
@@ -51,7 +53,10 @@ def check_operators(candidate: Candidate) -> Iterator[Finding]:
             message = f"the graph must not use {operator}: {REFUSED_OPERATORS[operator]}"
             yield Finding("operator", ERROR, message)
         elif not candidate.target.reads_operator(operator):
-            message = f"every operator must be known to {candidate.target}, {operator} is not"
+            message = (
+                f"every operator must be known to {candidate.target}, {operator} is not; export for"
+                " a newer --target, if your Jetson has it"
+            )
             yield Finding("operator", ERROR, message)
 
 
@@ -77,7 +82,10 @@ def check_padding(candidate: Candidate) -> Iterator[Finding]:
         pads, value = (constant_input(node, i, candidate.constants) for i in (1, 2))
         is_inner = pads is not None and len(pads) == 8 and not pads[[0, 1, 4, 5]].any()
         if mode != b"constant" or not is_inner or (value is not None and np.any(value)):
-            message = f"{_named(node)} must pad height and width with zeros, it does something else"
+            message = (
+                f"{_named(node)} must pad height and width with zeros, it does something else;"
+                " build the net with zero padding"
+            )
             yield Finding("padding", ERROR, message)
 
 
@@ -85,11 +93,15 @@ def check_types(candidate: Candidate) -> Iterator[Finding]:
     """Look for types other than float32 and integers; FP16 is TensorRT's own choice."""
     for name, value in candidate.constants.items():
         if str(value.dtype) not in READ_TYPES:
-            message = f"constants must be float32 or integers, '{name}' is {value.dtype}"
+            message = (
+                f"constants must be float32 or integers, '{name}' is {value.dtype}; export the net"
+                " in float32, TensorRT goes to FP16 by itself"
+            )
             yield Finding("type", ERROR, message)
     for node in candidate.model.graph.node:
         if node.op_type == "Cast":
-            yield Finding("type", ERROR, f"tensors must keep their type, {_named(node)} changes it")
+            message = f"tensors must keep their type, {_named(node)} changes it"
+            yield Finding("type", ERROR, f"{message}; export the net in float32")
 
 
 def check_integers(candidate: Candidate) -> Iterator[Finding]:
@@ -100,7 +112,10 @@ def check_integers(candidate: Candidate) -> Iterator[Finding]:
             continue
         if value.min() < limits.min or value.max() > limits.max:
             extreme = max(value.reshape(-1).tolist(), key=abs)
-            message = f"integers should fit 32 bits, '{name}' has {extreme}; TensorRT clamps it"
+            message = (
+                f"integers should fit 32 bits, '{name}' has {extreme}; TensorRT clamps it: export"
+                " with onnx_export.py, which closes open slices"
+            )
             yield Finding("large-integer", WARNING, message)
 
 
@@ -125,7 +140,10 @@ def check_half_range(candidate: Candidate) -> Iterator[Finding]:
         largest = float(np.abs(value).max())
         if largest > DOUBTFUL_HALF:
             severity = ERROR if largest > LARGEST_HALF else WARNING
-            message = f"weights must fit FP16 (65504 at most), '{name}' has {largest:.6g}"
+            message = (
+                f"weights must fit FP16 ({LARGEST_HALF:.0f} at most), '{name}' has {largest:.6g};"
+                " train with more weight decay, or export an earlier checkpoint"
+            )
             yield Finding("half-range", severity, message)
 
 

@@ -1,4 +1,4 @@
-"""Is the file one that detectnet can open and bind: file, versions, inputs and outputs."""
+"""Can detectnet open the file and bind it? Checks of the file, its versions, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import Iterator
 import onnx
 from onnx import TensorProto, ValueInfoProto
 
-from vision.deploy.onnx_reading import default_opset, graph_inputs, shape_of, shape_text
+from vision.deploy.onnx_reading import (
+    default_opset,
+    fixed_shape_of,
+    graph_inputs,
+    shape_of,
+    shape_text,
+)
 from vision.deploy.readiness.candidate import DEFAULT_BINDINGS, ERROR, WARNING, Candidate, Finding
 
 LARGEST_FILE = 2**31 - 1  # what a protobuf message may have
@@ -34,7 +40,8 @@ def check_one_file(candidate: Candidate) -> Iterator[Finding]:
         yield Finding("external-data", ERROR, f"{message}; save it without external data")
     size = candidate.model.ByteSize()
     if size > LARGEST_FILE:
-        yield Finding("file-size", ERROR, f"the file must be under 2 GB, it has {size} bytes")
+        message = f"the file must be under 2 GB, it has {size} bytes; take a smaller net"
+        yield Finding("file-size", ERROR, message)
 
 
 def check_well_formed(candidate: Candidate) -> Iterator[Finding]:
@@ -43,9 +50,10 @@ def check_well_formed(candidate: Candidate) -> Iterator[Finding]:
         onnx.checker.check_model(candidate.model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         reason = " ".join(str(error).split())
-        yield Finding(
-            "malformed", ERROR, f"the file must be valid ONNX, the checker says: {reason}"
+        message = (
+            f"the file must be valid ONNX, the checker of onnx says: {reason}; export it again"
         )
+        yield Finding("malformed", ERROR, message)
 
 
 def check_path(candidate: Candidate) -> Iterator[Finding]:
@@ -54,7 +62,7 @@ def check_path(candidate: Candidate) -> Iterator[Finding]:
     if found:
         message = (
             f"the path should have no blanks and no shell characters, '{candidate.path}' has"
-            f" {found.group()!r}; detectnet would build its engine anew at every start"
+            f" {found.group()!r}; detectnet would build its engine anew at every start: rename it"
         )
         yield Finding("path", WARNING, message)
 
@@ -83,7 +91,10 @@ def check_domains(candidate: Candidate) -> Iterator[Finding]:
     foreign = sorted({user.domain for user in users} - {"", "ai.onnx"})
     if foreign or model.functions:
         named = foreign or [function.name for function in model.functions]
-        message = f"the graph must use standard operators only, it uses {', '.join(named)}"
+        message = (
+            f"the graph must use standard operators only, it uses {', '.join(named)}; export"
+            " without extensions"
+        )
         yield Finding("domain", ERROR, message)
 
 
@@ -93,11 +104,14 @@ def check_opset(candidate: Candidate) -> Iterator[Finding]:
     if opset is None or not target.first_opset <= opset <= target.last_opset:
         message = (
             f"the opset must be {target.first_opset} to {target.last_opset} for {target},"
-            f" it is {opset}; export with --opset={min(11, target.last_opset)}"
+            f" it is {opset}; export with --target={target.option}"
         )
         yield Finding("opset", ERROR, message)
     if candidate.expected_opset not in (None, opset):
-        message = f"the opset must be {candidate.expected_opset} as asked for, it is {opset}"
+        message = (
+            f"the opset must be {candidate.expected_opset} as asked for, it is {opset}; this torch"
+            " cannot write it: leave --opset out"
+        )
         yield Finding("opset-not-kept", ERROR, message)
 
 
@@ -105,8 +119,10 @@ def check_ir_version(candidate: Candidate) -> Iterator[Finding]:
     """Check the IR version, which TensorRT only prints and old builds of onnxruntime refuse."""
     version, target = candidate.model.ir_version, candidate.target
     if version > target.last_ir_version:
-        message = f"the IR version should be at most {target.last_ir_version} for {target}"
-        message += f", it is {version}"
+        message = (
+            f"the IR version should be at most {target.last_ir_version} for {target}, it is"
+            f" {version}; export with --target={target.option}"
+        )
         yield Finding("ir-version", WARNING, message)
 
 
@@ -115,19 +131,27 @@ def check_input(candidate: Candidate) -> Iterator[Finding]:
     inputs = graph_inputs(candidate.model)
     if [value.name for value in inputs] != [candidate.bindings.input]:
         names = ", ".join(value.name for value in inputs) or "none"
-        message = f"the only input must be '{candidate.bindings.input}', the file has: {names}"
+        message = (
+            f"the only input must be '{candidate.bindings.input}', the file has: {names}; export"
+            " the net alone, with one input"
+        )
         yield Finding("input-name", ERROR, message)
         return
     yield from _check_float(inputs[0], "input")
-    shape = shape_of(inputs[0].type)
-    if shape is None or len(shape) != 4 or None in shape or shape[1] != 3:
+    shape = fixed_shape_of(inputs[0])
+    if shape is None or len(shape) != 4 or shape[1] != 3:
         message = (
-            f"the input must have the fixed shape [1,3,H,W], it is {shape_text(shape)};"
-            " detectnet gives TensorRT no range for open dimensions and feeds planes, not pixels"
+            "the input must have the fixed shape [1,3,H,W],"
+            f" it is {shape_text(shape_of(inputs[0].type))};"
+            " detectnet gives TensorRT no range for open dimensions and feeds planes, not pixels:"
+            " export without dynamic axes"
         )
         yield Finding("input-shape", ERROR, message)
     elif shape[0] != 1:
-        message = f"the batch size must be 1, it is {shape[0]}; detectnet has room for one picture"
+        message = (
+            f"the batch size must be 1, it is {shape[0]}; detectnet has room for one picture:"
+            " leave --batch-size out"
+        )
         yield Finding("batch-size", ERROR, message)
 
 
@@ -136,19 +160,21 @@ def check_outputs(candidate: Candidate) -> Iterator[Finding]:
     outputs = {value.name: value for value in candidate.model.graph.output}
     names = [candidate.bindings.scores, candidate.bindings.boxes]
     if set(outputs) != set(names):
-        message = f"the outputs must be {' and '.join(names)}, the file has: {', '.join(outputs)}"
+        message = (
+            f"the outputs must be {' and '.join(names)}, the file has:"
+            f" {', '.join(outputs)}; export with these two alone"
+        )
         yield Finding("output-names", ERROR, message)
         return
     for name in names:
         yield from _check_float(outputs[name], f"output '{name}'")
-    scores, boxes = (shape_of(outputs[name].type) for name in names)
-    wrong = [
-        shape for shape in (scores, boxes) if shape is None or len(shape) != 3 or None in shape
-    ]
-    if wrong or boxes[2] != 4 or scores[:2] != boxes[:2] or scores[2] < 2:
+    scores, boxes = (fixed_shape_of(outputs[name]) or () for name in names)
+    is_right = len(scores) == 3 and boxes == (*scores[:2], 4) and scores[2] >= 2
+    if not is_right:
+        found = " and ".join(shape_text(shape_of(outputs[name].type)) for name in names)
         message = (
             "scores must have the fixed shape [1,P,C] with 2 classes or more and boxes [1,P,4],"
-            f" they are {shape_text(scores)} and {shape_text(boxes)}"
+            f" they are {found}; export an SSD with onnx_export.py"
         )
         yield Finding("output-shape", ERROR, message)
 
@@ -163,7 +189,10 @@ def check_names(candidate: Candidate) -> Iterator[Finding]:
 def _check_float(value: ValueInfoProto, role: str) -> Iterator[Finding]:
     kind = value.type.tensor_type.elem_type
     if kind != TensorProto.FLOAT:
-        message = f"the {role} must be float32, it is {TensorProto.DataType.Name(kind).lower()}"
+        message = (
+            f"the {role} must be float32, it is {TensorProto.DataType.Name(kind).lower()}; export"
+            " the net in float32"
+        )
         yield Finding("binding-type", ERROR, message)
 
 

@@ -1,4 +1,4 @@
-"""Does detectnet read the names of labels.txt as they are meant."""
+"""Does detectnet read the class names in labels.txt as they are meant?"""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def check_label_count(candidate: Candidate) -> Iterator[Finding]:
     count = len(label_lines(_content(candidate)))
     if shape and shape[-1] not in (None, count):
         message = (
-            f"{candidate.labels_path} must have a line for each of the net's {shape[-1]} classes,"
-            f" the background included; detectnet reads {count}"
+            f"{_path(candidate)} must have a line for each of the net's {shape[-1]} classes,"
+            f" the background included; detectnet reads {count}: take the labels.txt that was"
+            " written with the file"
         )
         yield Finding("label-count", ERROR, message)
 
@@ -30,7 +31,10 @@ def check_background_first(candidate: Candidate) -> Iterator[Finding]:
     """Look for BACKGROUND in front, without which every name moves to the class before its own."""
     first = _content(candidate).split(b"\n")[0]
     if first != BACKGROUND_LINE:
-        message = f"line 1 of {candidate.labels_path} must be BACKGROUND, it is {_shown(first)}"
+        message = (
+            f"line 1 of {_path(candidate)} must be BACKGROUND, it is {_shown(first)}; insert it, or"
+            " every object gets the name of the next class"
+        )
         yield Finding("label-background", ERROR, message)
 
 
@@ -43,26 +47,32 @@ def check_label_lines(candidate: Candidate) -> Iterator[Finding]:
             faults.append("is there twice")
         seen.add(line)
         for fault in faults:
-            message = f"line {number} of {candidate.labels_path} {fault}: {_shown(line)}"
+            message = f"line {number} of {_path(candidate)} {fault}: {_shown(line)}; change it"
             yield Finding("label-line", ERROR, message)
 
 
 def check_special_labels(candidate: Candidate) -> Iterator[Finding]:
-    """Look for names that mean something to detectnet."""
+    """Look for names that detectnet treats in a way of its own."""
     ignored = {profile.ignored_label for profile in PROFILES.values()} - {None}
     for number, line in enumerate(_lines(candidate), 1):
-        where = f"line {number} of {candidate.labels_path} ({_shown(line)})"
+        where = f"line {number} of {_path(candidate)} ({_shown(line)})"
         if has_synset(line + b"\n"):
             message = (
-                f"{where} looks like an ImageNet id; detectnet cuts the first nine letters off"
+                f"{where} looks like an ImageNet id; detectnet cuts the first nine letters off:"
+                " write it another way"
             )
             yield Finding("label-synset", WARNING, message)
         elif line.decode("utf-8", errors="replace") in ignored:
-            yield Finding("label-void", WARNING, f"{where} makes detectnet drop this class")
+            message = f"{where} makes detectnet drop this class; rename it if you want to see it"
+            yield Finding("label-void", WARNING, message)
 
 
 def _content(candidate: Candidate) -> bytes:
-    return candidate.labels_path.read_bytes()
+    return candidate.labels.content if candidate.labels else b""
+
+
+def _path(candidate: Candidate) -> str:
+    return str(candidate.labels.path) if candidate.labels else "labels.txt"
 
 
 def _lines(candidate: Candidate) -> list[bytes]:

@@ -1,0 +1,203 @@
+"""Which --threshold and --clustering detectnet needs for a file: measured on annotated pictures.
+
+The file is run once on each picture. What it puts out is then passed through detectnet's own
+arithmetic for each pair of settings, and the boxes are held against the annotation: a box is right
+if it has the class of an object and an IoU of more than 0.5 with it, and no better box has found
+that object already. F1, the harmonic mean of precision and recall, falls with each box too many and
+with each object that is missed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Iterable, NamedTuple, Sequence
+
+import numpy as np
+from onnx import ModelProto
+
+from vision.deploy.emulation.clustering import PostProcessing
+from vision.deploy.emulation.network_input import network_input
+from vision.deploy.emulation.sweep import count_right_boxes
+from vision.deploy.graph.suppression import ALL_BOXES, ALL_SCORES, add_nms
+from vision.deploy.nms import GraphNms, graph_nms
+from vision.deploy.onnx_reading import metadata, open_session
+from vision.deploy.readiness.candidate import Outputs, with_outputs
+from vision.structures import Sample
+
+DEFAULTS = PostProcessing()
+THRESHOLDS = tuple(round(0.05 * i, 2) for i in range(4, 20))  # 0.2 to 0.95
+CLUSTERINGS = tuple(round(0.05 * i, 2) for i in range(5, 16))  # 0.25 to 0.75
+MATCH_IOU = 0.5
+# Fewer objects decide nothing: each of them is more than 3 % of the recall.
+NEEDED_OBJECTS = 30
+WORTH_IT = 0.005  # a gain of F1 that is worth another export
+
+
+class Rating(NamedTuple):
+    """What detectnet shows with some settings, against what is there."""
+
+    settings: PostProcessing
+    boxes: int
+    right: int
+    objects: int
+
+    @property
+    def precision(self) -> float:
+        """Return the share of the boxes that are right."""
+        return self.right / self.boxes if self.boxes else 0.0
+
+    @property
+    def recall(self) -> float:
+        """Return the share of the objects that are found."""
+        return self.right / self.objects if self.objects else 0.0
+
+    @property
+    def f1(self) -> float:
+        """Return the harmonic mean of both."""
+        return 2 * self.right / (self.boxes + self.objects) if self.right else 0.0
+
+
+class Measured(NamedTuple):
+    """A file with or without NMS in the graph: with detectnet's own settings, and the best ones."""
+
+    defaults: Rating
+    best: Rating
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What was measured for a file."""
+
+    pictures: int
+    objects: int
+    plain: Measured
+    with_nms: Measured
+    nms: GraphNms  # of the file, or what it could have
+    is_in_file: bool
+
+    @property
+    def measured(self) -> Measured:
+        """Return the numbers of the file itself."""
+        return self.with_nms if self.is_in_file else self.plain
+
+    @property
+    def is_enough(self) -> bool:
+        """Tell whether there are enough objects to choose by, and any was found."""
+        return self.objects >= NEEDED_OBJECTS and self.measured.best.right > 0
+
+    @property
+    def chosen(self) -> PostProcessing:
+        """Return the settings to recommend: the best ones, or detectnet's own."""
+        return self.measured.best.settings if self.is_enough else DEFAULTS
+
+
+class Seen(NamedTuple):
+    """One picture: its truth, and the rows that can become boxes, with and without NMS."""
+
+    sample: Sample
+    plain: Outputs
+    with_nms: Outputs
+
+
+def tune(model: ModelProto, samples: Iterable[Sample], labels: Sequence[str]) -> Tuning:
+    """Find the settings with the best F1 for a file.
+
+    Args:
+        model: an SSD for detectnet, with or without NMS in the graph, for one picture.
+        samples: annotated pictures that the net has not learnt from.
+        labels: class names by label, as detectnet reads them.
+
+    Raises:
+        ValueError: if the model takes several pictures.
+    """
+    inside = graph_nms(metadata(model))
+    nms = inside or GraphNms()
+    seen = look_at(model if inside else add_nms(model, nms), samples)
+    plain = _search([(one.sample, one.plain) for one in seen], labels, CLUSTERINGS)
+    # Behind NMS nothing is left to merge.
+    with_nms = _search([(one.sample, one.with_nms) for one in seen], labels, (DEFAULTS.clustering,))
+    return Tuning(len(seen), plain.best.objects, plain, with_nms, nms, inside is not None)
+
+
+def look_at(model: ModelProto, samples: Iterable[Sample]) -> list[Seen]:
+    """Run a model with NMS in the graph on pictures; keep the rows over the lowest threshold."""
+    session = open_session(with_outputs(model, [ALL_SCORES, ALL_BOXES]).SerializeToString())
+    (value,) = session.get_inputs()
+    height, width = value.shape[2:]
+    scores_name, boxes_name = (output.name for output in model.graph.output)
+    names = [ALL_SCORES, ALL_BOXES, scores_name, boxes_name]
+    seen = []
+    for sample in samples:
+        tensor = network_input(sample.image, height, width)
+        values = [array[0] for array in session.run(names, {value.name: tensor})]
+        seen.append(Seen(sample, _promising(*values[:2]), _promising(*values[2:])))
+    return seen
+
+
+def _promising(scores: np.ndarray, boxes: np.ndarray) -> Outputs:
+    rows = scores[:, 1:].max(axis=1) >= np.float32(THRESHOLDS[0])
+    return Outputs(scores[rows], boxes[rows])
+
+
+def _search(
+    pictures: Sequence[tuple[Sample, Outputs]], labels: Sequence[str], clusterings: Sequence[float]
+) -> Measured:
+    """Rate all pairs; of equally good ones the best is the one nearest to detectnet's own."""
+    settings = [DEFAULTS]
+    settings += [PostProcessing(*pair) for pair in product(THRESHOLDS, clusterings)]
+    counts = np.zeros((len(settings), 2), dtype=np.int64)
+    for sample, (scores, boxes) in pictures:
+        counts += count_right_boxes(sample, scores, boxes, settings, labels, MATCH_IOU)
+    objects = sum(int((~sample.difficult).sum()) for sample, _ in pictures)
+    ratings = [
+        Rating(one, int(boxes), int(right), objects)
+        for one, (boxes, right) in zip(settings, counts)
+    ]
+    return Measured(ratings[0], max(ratings, key=_f1_then_nearness))
+
+
+def _f1_then_nearness(rating: Rating) -> tuple[float, float]:
+    threshold, clustering = rating.settings.threshold, rating.settings.clustering
+    distance = abs(threshold - DEFAULTS.threshold) + abs(clustering - DEFAULTS.clustering)
+    return rating.f1, -distance
+
+
+def tuning_lines(tuning: Tuning) -> list[str]:
+    """Return what was measured as a table, and what follows from it."""
+    lines = [
+        f"What detectnet shows on {tuning.pictures} validation pictures with {tuning.objects}"
+        f" objects (right: IoU over {MATCH_IOU:g}):",
+        f"{'threshold':>30}{'clustering':>12}{'boxes':>7}{'precision':>11}{'recall':>8}{'F1':>7}",
+    ]
+    groups = (("no NMS", tuning.plain), (f"NMS {tuning.nms.iou_threshold:g}", tuning.with_nms))
+    for name, measured in groups:
+        for role, rating in zip(("defaults", "best"), measured):
+            settings = rating.settings
+            lines.append(
+                f"  {name:10}{role:9}{settings.threshold:9.2f}{settings.clustering:12.2f}"
+                f"{rating.boxes:7}{rating.precision:11.3f}{rating.recall:8.3f}{rating.f1:7.3f}"
+            )
+            name = ""
+    return [*lines, *_advice(tuning)]
+
+
+def _advice(tuning: Tuning) -> list[str]:
+    if tuning.objects < NEEDED_OBJECTS:
+        return [
+            f"{tuning.objects} objects are too few to choose by, {NEEDED_OBJECTS} are needed:"
+            " the command below has detectnet's defaults. Give more pictures with --data."
+        ]
+    if not tuning.measured.best.right:
+        return ["Nothing was found, so the command below has detectnet's defaults."]
+    chosen = tuning.measured.best
+    lines = [
+        f"Best for this file: --threshold={chosen.settings.threshold:g}"
+        f" --clustering={chosen.settings.clustering:g}."
+    ]
+    if not tuning.is_in_file and tuning.with_nms.best.f1 > chosen.f1 + WORTH_IT:
+        lines.append(
+            f"NMS in the graph would do better (F1 {tuning.with_nms.best.f1:.3f}): export with"
+            " --nms."
+        )
+    return lines

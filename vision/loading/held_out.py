@@ -1,0 +1,76 @@
+"""The pictures that a training held out, opened again by what its model directory says."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.datasets.opening import open_split
+from vision.datasets.options import DataOptions
+from vision.loading.dataset import DetectionDataset
+from vision.structures import Sample
+
+logger = logging.getLogger(__name__)
+
+ARGUMENTS_FILE = "training_args.json"  # the options of the run
+
+
+def open_held_out(
+    model_dir: Path,
+    class_names: Sequence[str],
+    folders: Sequence[Path] | None = None,
+    typed: Mapping[str, Any] | None = None,
+) -> AnnotationIndex | None:
+    """Return the validation part of dataset folders, or of those that a run was trained on.
+
+    Args:
+        model_dir: of the run; its training_args.json says what was held out, and how.
+        class_names: of the net, BACKGROUND first.
+        folders: datasets to take in place of those of the run.
+        typed: `DataOptions` that win over those of the run.
+
+    Returns:
+        None if neither `folders` nor the run name a dataset, or that of the run cannot be read.
+
+    Raises:
+        OSError: if `folders` cannot be read.
+        ValueError: if there is no picture in their validation part.
+    """
+    said: dict[str, Any] = {}
+    arguments = model_dir / ARGUMENTS_FILE
+    if arguments.is_file():
+        said = json.loads(arguments.read_text(encoding="utf-8"))
+    validation = said.get("validation_dataset")
+    paths = folders or ([validation] if validation else said.get("datasets", []))
+    if not paths:
+        return None
+    options = DataOptions.of(said, typed or {})
+    try:
+        index = open_split(
+            paths,
+            options.dataset_type,
+            "val",
+            class_names,
+            options.selection(),
+            options.picture_checks(),
+        )
+        if not len(index):
+            raise ValueError(f"{', '.join(map(str, paths))} has no validation picture")
+    except (OSError, ValueError) as error:
+        if folders:
+            raise
+        logger.warning("what the run was validated on cannot be used: %s", error)
+        return None
+    return index
+
+
+def spread_samples(index: AnnotationIndex, count: int) -> Iterator[Sample]:
+    """Read up to `count` pictures spread evenly over an index: neighbours are often alike."""
+    dataset = DetectionDataset(index)
+    for row in np.unique(np.linspace(0, len(index) - 1, min(count, len(index))).astype(int)):
+        yield dataset[int(row)]
