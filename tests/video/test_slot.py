@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from vision.video.slot import LatestSlot
+from vision.video.slot import LatestSlot, Numbered
 
 
 def test_the_newest_item_and_nothing_twice():
@@ -11,11 +11,11 @@ def test_the_newest_item_and_nothing_twice():
     assert slot.wait(timeout=0) is None
     for item in "abc":
         slot.put(item)
-    assert slot.wait(timeout=0) == (3, "c")
+    assert slot.wait(timeout=0) == Numbered(3, "c")
     assert slot.newest(after=3) is None
     assert slot.wait(after=3, timeout=0) is None
     slot.renew()
-    assert slot.newest(after=3) == (4, "c")
+    assert slot.newest(after=3) == Numbered(4, "c")
 
 
 def test_an_empty_slot_has_nothing_to_renew():
@@ -40,4 +40,4 @@ def test_who_waits_is_woken_by_an_item_and_by_the_end():
     slot.close()
     thread.join(10)
     assert not thread.is_alive()
-    assert taken == [(1, "a"), None]
+    assert taken == [Numbered(1, "a"), None]

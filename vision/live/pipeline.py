@@ -164,7 +164,7 @@ class Pipeline:
             numbered = self.player.slot.wait(after=seen, timeout=PATIENCE)
             if numbered is None:
                 continue
-            seen, frame = numbered
+            seen, frame = numbered.number, numbered.item
             settings, begun = self.settings.now, time.monotonic()
             detections = NOTHING_FOUND
             if self.finder:
@@ -185,7 +185,7 @@ class Pipeline:
             numbered = self.results.wait(after=seen, timeout=PATIENCE)
             if numbered is None:
                 continue
-            seen, result = numbered
+            seen, result = numbered.number, numbered.item
             begun = time.monotonic()
             drawn = self.draw(result, self._stream_width)
             between = time.monotonic()

@@ -126,7 +126,7 @@ class Keeper:
                     numbered = self._pipeline.pictures.wait(after=seen, timeout=0.2)
                     if numbered is None:
                         continue
-                    seen, picture = numbered
+                    seen, picture = numbered.number, numbered.item
                     paced.write(picture.drawn, picture.result.frame.captured)
                     grown, counted = video.bytes_written - counted, video.bytes_written
                     try:

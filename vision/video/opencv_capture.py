@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Sequence
 
 import cv2
 import numpy as np
@@ -12,7 +11,7 @@ from vision.video.frames import Frame, SourceError
 
 OPEN_SECONDS = 10  # for a stream to answer
 READ_SECONDS = 5  # for the next frame of it
-# Older OpenCV, as on a Jetson, knows some of these properties by number or not at all.
+# Older OpenCV, as on a Jetson, has neither.
 OPEN_TIMEOUT = getattr(cv2, "CAP_PROP_OPEN_TIMEOUT_MSEC", None)
 READ_TIMEOUT = getattr(cv2, "CAP_PROP_READ_TIMEOUT_MSEC", None)
 
@@ -155,15 +154,16 @@ def has_gstreamer() -> bool:
 
 
 def open_stream(address: str, name: str) -> OpenCVCapture:
-    """Open an address such as rtsp://, with a limit on every wait.
+    """Open an address such as rtsp://, with a limit on every wait where OpenCV has one.
 
     Raises:
         SourceError: nothing answers, or no picture comes.
     """
-    limits: Sequence[int] = []
-    if OPEN_TIMEOUT is not None and READ_TIMEOUT is not None:
+    if OPEN_TIMEOUT is None or cv2.CAP_FFMPEG not in cv2.videoio_registry.getBackends():
+        capture = cv2.VideoCapture(address)
+    else:
         limits = [OPEN_TIMEOUT, OPEN_SECONDS * 1000, READ_TIMEOUT, READ_SECONDS * 1000]
-    capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits)
+        capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, limits)
     if not capture.isOpened():
         raise SourceError(f"no picture comes from {name}; check the address, user and password")
     return OpenCVCapture(capture, name, live=True)

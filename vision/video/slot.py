@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 Held = TypeVar("Held")
 
 
-class Numbered(NamedTuple, Generic[Held]):
+@dataclass(frozen=True)
+class Numbered(Generic[Held]):
     """An item and its number, which rises with everything that is put into the slot."""
 
     number: int

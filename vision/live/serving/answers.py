@@ -43,6 +43,7 @@ def answering(route: Route) -> Route:
 
     @functools.wraps(route)
     async def answered(request: web.Request) -> web.StreamResponse:
+        """Answer, or say what is wrong."""
         try:
             return await route(request)
         except ValueError as error:

@@ -90,6 +90,7 @@ def guard(access: Access) -> Handler:
 
     @web.middleware
     async def checked(request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let a request through, or answer in place of its handler."""
         fault = refusal(request, access)
         if fault:
             response: web.StreamResponse = web.json_response({"error": fault}, status=403)

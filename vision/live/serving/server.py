@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 START_SECONDS = 10
 STOP_SECONDS = 2
-Outcome = TypeVar("Outcome")
+Done = TypeVar("Done")
 
 
 class LiveServer:
@@ -71,7 +71,7 @@ class LiveServer:
         texts = [f"[{host}]" if ":" in host else host for host in hosts if host]
         return [f"http://{text}:{self.port}{query}" for text in texts]
 
-    def _run(self, work: Coroutine[object, object, Outcome], seconds: float) -> Outcome:
+    def _run(self, work: Coroutine[object, object, Done], seconds: float) -> Done:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)
 
     async def _listen(self) -> None:

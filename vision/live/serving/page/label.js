@@ -9,7 +9,8 @@ const SIDES = ["x1", "y1", "x2", "y2"];
 const boxes = (objects) => `${objects.length} box${objects.length === 1 ? "" : "es"}`;
 
 export class Labelling {
-  constructor({ say, attempt, changed }) {
+  constructor({ say, attempt, changed, hasNext }) {
+    this.hasNext = hasNext;
     this.say = say;
     this.attempt = attempt;
     this.changedMode = changed;
@@ -154,6 +155,8 @@ export class Labelling {
       this.lastSaved = answer.saved.name;
       sessionStorage.setItem("last-saved", this.lastSaved);
       this.show(answer);
+      // Of a folder of pictures the next one is what one wants to see now.
+      if (this.draft.key && this.hasNext()) await ask("/api/step", { by: 1 });
       this.leave();
       const { name, objects, part } = answer.saved;
       this.say(`Saved ${name} with ${boxes(objects)} for ${part}.`);

@@ -74,7 +74,8 @@ function show(answer) {
   showNumbers();
   showSaved();
   if (first && state.labelling) {
-    labelling = new Labelling({ say, attempt, changed: () => show(state) });
+    const hasNext = () => state.source.pictures && state.source.frames > 1;
+    labelling = new Labelling({ say, attempt, changed: () => show(state), hasNext });
     labelling.start();
   }
 }
