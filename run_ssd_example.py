@@ -1,153 +1,179 @@
-"""Find objects in pictures and draw what was found.
+"""Find objects in pictures and videos, and draw what was found.
 
 Usage:
     python3 run_ssd_example.py NET MODEL LABELS PICTURE
     python3 run_ssd_example.py --model-dir=models/fruit PICTURE [PICTURE ...]
     python3 run_ssd_example.py --model=models/fruit/ssd-mobilenet.onnx FOLDER 'more/*.jpg'
+    python3 run_ssd_example.py --model-dir=models/fruit clip.mp4 --json found.json
+    python3 run_ssd_example.py --model-dir=models/fruit photos --save-voc data/more-fruit
 
-A picture comes out as run_ssd_example_output.jpg in the current folder; several pictures come out
-under their own names in the folder run_ssd_example_output.
+A picture comes out as run_ssd_example_output.jpg in the current folder, a video as
+run_ssd_example_output.mp4; several come out under their own names in the folder
+run_ssd_example_output. Sources are pictures, folders, quoted patterns, video files, cameras
+(0, /dev/video0, csi://0) and addresses (rtsp://, http://); Ctrl+C ends those without an end.
 """
 
 from __future__ import annotations
 
 import argparse
-import glob
 import logging
+import os
+import re
 import sys
-from functools import partial
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Iterator, Sequence
 
-from vision.pictures.suffixes import PICTURE_SUFFIXES
-from vision.utils.cli import boolean, parse_options, run_main, set_up_logging
+from vision.live.options import NOTHING, ExampleOptions, finder_fault
+from vision.utils.cli import parse_options, run_main, set_up_logging
+from vision.utils.options import add_options
+from vision.utils.threads import share_cores
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from vision.structures import Detections
-
-    Find = Callable[[np.ndarray], Detections]
+    from vision.live.annotating import Annotator
+    from vision.video.grammar import PictureSource
 
 logger = logging.getLogger("run_ssd_example")
 
 OUTPUT_NAME = "run_ssd_example_output"
-KEPT_SUFFIXES = frozenset([".jpg", ".jpeg", ".png"])  # others come out as .jpg
+KEPT_SUFFIXES = (".jpg", ".jpeg", ".png")  # of pictures; others come out as .jpg
+NUMBER = re.compile(r"%(0?\d*)[id]")  # as detectnet numbers its outputs
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the options; four positionals without a model option are upstream's."""
+    """Read what was typed; four positionals without a model option are the older scripts'."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
     )
-    # fmt: off
-    parser.add_argument("pictures", nargs="+", metavar="PICTURE",
-        help="picture, folder or quoted pattern; or NET MODEL LABELS PICTURE")
-    add = parser.add_argument_group("detector").add_argument
-    add("--model", "--trained-model", type=Path, metavar="FILE", help="a .pth or a .onnx")
-    add("--model-dir", type=Path, metavar="FOLDER", help="take the best .pth of this folder")
-    add("--net", help="for weights that do not say which net they are (default: what they say)")
-    add("--labels", "--label-file", type=Path, metavar="FILE",
-        help="class names, for files that do not say them (default: the labels.txt beside)")
-    add("--resolution", type=int, metavar="PIXELS",
-        help="side of the net's input (default: what the file says, else 300)")
-    add("--mb2-width-mult", "--width-mult", type=float, metavar="FACTOR",
-        help="of a MobileNetV2 or V3 backbone (default: what the file says)")
-    add = parser.add_argument_group("result").add_argument
-    add("--output", type=Path, metavar="PATH",
-        help="folder for the drawn pictures, or the file for a single one")
-    add("--top-k", type=int, default=10, metavar="COUNT",
-        help="at most so many objects of each class, -1 for all (default: %(default)s)")
-    add("--threshold", type=float, default=0.4, metavar="SCORE",
-        help="score that an object has to exceed, 0 to 1 (default: %(default)s)")
-    add("--postprocess", default="nms", choices=sorted(FINDERS),
-        help="nms, or what detectnet does with the same .onnx on a Jetson (default: %(default)s)")
-    add("--use-cuda", type=boolean, default=True, metavar="BOOL",
-        help="run a .pth on the GPU if there is one (default: true)")
-    add("--debug", action="store_true", help="show the traceback of a failure")
-    # fmt: on
-    args = parse_options(parser, argv)
-    if not 0 <= args.threshold <= 1:
-        parser.error(f"--threshold must be from 0 to 1, got {args.threshold}")
-    if args.model and args.model_dir:
-        parser.error("name a file with --model or a folder with --model-dir, not both")
-    if not (args.model or args.model_dir):
-        if len(args.pictures) != 4:
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="picture, folder, quoted pattern, video, camera or address; "
+        "or NET MODEL LABELS PICTURE",
+    )
+    add_options(parser, ExampleOptions)
+    args = parse_options(parser, argv, ExampleOptions)
+    if not ({"model", "model_dir"} & set(vars(args))):
+        if len(args.sources) != 4:
             parser.error("name a --model or a --model-dir, or give NET MODEL LABELS PICTURE")
-        args.net, model, labels, picture = args.pictures
-        args.model, args.labels, args.pictures = Path(model), Path(labels), [picture]
+        args.net, model, labels, source = args.sources
+        args.model, args.labels, args.sources = Path(model), Path(labels), [source]
+    fault = finder_fault(ExampleOptions.of(vars(args)))
+    if fault:
+        parser.error(fault)
     return args
 
 
 def main(args: argparse.Namespace) -> int:
-    """Load the detector, go through the pictures, draw; return 1 if one could not be read."""
-    set_up_logging()
-    pictures = find_pictures(args.pictures)
-    outputs = output_paths(pictures, args.output)
-    find, class_names = FINDERS[args.postprocess](args)
-    failures = 0
-    for picture, output in zip(pictures, outputs):
+    """Load the detector, go through the sources, draw; return 1 if one could not be read."""
+    options = ExampleOptions.of(vars(args))
+    set_up_logging(options.log_level)
+    share_cores()
+    # FFmpeg and OpenCV would write their own lines about what is said in a sentence here.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "8")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    from vision.live.annotating import Annotator
+    from vision.live.finders import open_finder
+    from vision.live.labelling.pseudo_labels import PseudoLabels
+    from vision.video.grammar import parse_sources
+    from vision.video.records import Records
+
+    sources = parse_sources(args.sources)
+    outputs = output_paths(sources, options.output)
+    finder = open_finder(options)
+    labels = PseudoLabels(options.save_voc, finder.class_names) if options.save_voc else None
+    facts = {"model": str(finder.path), "postprocess": options.postprocess,
+             "threshold": finder.threshold, "clustering": finder.clustering}  # fmt: skip
+    with Records(finder.class_names, options.json, options.csv).begin(facts) as records:
+        annotator = Annotator(finder, records, labels, options.overlay)
+        annotator.voc_seconds, annotator.max_frames = options.voc_seconds, options.max_frames
+        start = time.perf_counter()
         try:
-            count = annotate(picture, output, find, class_names)
-        except ValueError as error:
-            if len(pictures) == 1:
-                raise
-            failures += 1
-            logger.warning("%s", error)
-            continue
-        print(f"Found {count} objects. The output image is {output}")
-    if failures:
-        logger.warning("%d of %d pictures could not be read", failures, len(pictures))
-    return 1 if failures else 0
+            go_through(sources, outputs, annotator, options.verbose)
+        finally:
+            if labels:
+                labels.close()
+    if len(sources) > 1 or sources[0].kind != "picture":
+        print(annotator.summary(time.perf_counter() - start))
+    for path in (options.json, options.csv, options.save_voc):
+        if path:
+            print(f"Written: {path}")
+    return 1 if annotator.failures else 0
 
 
-def find_pictures(sources: Sequence[str]) -> list[Path]:
-    """Return the pictures of files, folders and patterns, each once, in order.
+def go_through(
+    sources: Sequence[PictureSource],
+    outputs: Sequence[Path | None],
+    annotator: Annotator,
+    verbose: bool,
+) -> None:
+    """Annotate source after source under a bar; what cannot be read is warned of and counted."""
+    from tqdm import tqdm
+
+    pictures = all(source.kind == "picture" for source in sources)
+    hidden = not pictures or len(sources) == 1 or verbose
+    bar = tqdm(total=len(sources), unit="picture", disable=True if hidden else None)
+    with bar:
+        for source, output in zip(sources, outputs):
+            try:
+                count = annotator.annotate(source, output)
+            except (ValueError, OSError) as error:
+                if len(sources) == 1:
+                    raise
+                annotator.failures += 1
+                logger.warning("%s", error)
+                continue
+            finally:
+                bar.update()
+            if source.kind == "picture" and (verbose or len(sources) == 1):
+                image = f" The output image is {output}" if output else ""
+                print(f"Found {count} objects.{image}")
+    if annotator.failures:
+        logger.warning("%d of %d sources could not be read", annotator.failures, len(sources))
+
+
+def output_paths(sources: Sequence[PictureSource], output: str | None) -> list[Path | None]:
+    """Return where each drawn picture or video goes; no two to one place, none onto a source.
 
     Raises:
-        FileNotFoundError: if a source names nothing, or no picture.
+        ValueError: if the output would replace a source.
     """
-    found: dict[Path, None] = {}
-    for source in sources:
-        pictures = list(_pictures_of(source))
-        if not pictures:
-            raise FileNotFoundError(f"there is no picture {Path(source).absolute()}")
-        found.update(dict.fromkeys(pictures))
-    return list(found)
-
-
-def _pictures_of(source: str) -> Iterator[Path]:
-    # A file may have a name that reads as a pattern. Path.glob takes no absolute pattern.
-    path = Path(source)
-    matches = [path] if path.exists() else map(Path, sorted(glob.glob(source)))  # noqa: PTH207
-    for match in matches:
-        if match.is_dir():
-            files = sorted(file for file in match.iterdir() if file.is_file())
-            yield from (file for file in files if file.suffix.lower() in PICTURE_SUFFIXES)
-        else:
-            yield match
-
-
-def output_paths(pictures: Sequence[Path], output: Path | None) -> list[Path]:
-    """Return where each drawn picture goes; no two to one place, none onto a picture given.
-
-    Raises:
-        ValueError: if the output would replace a picture.
-    """
-    if len(pictures) == 1 and (output is None or output.suffix.lower() in KEPT_SUFFIXES):
-        paths = [output or Path(f"{OUTPUT_NAME}.jpg")]
+    if output == NOTHING:
+        return [None] * len(sources)
+    number = NUMBER.search(output or "")
+    suffix = Path(output or "").suffix.lower()
+    paths: list[Path]
+    if number and output:
+        paths = [
+            Path(NUMBER.sub(f"%{number[1]}d", output, count=1) % i) for i in range(len(sources))
+        ]
+    elif len(sources) == 1 and (output is None or suffix in suffixes_for(sources[0])):
+        paths = [Path(output or f"{OUTPUT_NAME}{suffixes_for(sources[0])[0]}")]
     else:
-        folder = output or Path(OUTPUT_NAME)
-        paths = list(_distinct([folder / _drawn_name(picture) for picture in pictures]))
-    given = {picture.resolve() for picture in pictures}
+        folder = Path(output or OUTPUT_NAME)
+        paths = list(_distinct([folder / _drawn_name(source) for source in sources]))
+    given = {source.path.resolve() for source in sources if not source.live}
     for path in paths:
         if path.resolve() in given:
-            raise ValueError(f"{path} is one of the pictures; choose another --output")
-    return paths
+            raise ValueError(f"{path} is one of the sources; choose another --output")
+    return list(paths)
 
 
-def _drawn_name(picture: Path) -> str:
-    return picture.name if picture.suffix.lower() in KEPT_SUFFIXES else f"{picture.stem}.jpg"
+def suffixes_for(source: PictureSource) -> Sequence[str]:
+    """Return in which formats the drawn source can be written, the usual first."""
+    from vision.video.writing import CODECS
+
+    return KEPT_SUFFIXES if source.kind == "picture" else tuple(CODECS)
+
+
+def _drawn_name(source: PictureSource) -> str:
+    if source.live:
+        return f"{source.kind}-{re.sub(r'[^A-Za-z0-9]+', '-', str(source)).strip('-')}.mp4"
+    kept = source.path.suffix.lower() in suffixes_for(source)
+    return source.path.name if kept else f"{source.path.stem}{suffixes_for(source)[0]}"
 
 
 def _distinct(paths: Sequence[Path]) -> Iterator[Path]:
@@ -159,59 +185,6 @@ def _distinct(paths: Sequence[Path]) -> Iterator[Path]:
             candidate = path.with_name(f"{path.stem}_{number}{path.suffix}")
         taken.add(candidate)
         yield candidate
-
-
-def load_nms(args: argparse.Namespace) -> tuple[Find, Sequence[str]]:
-    """Return a function from a picture to its detections by suppression, and the class names."""
-    from vision.checkpoints.detector import detector_file, open_detector
-    from vision.utils.device import select_device
-    from vision.utils.overrides import Overrides
-
-    path = detector_file(args.model or args.model_dir)
-    device = select_device(args.use_cuda and path.suffix.lower() != ".onnx")
-    overrides = Overrides(args.net, args.labels, args.resolution, args.mb2_width_mult)
-    loaded = open_detector(path, overrides, device=device)
-    logger.info("Loaded %s", path.absolute())
-    predict = partial(loaded.predictor.predict, top_k=args.top_k, prob_threshold=args.threshold)
-    return predict, loaded.class_names
-
-
-def load_detectnet(args: argparse.Namespace) -> tuple[Find, Sequence[str]]:
-    """Return a function from a picture to what detectnet reports on it, and the class names."""
-    from vision.checkpoints.detector import EXPORTED, detector_file
-    from vision.deploy.detectnet import DetectNet
-    from vision.deploy.emulation.clustering import as_detections
-
-    path = detector_file(args.model or args.model_dir, EXPORTED)
-    net = DetectNet(path, args.labels or path.with_name("labels.txt"), args.threshold)
-    logger.info("Loaded %s", path.absolute())
-    return lambda image: as_detections(net.detect(image)), net.labels
-
-
-# What --postprocess names.
-FINDERS = {"nms": load_nms, "detectnet": load_detectnet}
-
-
-def annotate(picture: Path, output: Path, find: Find, class_names: Sequence[str]) -> int:
-    """Draw what is found in one picture; return how many objects there are."""
-    from vision.pictures.drawing import draw_detections
-    from vision.pictures.reading import read_picture
-
-    image = read_picture(picture)
-    found = find(image)
-    write_picture(output, draw_detections(image, found, class_names))
-    return len(found)
-
-
-def write_picture(path: Path, image) -> None:
-    """Write a (H, W, 3) RGB picture."""
-    import cv2
-
-    from vision.utils.files import atomic_write
-
-    _, encoded = cv2.imencode(path.suffix.lower(), image[..., ::-1])
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(encoded.tobytes())
 
 
 if __name__ == "__main__":

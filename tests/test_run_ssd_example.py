@@ -1,16 +1,25 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 import run_ssd_example
 from tests.drawing import CLASS_NAMES, draw_samples, write_picture
+from tests.video.cameras import camera, jpeg, part, write_video
+from vision.datasets.opening import open_split
+from vision.live.finders import open_finder
+from vision.live.options import FinderOptions
 from vision.pictures.drawing import class_colour
 from vision.pictures.reading import read_picture
 from vision.ssd import create_net
 from vision.utils.cli import run_main
 from vision.utils.labels import write_labels
+from vision.video.grammar import parse_sources
+from vision.video.opencv_capture import open_file
 
 
 @pytest.fixture
@@ -63,7 +72,7 @@ def test_upstreams_four_positionals(model, pictures, tmp_path, capsys):
 
 
 def test_a_folder_comes_out_as_a_folder(model, pictures, tmp_path, capsys):
-    assert run("--model-dir", model.parent, pictures, "--top-k=2") == 0
+    assert run("--model-dir", model.parent, pictures, "--top-k=2", "--verbose") == 0
     output = tmp_path / "work" / "run_ssd_example_output"
     assert sorted(path.name for path in output.iterdir()) == ["a.jpg", "b 1.PNG", "c.jpg"]
     assert_drawn(output / "c.jpg", pictures / "c.bmp")
@@ -91,7 +100,7 @@ def test_a_damaged_picture_does_not_stop_the_others(model, pictures, tmp_path, c
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.jpg", "c.jpg"}
     out = capsys.readouterr().out
     assert "b 1.PNG" in out
-    assert "1 of 3 pictures could not be read" in out
+    assert "1 of 3 sources could not be read" in out
     assert run("--model", model, pictures / "b 1.PNG") == 1
     assert capsys.readouterr().err.startswith("error: ")
 
@@ -104,28 +113,91 @@ def test_detectnets_postprocessing_needs_an_onnx_file(model, pictures, capsys):
     assert "must hold one .onnx, it holds none" in capsys.readouterr().err
 
 
-def test_what_sources_name(pictures):
-    found = run_ssd_example.find_pictures
-    everything = [pictures / name for name in ("a.jpg", "b 1.PNG", "c.bmp")]
-    assert found([str(pictures)]) == everything
-    assert found([str(pictures / "*.jpg"), str(pictures)]) == everything
-    assert found([str(pictures / "c.bmp"), str(pictures / "a.jpg")]) == everything[2::-2]
-    write_picture(pictures / "[x].jpg", np.zeros((8, 8, 3), np.uint8))
-    assert found([str(pictures / "[x].jpg")]) == [pictures / "[x].jpg"]
-    for nothing in ("missing.jpg", "*.gif"):
-        with pytest.raises(FileNotFoundError, match="no picture .*" + nothing.replace("*", ".")):
-            found([str(pictures / nothing)])
+def test_a_folder_ends_in_one_line(model, pictures, capsys):
+    assert run("--model-dir", model.parent, pictures, "--top-k=2") == 0
+    lines = [
+        line for line in capsys.readouterr().out.splitlines() if "Found" in line or "obj" in line
+    ]
+    assert len(lines) == 1
+    assert lines[0].startswith("3 pictures, 6 objects: 6 red; ")
+
+
+def test_a_video_comes_out_as_a_video(model, tmp_path, pictures, capsys):
+    clip = tmp_path / "clip.avi"
+    write_video(clip, count=12, rate=5.0)
+    results = tmp_path / "found.json", tmp_path / "found.csv"
+    options = ("--json", results[0], "--csv", results[1], "--top-k=2")
+    assert run("sq-ssd-lite", model, model.parent / "labels.txt", clip, *options) == 0
+    assert "12 pictures, 24 objects: 24 red" in capsys.readouterr().out
+    drawn = open_file(str(tmp_path / "work" / "run_ssd_example_output.mp4"))
+    assert (drawn.rate, drawn.frames) == (5.0, 12)
+    assert drawn.read().image.shape == (64, 96, 3)
+    found = json.loads(results[0].read_text())["pictures"]
+    assert [one["frame"] for one in found] == list(range(12))
+    assert found[11]["seconds"] == pytest.approx(2.2)
+    assert len(results[1].read_text().splitlines()) == 1 + 24
+
+
+def test_a_video_among_pictures_and_the_first_frames_only(model, tmp_path, pictures):
+    write_video(pictures / "d.mp4", count=12)
+    out = tmp_path / "out"
+    assert run("--model", model, pictures, "--output", out, "--max-frames=3") == 0
+    assert sorted(path.name for path in out.iterdir()) == ["a.jpg", "b 1.PNG", "c.jpg", "d.mp4"]
+    assert open_file(str(out / "d.mp4")).frames == 3
+
+
+def test_pseudo_labels_are_a_dataset(model, tmp_path, pictures):
+    write_video(pictures / "d.avi", count=30, rate=10.0)
+    folder = tmp_path / "more"
+    options = ("--top-k=2", "--save-voc", folder, "--output=none")
+    assert run("--model", model, pictures, *options) == 0
+    assert list((tmp_path / "work").iterdir()) == [], "nothing drawn"
+    names = {path.stem for path in (folder / "JPEGImages").iterdir()}
+    assert names == {"a", "b 1", "c", "d-000000", "d-000010", "d-000020"}
+    assert (folder / "JPEGImages" / "a.jpg").read_bytes() == (pictures / "a.jpg").read_bytes()
+    index = open_split(folder, split="all")
+    assert len(index) == 6
+    assert list(index.class_names) == CLASS_NAMES
+    loaded = open_finder(FinderOptions(model=model, top_k=2))
+    row = [Path(annotation.path).name for annotation in index].index("a.jpg")
+    detections = loaded.find(read_picture(pictures / "a.jpg"))
+    assert index[row].boxes.tolist() == np.round(detections.boxes).tolist()
+    order = [line.split()[0] for line in (folder / "least_certain_first.txt").open()]
+    assert order == sorted(order)
+    assert run("--model", model, pictures, *options) == 1, "not into a folder that is in use"
+
+
+def test_numbered_outputs_and_no_overlay(model, tmp_path, pictures):
+    assert run("--model", model, pictures, "--output", tmp_path / "out" / "p_%i.png",
+               "--overlay=none") == 0  # fmt: skip
+    out = tmp_path / "out"
+    assert sorted(path.name for path in out.iterdir()) == ["p_0.png", "p_1.png", "p_2.png"]
+    assert np.array_equal(read_picture(out / "p_2.png"), read_picture(pictures / "c.bmp"))
+
+
+def test_a_camera_on_the_network_until_it_ends(model, tmp_path, pictures):
+    with camera([part(jpeg(number)) for number in range(3)]) as server:
+        assert run("--model", model, server.address, "--output=out.avi") == 0
+    assert open_file(str(tmp_path / "work" / "out.avi")).frames >= 1
 
 
 def test_where_pictures_go(pictures, tmp_path):
-    places = run_ssd_example.output_paths
+    def places(paths, output):
+        sources = parse_sources(list(map(str, paths)))
+        return run_ssd_example.output_paths(sources, output and str(output))
+
     one, other = pictures / "a.jpg", tmp_path / "other" / "a.jpg"
+    write_picture(other, np.zeros((8, 8, 3), np.uint8))
     out = tmp_path / "out"
     assert [path.name for path in places([one], None)] == ["run_ssd_example_output.jpg"]
     assert places([one], out) == [out / "a.jpg"]
+    assert places([one], "none") == [None]
     assert places([one, other], out) == [out / "a.jpg", out / "a_2.jpg"]
+    assert places([one, other], out / "%03d.jpg") == [out / "000.jpg", out / "001.jpg"]
     assert places([pictures / "c.bmp"], out) == [out / "c.jpg"]
-    with pytest.raises(ValueError, match="is one of the pictures"):
+    assert places(["rtsp://u:p@cam/live"], out) == [out / "stream-rtsp-cam-live.mp4"]
+    assert places(["0"], None) == [Path("run_ssd_example_output.mp4")]
+    with pytest.raises(ValueError, match="is one of the sources"):
         places([one, other], pictures)
 
 
@@ -138,6 +210,10 @@ def test_where_pictures_go(pictures, tmp_path):
         ["--model=a.pth", "--model-dir=b", "a.jpg"],
         ["--model=a.pth", "a.jpg", "--threshold=40"],
         ["--model=a.pth", "a.jpg", "--treshold=0.4"],
+        ["--model=a.pth", "a.jpg", "--clustering=2"],
+        ["--model=a.pth", "a.jpg", "--overlay=boxes"],
+        ["--model=a.pth", "a.jpg", "--output-cvg=confidence"],
+        ["--model=a.pth", "a.jpg", "--max-frames=0"],
     ],
 )
 def test_wrong_usage(argv):

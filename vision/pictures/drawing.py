@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import unicodedata
-from typing import NamedTuple, Sequence
+from typing import Collection, NamedTuple, Sequence
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ FONT_HEIGHT = 22.0  # height of a capital at scale 1, pixels
 # From class to class the hue turns by this part of a circle: neighbours in the list look different.
 GOLDEN_TURN = 0.61803398875
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+BOX, NAME, SCORE = "box", "labels", "conf"  # what is drawn of a detection, in detectnet's words
 
 
 class _Tag(NamedTuple):
@@ -31,7 +32,10 @@ class _Tag(NamedTuple):
 
 
 def draw_detections(
-    image: np.ndarray, detections: Detections, class_names: Sequence[str]
+    image: np.ndarray,
+    detections: Detections,
+    class_names: Sequence[str],
+    parts: Collection[str] = (BOX, NAME, SCORE),
 ) -> np.ndarray:
     """Return a copy of the picture with every box and its "name: 0.87", the best ones on top.
 
@@ -42,9 +46,11 @@ def draw_detections(
         image: (H, W, 3) uint8 RGB.
         detections: boxes in pixels of `image`.
         class_names: BACKGROUND first; the index is the label.
+        parts: which of BOX, NAME and SCORE to draw.
     """
-    scores = [f": {score:.2f}" for score in detections.scores]
-    return draw_boxes(image, detections.boxes, detections.labels, class_names, scores)
+    colon = ": " if NAME in parts else ""
+    scores = [f"{colon}{score:.2f}" for score in detections.scores] if SCORE in parts else []
+    return draw_boxes(image, detections.boxes, detections.labels, class_names, scores, parts)
 
 
 def draw_boxes(
@@ -53,11 +59,13 @@ def draw_boxes(
     labels: np.ndarray,
     class_names: Sequence[str],
     notes: Sequence[str] = (),
+    parts: Collection[str] = (BOX, NAME),
 ) -> np.ndarray:
     """Return a copy of the picture with every box and the name of its class.
 
-    Lines and letters grow with the picture. Names stay inside it, and clear of each other while
-    there is room; the first boxes choose their place first, and lie on top.
+    Lines and letters grow with the picture. Lines have a dark rim, so that they show on any
+    background. Names stay inside the picture, and clear of each other while there is room; the
+    first boxes choose their place first, and lie on top.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -65,6 +73,7 @@ def draw_boxes(
         labels: (N,) int.
         class_names: BACKGROUND first; the index is the label.
         notes: N texts to follow the names, left out where there is no room; or none.
+        parts: which of BOX and NAME to draw.
     """
     drawn = np.ascontiguousarray(image).copy()
     height, width = drawn.shape[:2]
@@ -72,15 +81,18 @@ def draw_boxes(
     places: list[np.ndarray] = []
     tags = []
     for box, label, note in zip(boxes, labels, notes or [""] * len(boxes)):
-        tag = _fit(_drawable(class_names[label], int(label)), note, width, height)
+        name = _drawable(class_names[label], int(label)) if NAME in parts else ""
+        tag = _fit(name, note, width, height)
         places.append(_place(tag, box, places, (width, height)))
         tags.append(tag)
     colours = [class_colour(int(label)) for label in labels]
-    for box, colour in reversed(list(zip(boxes, colours))):
+    for box, colour in reversed(list(zip(boxes, colours))) if BOX in parts else ():
         x1, y1, x2, y2 = (round(float(value)) for value in box)
-        cv2.rectangle(drawn, (x1, y1), (x2 - 1, y2 - 1), colour, line)
+        for ink, thickness in ((BLACK, line + 2), (colour, line)):
+            cv2.rectangle(drawn, (x1, y1), (x2 - 1, y2 - 1), ink, thickness)
     for tag, place, colour in reversed(list(zip(tags, places, colours))):
-        _draw_tag(drawn, tag, place, colour)
+        if tag.text:
+            _draw_tag(drawn, tag, place, colour)
     return drawn
 
 

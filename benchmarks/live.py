@@ -1,0 +1,260 @@
+"""Measure the live demo: its rate against the bare net, its latency, and memory with ten viewers.
+
+Usage:
+    python3 benchmarks/live.py
+    python3 benchmarks/live.py --model models/fruit/best.pth models/fruit/ssd-mobilenet.onnx
+    python3 benchmarks/live.py --seconds 60 --viewers 10
+
+A camera on loopback sends drawn pictures. First the bare net runs, then the whole demo without a
+viewer, with one, and with many of which one never reads. To reach: the demo with viewers keeps the
+rate that it has with one, within 10 %, and its memory does not grow while they watch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import resource
+import socket
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Iterator, Sequence
+
+if TYPE_CHECKING:
+    from vision.live.finders import Finder
+    from vision.live.pipeline import Pipeline
+    from vision.live.serving.server import LiveServer
+
+CAMERA_RATE = 30.0  # pictures per second
+NET, CLASSES = "mb1-ssd", 8
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    # fmt: off
+    add = parser.add_argument
+    add("--model", type=Path, nargs="+", default=[], metavar="FILE",
+        help=".pth and .onnx files (default: an untrained mb1-ssd as both)")
+    add("--width", type=int, default=1280, help="of the camera, pixels (default: %(default)s)")
+    add("--height", type=int, default=720, help="likewise (default: %(default)s)")
+    add("--seconds", type=float, default=10.0, help="for each figure (default: %(default)s)")
+    add("--viewers", type=int, default=10, help="the last of them stalls (default: %(default)s)")
+    # fmt: on
+    return parser.parse_args(argv)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print one table for each model; return how many missed the aim."""
+    from vision.utils.threads import share_cores
+
+    share_cores()
+    missed = 0
+    with tempfile.TemporaryDirectory() as name, camera(args.width, args.height) as address:
+        for model in args.model or untrained(Path(name)):
+            missed += measure(model, address, args)
+    return missed
+
+
+def measure(model: Path, address: str, args: argparse.Namespace) -> bool:
+    """Print the figures of one model; return whether they miss the aim."""
+    import torch
+
+    from vision.live.finders import open_finder
+    from vision.live.options import FinderOptions
+
+    finder = open_finder(FinderOptions(model=model))
+    print(f"{model.name}, {torch.get_num_threads()} threads, camera {args.width} x {args.height}")
+    print(f"  {'bare net':<28}{bare_rate(finder, args.seconds):>8.1f} pictures/s")
+    rates, growth = [], 0.0
+    for viewers in (0, 1, args.viewers):
+        with demo(finder, address) as (pipeline, server):
+            with watching(server.port, viewers, stalled=viewers > 1) as readers:
+                time.sleep(min(5.0, args.seconds))  # until it runs evenly
+                before, count, start = memory(), pipeline.meters["detect"].count, time.monotonic()
+                taken = [reader.pictures for reader in readers]
+                time.sleep(args.seconds)
+                passed = time.monotonic() - start
+                rates.append((pipeline.meters["detect"].count - count) / passed)
+                growth = memory() - before
+                per_viewer = [
+                    (reader.pictures - old) / passed for reader, old in zip(readers, taken)
+                ]
+            stages = {name: meter.mean * 1000 for name, meter in pipeline.meters.items()}
+        ages = sorted(age for reader in readers for age in reader.ages)
+        print(f"  {f'demo, {viewers} viewers':<28}{rates[-1]:>8.1f} pictures/s", end="")
+        if ages:
+            print(
+                f"; a viewer that reads gets {min(filter(None, per_viewer)):.1f} to "
+                f"{max(per_viewer):.1f}; age on arrival {1000 * ages[len(ages) // 2]:.0f} ms "
+                f"(95 %: {1000 * ages[int(len(ages) * 0.95)]:.0f}); memory {growth:+.1f} MB in "
+                f"{args.seconds:.0f} s",
+                end="",
+            )
+        print()
+        print("    " + ", ".join(f"{name} {value:.1f} ms" for name, value in stages.items()))
+    print(f"  peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    return rates[-1] < 0.9 * rates[1]
+
+
+def bare_rate(finder: Finder, seconds: float) -> float:
+    """Return forward passes per second on an input that lies ready."""
+    import torch
+
+    predictor = finder._predictor  # type: ignore[attr-defined]
+    images = torch.zeros(1, 3, predictor.image_size, predictor.image_size)
+    images = images.to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        predictor.detect(images)
+        count, start = 0, time.monotonic()
+        while time.monotonic() - start < seconds:
+            predictor.detect(images)
+            count += 1
+        return count / (time.monotonic() - start)
+
+
+@contextmanager
+def demo(finder: Finder, address: str) -> Iterator[tuple[Pipeline, LiveServer]]:
+    """Run the demo on a camera, as the script does."""
+    from vision.live.pipeline import Pipeline
+    from vision.live.player import Player
+    from vision.live.saving import Budget, Keeper
+    from vision.live.serving.guard import Access
+    from vision.live.serving.server import LiveServer
+    from vision.live.serving.streaming import PictureStream
+    from vision.live.serving.view_routes import ViewRoutes
+    from vision.live.settings import LiveSettings, SharedSettings
+    from vision.video.grammar import parse_sources
+
+    settings = SharedSettings(LiveSettings(finder.threshold, finder.clustering), [])
+    pipeline = Pipeline(Player(parse_sources([address]), settings), finder, settings)
+    stream = PictureStream(pipeline)
+    keeper = Keeper(pipeline, Path("unused"), Budget(Path(), 0))
+    server = LiveServer(Access(port=0), ViewRoutes(pipeline, stream, keeper, None).table())
+    server.start(stream.use)
+    pipeline.start()
+    try:
+        yield pipeline, server
+    finally:
+        stream.close()
+        server.stop()
+        pipeline.stop()
+
+
+class Reader(threading.Thread):
+    """Watches the stream as a browser does, and notes how old the pictures are."""
+
+    def __init__(self, port: int, stalled: bool) -> None:
+        """Connect; one that is stalled asks and never reads."""
+        super().__init__(daemon=True)
+        self.pictures, self.stalled = 0, stalled
+        self.ages: list[float] = []
+        self.connection = socket.create_connection(("127.0.0.1", port))
+        if stalled:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
+        self.connection.sendall(b"GET /stream.mjpg HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+    def run(self) -> None:
+        """Read until the connection is closed; the head of each picture says when it was taken."""
+        if self.stalled:
+            return
+        rest = b""
+        while True:
+            try:
+                chunk = self.connection.recv(1 << 16)
+            except OSError:
+                return
+            if not chunk:
+                return
+            now = time.monotonic()
+            *heads, rest = (rest + chunk).split(b"X-Captured: ")
+            for text in [*heads[1:], *([rest] if heads else [])]:
+                self.ages.append(now - float(text.split(b"\r\n", 1)[0] or now))
+                self.pictures += 1
+            rest = rest[-20:]
+
+
+@contextmanager
+def watching(port: int, count: int, stalled: bool) -> Iterator[list[Reader]]:
+    """Have some viewers for the time of a block; the last of them may be one that stalls."""
+    readers = [Reader(port, stalled and number == count - 1) for number in range(count)]
+    for reader in readers:
+        reader.start()
+    try:
+        yield readers
+    finally:
+        for reader in readers:
+            reader.connection.close()
+
+
+@contextmanager
+def camera(width: int, height: int) -> Iterator[str]:
+    """Send drawn pictures at CAMERA_RATE to whoever asks; yield the address."""
+    import numpy as np
+
+    from vision.pictures.writing import encode_picture
+
+    rng = np.random.default_rng(0)
+    fields = rng.integers(0, 255, (height // 40 + 1, width // 40 + 1, 3))
+    picture = np.kron(fields, np.ones((40, 40, 1))).astype(np.uint8)[:height, :width]
+    jpegs = [encode_picture(np.roll(picture, 8 * n, axis=1), quality=85) for n in range(30)]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+            self.end_headers()
+            try:
+                for jpeg in itertools.cycle(jpegs):
+                    head = f"--next\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                    self.wfile.write(head.encode() + jpeg + b"\r\n")
+                    time.sleep(1 / CAMERA_RATE)
+            except OSError:
+                return
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/video"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def untrained(folder: Path) -> list[Path]:
+    """Write a net with random weights as a .pth and as a .onnx."""
+    import torch
+
+    from vision.deploy.export import build_model
+    from vision.ssd import create_net
+    from vision.utils.labels import write_labels
+
+    torch.manual_seed(0)
+    net = create_net(NET, CLASSES + 1).eval()
+    write_labels(folder / "labels.txt", ["BACKGROUND", *(f"class {n}" for n in range(CLASSES))])
+    torch.save(dict(net.state_dict()), folder / f"{NET}.pth")
+    exported = build_model(net, (1, 3, 300, 300), opset=11)
+    (folder / f"{NET}.onnx").write_bytes(exported.SerializeToString())
+    return [folder / f"{NET}.pth", folder / f"{NET}.onnx"]
+
+
+def memory() -> float:
+    """Return what the process holds now, MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    sys.exit(main(parse_args()))

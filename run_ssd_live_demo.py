@@ -1,0 +1,194 @@
+"""Find objects in what a camera sees, and show it in a window or on a page in a browser.
+
+Usage:
+    python3 run_ssd_live_demo.py NET MODEL LABELS [VIDEO]
+    python3 run_ssd_live_demo.py --model-dir=models/fruit --source=/dev/video0
+    python3 run_ssd_live_demo.py --model-dir=models/fruit --source=csi://0 --serve=0.0.0.0:8080
+    python3 run_ssd_live_demo.py --label=data/my-objects --source=http://PHONE:8080/video
+
+In the window, q ends, space stops time, n and p go through a folder of pictures. Without a screen,
+or with --serve, a page shows the same in a browser; with --label one marks objects there, from the
+detector's own boxes or without any model. Ctrl+C ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Sequence
+
+from vision.live.options import LiveOptions, finder_fault
+from vision.utils.cli import parse_options, run_main, set_up_logging
+from vision.utils.options import add_options
+from vision.utils.threads import share_cores
+
+if TYPE_CHECKING:
+    from vision.live.finders import Finder
+    from vision.live.pipeline import Pipeline, Result
+
+logger = logging.getLogger("run_ssd_live_demo")
+
+DEFAULT_SERVE = "8080"
+LOOK_SECONDS = 0.2  # between looks whether it is over
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read what was typed; three or four positionals are the older scripts'."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="SOURCE",
+        help="what --source takes; or NET MODEL LABELS [VIDEO], without VIDEO the first camera",
+    )
+    add_options(parser, LiveOptions)
+    args = parse_options(parser, argv, LiveOptions)
+    words = getattr(args, "words", [])
+    if {"model", "model_dir", "label"} & set(vars(args)):
+        if len(words) > 1 or (words and "source" in vars(args)):
+            parser.error("name one source")
+        args.source = words[0] if words else getattr(args, "source", LiveOptions.source)
+    elif len(words) in (3, 4):
+        args.net, model, labels, *source = words
+        args.model, args.labels = Path(model), Path(labels)
+        args.source = source[0] if source else getattr(args, "source", LiveOptions.source)
+    else:
+        parser.error(
+            "name a --model or a --model-dir, or a folder to --label pictures for, or give "
+            "NET MODEL LABELS [VIDEO]"
+        )
+    options = LiveOptions.of(vars(args))
+    fault = finder_fault(options)
+    if (options.input_width is None) != (options.input_height is None):
+        fault = "give both --input-width and --input-height, or neither"
+    if fault:
+        parser.error(fault)
+    return args
+
+
+def main(args: argparse.Namespace) -> int:
+    """Open detector and source, show until someone ends it; return the exit status."""
+    options = LiveOptions.of(vars(args))
+    set_up_logging(options.log_level)
+    share_cores()
+    # FFmpeg and OpenCV would write their own lines about what is said in a sentence here.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "8")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    import numpy as np
+
+    from vision.live.finders import open_finder
+    from vision.live.window import can_show
+
+    on_page = bool(options.serve or options.label) or not can_show()
+    finder = open_finder(options) if options.model or options.model_dir else None
+    if finder:
+        # The first picture takes seconds, as libraries load on the way: better now than live.
+        finder.find(np.zeros((64, 64, 3), np.uint8))
+    pipeline = make_pipeline(options, finder, on_page)
+    if not options.quiet and finder:
+        pipeline.on_result = print_result
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    try:
+        if on_page:
+            run_page(options, pipeline, stopping)
+        else:
+            from vision.live.window import show
+
+            pipeline.start()
+            show(pipeline, stopping.is_set)
+    finally:
+        clean = pipeline.stop()
+    if pipeline.failure is not None:
+        raise RuntimeError(f"the demo ended: {pipeline.failure}") from pipeline.failure
+    state = pipeline.player.state
+    if state.phase == "ended" and state.message:
+        logger.info("%s", state.message)
+    if not clean:
+        # A driver that does not let go of a thread must not keep the program.
+        sys.stdout.flush()
+        os._exit(0)
+    return 0
+
+
+def make_pipeline(options: LiveOptions, finder: Finder | None, on_page: bool) -> Pipeline:
+    """Open the source and connect it with the detector."""
+    from vision.live.pipeline import Pipeline
+    from vision.live.player import Player
+    from vision.live.settings import LiveSettings, SharedSettings
+    from vision.video.grammar import parse_sources
+    from vision.video.opening import CameraWishes
+
+    usual = LiveSettings()
+    settings = SharedSettings(
+        LiveSettings(
+            finder.threshold if finder else usual.threshold,
+            finder.clustering if finder else usual.clustering,
+        ),
+        finder.class_names[1:] if finder else [],
+    )
+    size = None
+    if options.input_width and options.input_height:
+        size = (options.input_width, options.input_height)
+    player = Player(
+        parse_sources([options.source]),
+        settings,
+        on_page if options.repeat is None else options.repeat,
+        CameraWishes(size, options.input_rate),
+    )
+    return Pipeline(player, finder, settings, options.stream_width)
+
+
+def run_page(options: LiveOptions, pipeline: Pipeline, stopping: threading.Event) -> None:
+    """Serve the page until `stopping`, or the end of a video that is not repeated."""
+    from vision.live.labelling.routes import LabelRoutes
+    from vision.live.labelling.session import LabelSession
+    from vision.live.labelling.store import LabelStore
+    from vision.live.saving import GIGABYTE, Budget, Keeper
+    from vision.live.serving.guard import Access, is_loopback, new_token, parse_serve
+    from vision.live.serving.server import LiveServer
+    from vision.live.serving.streaming import PictureStream
+    from vision.live.serving.view_routes import ViewRoutes
+
+    host, port = parse_serve(options.serve or DEFAULT_SERVE)
+    token = options.token or ("" if is_loopback(host) else new_token())
+    access = Access(host, port, token, frozenset(name.lower() for name in options.allow_host))
+    budget = Budget(options.label or options.output, int(options.max_saved_gb * GIGABYTE))
+    keeper = Keeper(pipeline, options.output, budget)
+    session, routes = None, []
+    if options.label:
+        names = options.class_names or pipeline.class_names[1:]
+        session = LabelSession(pipeline, LabelStore(options.label, names, budget))
+        routes = LabelRoutes(session).table()
+    stream = PictureStream(pipeline)
+    server = LiveServer(access, ViewRoutes(pipeline, stream, keeper, session).table() + routes)
+    server.start(stream.use)
+    try:
+        pipeline.start()
+        for link in server.links():
+            print(f"Open {link}", flush=True)
+        while not (stopping.wait(LOOK_SECONDS) or pipeline.failure or pipeline.over):
+            pass
+    finally:
+        keeper.stop_recording()
+        stream.close()
+        server.stop()
+
+
+def print_result(result: Result) -> None:
+    """Print what the older scripts printed for every frame."""
+    print(f"Time: {result.seconds:.2f}s, Detect Objects: {len(result.detections)}.", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(main, parse_args()))

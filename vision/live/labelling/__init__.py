@@ -1,0 +1,1 @@
+"""Labelling on the page: frozen frames, and the folder that they are saved into."""

@@ -1,0 +1,152 @@
+"""Files that viewers ask for: pictures and videos, under names made here, never without limit."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from datetime import datetime
+from pathlib import Path
+from typing import Callable
+
+from vision.live.pipeline import Pipeline, Result
+from vision.pictures.writing import encode_picture
+from vision.utils.files import atomic_write
+from vision.video.writing import PacedVideo, VideoWriter
+
+logger = logging.getLogger(__name__)
+
+GIGABYTE = 1 << 30
+LEFT_FREE = GIGABYTE // 2  # of the disk, for everyone else
+RECORDING_RATE = 25.0  # frames per second
+
+
+class LimitReachedError(ValueError):
+    """Nothing more may be saved."""
+
+
+class Budget:
+    """How many bytes this run may still write."""
+
+    def __init__(self, folder: str | Path, limit: int) -> None:
+        """Begin with nothing written.
+
+        Args:
+            folder: on the disk that must not fill up; it need not exist yet.
+            limit: bytes.
+        """
+        self.limit, self.written = limit, 0
+        self._folder, self._lock = Path(folder).absolute(), threading.Lock()
+
+    def take(self, count: int) -> None:
+        """Claim bytes before they are written.
+
+        Raises:
+            LimitReachedError: they would go over the limit, or fill the disk.
+        """
+        with self._lock:
+            if self.written + count > self.limit:
+                raise LimitReachedError(
+                    f"this run has saved {self.written / GIGABYTE:.2f} GB, and its limit is "
+                    f"{self.limit / GIGABYTE:.2f} GB; restart it with a larger --max-saved-gb"
+                )
+            there = next(one for one in (self._folder, *self._folder.parents) if one.exists())
+            if shutil.disk_usage(there).free - count < LEFT_FREE:
+                raise LimitReachedError(f"the disk of {self._folder} is full; make room on it")
+            self.written += count
+
+    def give_back(self, count: int) -> None:
+        """Return bytes that were deleted again."""
+        with self._lock:
+            self.written -= count
+
+
+class Keeper:
+    """Saves snapshots and one recording at a time into a folder.
+
+    Attributes:
+        names: of the files that this run made and that may be fetched, oldest first.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, folder: Path, budget: Budget,
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:  # fmt: skip
+        """Say where to; the folder is made with the first file."""
+        self.folder, self.budget = folder, budget
+        self.names: list[str] = []
+        self.message = ""  # why the last recording ended by itself
+        self._pipeline, self._now = pipeline, now
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._end = threading.Event()
+        self._recording = ""
+
+    @property
+    def recording(self) -> str:
+        """Return the name of the video that is being written, "" if none is."""
+        return self._recording
+
+    def snapshot(self, result: Result) -> str:
+        """Save a result at full size, drawn as it is shown; return the name of the file."""
+        data = encode_picture(self._pipeline.draw(result))
+        self.budget.take(len(data))
+        with self._lock:
+            name = self._new_name("snapshot", ".jpg")
+            with atomic_write(self.folder / name) as temporary:
+                temporary.write_bytes(data)
+            self.names.append(name)
+        return name
+
+    def start_recording(self) -> str:
+        """Begin to write what viewers see to a video; return its name."""
+        with self._lock:
+            if not self._recording:
+                self.budget.take(0)
+                self.message = ""
+                self._recording = self._new_name("recording", ".mp4")
+                self._end.clear()
+                self._thread = threading.Thread(target=self._record, daemon=True, name="record")
+                self._thread.start()
+            return self._recording
+
+    def stop_recording(self) -> None:
+        """Finish the video; it is whole when this returns."""
+        thread = self._thread
+        self._end.set()
+        if thread is not None:
+            thread.join(10)
+
+    def _record(self) -> None:
+        path, seen, counted = self.folder / self._recording, 0, 0
+        try:
+            with self._pipeline.watching(), VideoWriter(path, RECORDING_RATE) as video:
+                paced = PacedVideo(video)
+                while not (self._end.is_set() or self._pipeline.over):
+                    numbered = self._pipeline.pictures.wait(after=seen, timeout=0.2)
+                    if numbered is None:
+                        continue
+                    seen, picture = numbered.number, numbered.item
+                    paced.write(picture.drawn, picture.result.frame.captured)
+                    grown, counted = video.bytes_written - counted, video.bytes_written
+                    try:
+                        self.budget.take(grown)
+                    except LimitReachedError as error:
+                        self.message = f"The recording was ended: {error}"
+                        break
+                paced.close()
+        except (ValueError, OSError) as error:
+            self.message = f"The recording failed: {error}"
+            logger.warning("%s", self.message)
+        finally:
+            if path.is_file():
+                self.names.append(path.name)
+            self._recording = ""
+
+    def _new_name(self, kind: str, suffix: str) -> str:
+        stem = f"{kind}-{self._now():%Y%m%d-%H%M%S}"
+        name, number = f"{stem}{suffix}", 1
+        while (self.folder / name).exists() or name in self.names:
+            number += 1
+            name = f"{stem}-{number}{suffix}"
+        return name

@@ -1,0 +1,1 @@
+"""The page in a browser: who may ask, and what is answered."""
