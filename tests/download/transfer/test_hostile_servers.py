@@ -309,3 +309,16 @@ def test_no_answer_breaks_a_thread(case, tmp_path):
     assert report.stopped is None
     assert len(report.failed) == 4
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("deeper", range(0, 12, 3))
+def test_boto3_that_runs_in_a_circle(deeper):
+    """Python stops it at a place that depends on how deep the stack is."""
+
+    def ask(depth):
+        return bucket.read("train/a.jpg") if depth == 0 else ask(depth - 1)
+
+    with serve(301, {"Location": "file:///etc/passwd"}) as server:
+        (bucket,) = open_bucket("pictures", server.url, RetryPolicy(timeout=0.5), 1)
+        with pytest.raises(TransientError, match="boto3 cannot follow"):
+            ask(deeper)

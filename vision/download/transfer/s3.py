@@ -62,9 +62,10 @@ class Bucket:
             answer = error.response["ResponseMetadata"]
             after = answer.get("HTTPHeaders", {}).get("retry-after")
             raise error_for_status(answer["HTTPStatusCode"], what, after) from error
-        except BotoCoreError as error:
-            # boto3 looks for a bucket that has moved until Python stops it.
-            moved = isinstance(error.kwargs.get("error"), RecursionError)
+        except (BotoCoreError, RecursionError) as error:
+            # boto3 looks for a bucket that has moved until Python stops it, here or deep inside.
+            cause = error.kwargs.get("error") if isinstance(error, BotoCoreError) else error
+            moved = isinstance(cause, RecursionError)
             reason = "the server redirects, and boto3 cannot follow" if moved else error
             raise TransientError(f"{what}: {reason}") from error
         except ValueError as error:
