@@ -50,7 +50,7 @@ demo: setup
 		--validation-epochs 4 --optim-choose adamw --lr 0.01 --base-net-lr 0.01 --warm-up 150 \
 		--debug-steps 0
 	$(RUN) eval_ssd.py --model-dir $(DEMO) --dataset $(FRUIT) --split test
-	$(RUN) onnx_export.py --model-dir $(DEMO)
+	$(RUN) onnx_export.py --model-dir $(DEMO) --nms
 	$(RUN) run_ssd_example.py --model $(DEMO)/mb3-small-ssd-lite.onnx --postprocess detectnet \
 		--output $(DEMO)/pictures $(FRUIT)/test
 	@echo "Look at the pictures in $(DEMO)/pictures"

@@ -43,7 +43,7 @@ def main(args: argparse.Namespace) -> int:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     import torch
 
-    from vision.deploy.export import ForDetectNet, build_model
+    from vision.deploy.export import build_model
     from vision.deploy.graph.suppression import add_nms
     from vision.deploy.nms import GraphNms
     from vision.ssd import create_net
@@ -51,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
     torch.manual_seed(0)
     net = create_net(args.net, args.classes + 1).eval()
     side = net.config.image_size
-    plain = build_model(ForDetectNet(net).eval(), (1, 3, side, side), 11)
+    plain = build_model(net, (1, 3, side, side), 11)
     print(f"{args.net}, {side} x {side}, {args.classes} classes, least of {args.runs} runs")
     before, after = least_times([plain, add_nms(plain, GraphNms())], args.runs)
     percent = 100 * (after / before - 1)

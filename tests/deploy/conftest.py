@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from vision.deploy.export import ForDetectNet, build_model
+from vision.deploy.export import build_model
 
 CLASSES = 3
 SIDE = 32
@@ -62,7 +62,7 @@ def make_net():
 @pytest.fixture(scope="session")
 def toy_bytes():
     """Return the toy detector as the exporter writes it."""
-    model = build_model(ForDetectNet(ToyDetector().eval()), (1, 3, SIDE, SIDE), opset=11)
+    model = build_model(ToyDetector().eval(), (1, 3, SIDE, SIDE), opset=11)
     return model.SerializeToString()
 
 

@@ -189,9 +189,9 @@ def make_checked(
         ValueError: if a check fails.
     """
     settings, path = settings or ExportSettings(), Path(path)
-    wrapped = ForDetectNet(copy.deepcopy(net)).cpu().float().eval()
+    net = ForDetectNet(copy.deepcopy(net)).cpu().float().eval().net
     shape = (settings.batch_size, 3, net.config.image_size, net.config.image_size)
-    model = build_model(wrapped, shape, settings.opset)
+    model = build_model(net, shape, settings.opset)
     if settings.nms:
         model = add_nms(model, settings.nms)
     content = model.SerializeToString()
@@ -204,7 +204,7 @@ def make_checked(
         settings.target or oldest_target(settings.opset, operators),
         expected_opset=settings.opset,
         probes=probes,
-        references=run_net(wrapped.net, {k: v for k, v in probes.items() if k != DARK_PROBE}),
+        references=run_net(net, {k: v for k, v in probes.items() if k != DARK_PROBE}),
     )
     # Who asks for a larger batch has another program than detectnet in mind.
     warnings = require_ready(find_problems(candidate, accepted=("batch-size",)), path)
@@ -212,9 +212,9 @@ def make_checked(
     return CheckedModel(content, rows, candidate.target, warnings, candidate.differences)
 
 
-def build_model(module: ForDetectNet, shape: Sequence[int], opset: int) -> ModelProto:
+def build_model(net: ExportableNet, shape: Sequence[int], opset: int) -> ModelProto:
     """Return the cleaned graph of a net for detectnet's input, of a fixed shape (B, 3, S, S)."""
-    model = clean_up(trace(module, torch.zeros(*shape), opset))
+    model = clean_up(trace(ForDetectNet(net).eval(), torch.zeros(*shape), opset))
     model.producer_name, model.producer_version = PRODUCER, ""
     model.graph.name = "detector"
     model.metadata_props.add(key=NORMALISATION_KEY, value=INPUT_NORMALISATION)

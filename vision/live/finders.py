@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 NMS_THRESHOLD = 0.4  # the older scripts'
 NMS_CLUSTERING = 0.45
-DETECTNET_CLUSTERING = 0.75
 
 
 class Finder(Protocol):
@@ -69,19 +68,21 @@ class DetectNetFinder:
     """What detectnet does with the same .onnx on a Jetson."""
 
     def __init__(self, options: FinderOptions) -> None:
-        """Load the file; of a folder its only .onnx."""
+        """Load the file; of a folder its only .onnx.
+
+        What is not given is as the export has measured it for the file, as in its detectnet.txt;
+        where nothing was measured, as detectnet has it.
+        """
         self.path = detector_file(named_path(options), EXPORTED)
-        # detectnet takes 0 for its default.
-        self.threshold = options.threshold or DEFAULT_THRESHOLD
-        usual = DETECTNET_CLUSTERING
-        self.clustering = usual if options.clustering is None else options.clustering
         self._net = DetectNet(
             self.path,
             options.labels or self.path.with_name("labels.txt"),
-            self.threshold,
-            self.clustering,
             bindings=Bindings(options.input_blob, options.output_cvg, options.output_bbox),
         )
+        usual = self._net.recommended or PostProcessing()
+        self.threshold = usual.threshold if options.threshold is None else options.threshold
+        self.threshold = self.threshold or DEFAULT_THRESHOLD  # as detectnet takes 0
+        self.clustering = usual.clustering if options.clustering is None else options.clustering
         self.class_names = self._net.labels
 
     def find(

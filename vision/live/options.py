@@ -80,7 +80,8 @@ class FinderOptions(DetectorOptions):
 
     threshold: float | None = option(
         None, kind=Number(0, 1), metavar="SCORE",
-        help="score that an object has to exceed (default: 0.4, with detectnet its 0.5)",
+        help="score that an object has to exceed (default: 0.4; with detectnet what the export has "
+        "measured, or 0.5)",
     )  # fmt: skip
     top_k: int = option(
         10, kind=Whole(-1), metavar="N", help="at most N objects of each class, -1 for all"
@@ -92,7 +93,7 @@ class FinderOptions(DetectorOptions):
     clustering: float | None = option(
         None, kind=Number(0, 1), metavar="OVERLAP",
         help="boxes that overlap more become one: the IoU of nms (default: 0.45), or detectnet's "
-        "--clustering (default: 0.75)",
+        "--clustering (default: what the export has measured, or 0.75)",
     )  # fmt: skip
     input_blob: str = option("input_0", kind=text, metavar="NAME", help="as detectnet's")
     output_cvg: str = option("scores", kind=text, metavar="NAME", help="as detectnet's")

@@ -13,7 +13,7 @@ from vision.checkpoints.detector import load_detector
 from vision.datasets.opening import open_split
 from vision.deploy.emulation.clustering import PROFILES, PostProcessing, post_process
 from vision.deploy.emulation.network_input import network_input
-from vision.deploy.export import ForDetectNet, build_model
+from vision.deploy.export import build_model
 from vision.deploy.graph.suppression import ALL_BOXES, ALL_SCORES, add_nms
 from vision.deploy.nms import NMS_KEY, GraphNms, graph_nms
 from vision.deploy.onnx_reading import open_session
@@ -276,7 +276,7 @@ def test_real_boxes_are_kept_as_our_own_nms_keeps_them(real_models, real_dataset
     (weights,) = real_models.glob("mb1-ssd-*.pth")
     net = load_detector(weights).net
     nms = GraphNms()
-    model = add_nms(build_model(ForDetectNet(net).eval(), (1, 3, 300, 300), 11), nms)
+    model = add_nms(build_model(net, (1, 3, 300, 300), 11), nms)
     for name in (ALL_SCORES, ALL_BOXES):
         model.graph.output.append(onnx.ValueInfoProto(name=name))
     session = open_session(model.SerializeToString())

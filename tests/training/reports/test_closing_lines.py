@@ -38,10 +38,11 @@ def test_the_paragraph_of_a_good_run():
     assert closing_lines(table, 10, Path("models/fruit"), ["data/fruit"]) == [
         "Best epoch: 10, mAP 0.8200, validation loss 2.0000, kept as models/fruit/best.pth",
         "Average precision: cat 0.9000, dog 0.7400.",
-        "Suggested threshold: 0.43, where F1 is 0.81.",
+        "Suggested threshold: 0.43, where F1 is 0.81 with NMS; onnx_export.py finds the one for"
+        " detectnet.",
         "45 of 48 validation pictures have a detection at 0.5.",
         "Next: python3 eval_ssd.py --model-dir=models/fruit --dataset=data/fruit",
-        "      python3 onnx_export.py --model-dir=models/fruit",
+        "      python3 onnx_export.py --model-dir=models/fruit --nms",
     ]
 
 
@@ -55,7 +56,7 @@ def test_commands_survive_blanks_in_paths():
         "data/a b",
         "c",
     ]
-    assert shlex.split(export)[2:] == ["--model-dir=my models/a'b"]
+    assert shlex.split(export)[2:] == ["--model-dir=my models/a'b", "--nms"]
 
 
 def test_a_short_run_is_called_a_smoke_test():
@@ -122,4 +123,4 @@ def test_without_a_best_epoch_nothing_is_recommended():
 def test_a_best_epoch_that_the_table_has_lost_is_still_named():
     lines = closing_lines(rows(RISING)[5:], 3, Path("m"), ["d"])
     assert lines[0] == "Best epoch: 3, kept as m/best.pth"
-    assert lines[-1] == "      python3 onnx_export.py --model-dir=m"
+    assert lines[-1] == "      python3 onnx_export.py --model-dir=m --nms"

@@ -57,7 +57,10 @@ def _results(best: Row, epoch: int, path: Path) -> list[str]:
         lines.append(_precisions(best))
     threshold, f1 = _number(best, "best threshold"), _number(best, "best F1")
     if f1:
-        lines.append(f"Suggested threshold: {threshold:.2f}, where F1 is {f1:.2f}.")
+        lines.append(
+            f"Suggested threshold: {threshold:.2f}, where F1 is {f1:.2f} with NMS;"
+            " onnx_export.py finds the one for detectnet."
+        )
     sure = _number(best, f"pictures with a detection at {SURE}")
     if sure is not None:
         pictures = _number(best, "validation pictures")
@@ -137,7 +140,7 @@ def _next_commands(folder: Path, datasets: Sequence[Path | str]) -> list[str]:
     dataset = f"--dataset={paths}" if len(datasets) == 1 else f"--dataset {paths}"
     return [
         f"Next: python3 eval_ssd.py {model_dir} {dataset}",
-        f"      python3 onnx_export.py {model_dir}",
+        f"      python3 onnx_export.py {model_dir} --nms",
     ]
 
 
