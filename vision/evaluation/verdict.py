@@ -23,7 +23,7 @@ SAME = 0.9  # overlap of boxes that are the same in two pictures
 class Mistake(NamedTuple):
     """The mistakes of one kind at the threshold."""
 
-    count: int
+    number: int
     sentence: str
     advice: str
 
@@ -51,7 +51,7 @@ def verdict(evaluation: Evaluation, advice: str | None = None) -> list[str]:
     hopeless = explain_hopeless(evaluation)
     if hopeless is not None:
         return [result, hopeless[0], advice or hopeless[1]]
-    mistakes = sorted(_mistakes(evaluation), key=_count, reverse=True)
+    mistakes = sorted(_mistakes(evaluation), key=_number, reverse=True)
     if not mistakes:
         return [result, "It makes no mistake here.", "Try it on pictures from elsewhere."]
     return [result, mistakes[0].sentence, advice or _next_step(evaluation, mistakes[0])]
@@ -229,8 +229,8 @@ def _f1(one: ClassMeasure) -> float:
     return one.counts.f1
 
 
-def _count(mistake: Mistake) -> int:
-    return mistake.count
+def _number(mistake: Mistake) -> int:
+    return mistake.number
 
 
 def _most_frequent(class_names: list[str], labels: np.ndarray) -> str:
