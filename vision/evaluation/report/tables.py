@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from dataclasses import asdict, dataclass, field
 from typing import Any, Mapping, Sequence
 
@@ -46,6 +47,20 @@ def figure(value: float | None, digits: int = 3) -> str:
     if value is None:
         return "n/a"
     return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
+
+
+def result_lines(entries: Sequence[Entry]) -> list[str]:
+    """Return all that is printed: of one entry its table, of several one table for all."""
+    lines: list[str] = []
+    if len(entries) == 1:
+        lines += [*class_lines(entries[0]), *metric_lines(entries[0]), ""]
+    lines += [*comparison_lines(entries), ""]
+    for entry in entries:
+        name = f"{entry.name}: " if len(entries) > 1 else ""
+        lines += textwrap.wrap(name + " ".join(entry.verdict), WIDTH)
+        for note in entry.notes:
+            lines += textwrap.wrap(f"Note: {note}", WIDTH)
+    return lines
 
 
 def class_lines(entry: Entry) -> list[str]:

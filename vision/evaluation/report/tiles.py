@@ -91,7 +91,9 @@ def _describe_error(evaluation: Evaluation, row: int) -> str:
     if kind == CAUSES["class"]:
         return f"here is {collection.name(collection.objects.labels[errors.targets[row]])}"
     words = {"place": "too far off its object", "background": "nothing is marked here"}
-    return next((text for name, text in words.items() if CAUSES[name] == kind), "class and place are wrong")
+    return next(
+        (text for name, text in words.items() if CAUSES[name] == kind), "class and place are wrong"
+    )
 
 
 def cell_crops(
