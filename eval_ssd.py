@@ -132,7 +132,7 @@ def main(args: argparse.Namespace) -> None:
         write_tensorboard(folder / "tensorboard", entries)
     if not options.no_report:
         names = ", ".join(dataset.resolve().name for dataset in options.datasets)
-        write_report(folder, f"{entries[0].name} on {names}", entries)
+        write_report(folder, f"{detector.resolve().name} on {names}", entries)
     logger.info("Results written to %s", folder.absolute())
 
 
@@ -249,12 +249,14 @@ def measure_model(model: Path, data: EvalData, options: EvalOptions) -> list[Ent
     predictor = loaded.predictor
     judge = make_judge(data, loaded.class_names, options, predictor.image_size)
     name = "/".join(loaded.path.resolve().parts[-2:])
+    prefix = f"{name} " if len(options.models) + len(options.detections) > 1 else ""
     facts = {"model": str(loaded.path.absolute())}
     entries = []
     if options.pipeline != "detectnet":
         found = detect_with_nms(predictor, data, options)
         about = {**facts, "pipeline": "nms", "nms_method": options.nms_method}
-        entry = judge.entry(name, found, about)
+        title = name if options.pipeline == "nms" else f"{prefix}NMS"
+        entry = judge.entry(title, found, about)
         if explain_hopeless(entry.evaluation):
             advice = advice_about_input(predictor, judge, data, options)
             entry = replace(entry, verdict=verdict(entry.evaluation, advice))
@@ -266,8 +268,8 @@ def measure_model(model: Path, data: EvalData, options: EvalOptions) -> list[Ent
         ranked = [replace(one, threshold=LOWEST_SCORE) for one in kinds]
         passes = detect_as_detectnet(predictor, judge, data, options, [*kinds, *ranked])
         for one, shown, all_found in zip(kinds, passes, passes[len(kinds) :]):
-            about = {**facts, "pipeline": "detectnet", **asdict(one)}
-            title = f"detectnet {one.threshold:g} {one.clustering:g}, {name}"
+            about = {**facts, "pipeline": "detectnet", **asdict(one), "ranked_from": LOWEST_SCORE}
+            title = f"{prefix}detectnet {one.threshold:g} {one.clustering:g}"
             entries.append(judge.entry(title, shown, about, one.threshold, all_found))
     return entries
 

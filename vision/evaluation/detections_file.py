@@ -127,9 +127,9 @@ def _file_names(pictures: Sequence[PictureFacts]) -> list[str]:
 def _annotation_lines(collection: Collection) -> Iterator[str]:
     found = collection.found
     corners = found.boxes.astype(np.float64)
-    boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]).round(2).tolist()
+    boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]).round(5).tolist()
     columns = (found.pictures + 1).tolist(), found.labels.tolist(), boxes
-    scores = found.scores.astype(np.float64).round(6).tolist()
+    scores = found.scores.astype(np.float64).round(8).tolist()
     for number, values in enumerate(zip(*columns, scores)):
         yield (",\n" if number else "") + json.dumps(dict(zip(KEYS, values)))
 

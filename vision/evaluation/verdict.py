@@ -26,6 +26,7 @@ class Mistake(NamedTuple):
     number: int
     sentence: str
     advice: str
+    is_double: bool = False
 
 
 def verdict(evaluation: Evaluation, advice: str | None = None) -> list[str]:
@@ -166,7 +167,8 @@ def _mistakes(evaluation: Evaluation) -> Iterable[Mistake]:
         yield Mistake(
             numbers["double"],
             f"{numbers['double']:,} are a second box on an object that has been found.",
-            "A stronger suppression helps: onnx_export.py --nms, or a lower --clustering.",
+            "Suppression inside the file helps (onnx_export.py --nms), or a lower --clustering.",
+            is_double=True,
         )
     missed = int(evaluation.missed.sum())
     if missed:
@@ -180,6 +182,8 @@ def _mistakes(evaluation: Evaluation) -> Iterable[Mistake]:
 
 def _next_step(evaluation: Evaluation, mistake: Mistake) -> str:
     """Return the advice that the figures give most clearly."""
+    if mistake.is_double:
+        return mistake.advice
     small = _small_objects(evaluation)
     if small is not None:
         return small

@@ -31,14 +31,14 @@ def write_results(folder: Path, entries: Sequence[Entry]) -> None:
 
 
 def write_report(folder: Path, title: str, entries: Sequence[Entry]) -> None:
-    """Write the page and the plots of the first entry; of each in its own folder, if several."""
+    """Write the page and the plots of the first entry; those of others in folders of their own."""
     write_page(folder / REPORT, title, entries)
-    if len(entries) == 1:
-        _write_plots(folder, entries[0])
-        return
-    for name, png in plot_comparisons({one.name: one.ranking for one in entries}).items():
-        _write(folder / f"{name}.png", png)
-    for entry in entries:
+    _write_plots(folder, entries[0])
+    if len(entries) > 1:
+        curves = {entry.name: entry.ranking for entry in entries}
+        for name, png in plot_comparisons(curves).items():
+            _write(folder / f"side_by_side_{name}.png", png)
+    for entry in entries[1:]:
         own = folder / folder_name(entry.name)
         write_page(own / REPORT, entry.name, [entry])
         _write_plots(own, entry)

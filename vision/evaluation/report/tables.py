@@ -50,11 +50,12 @@ def figure(value: float | None, digits: int = 3) -> str:
 
 
 def result_lines(entries: Sequence[Entry]) -> list[str]:
-    """Return all that is printed: of one entry its table, of several one table for all."""
+    """Return all that is printed: of one entry its classes, of several one table for all."""
     lines: list[str] = []
     if len(entries) == 1:
         lines += [*class_lines(entries[0]), *metric_lines(entries[0]), ""]
-    lines += [*comparison_lines(entries), ""]
+    else:
+        lines += [*comparison_lines(entries), ""]
     for entry in entries:
         name = f"{entry.name}: " if len(entries) > 1 else ""
         lines += textwrap.wrap(name + " ".join(entry.verdict), WIDTH)
@@ -64,28 +65,31 @@ def result_lines(entries: Sequence[Entry]) -> list[str]:
 
 
 def class_lines(entry: Entry) -> list[str]:
-    """Return the table of the classes; its first two columns are upstream's closing block."""
-    header = f"{'objects':>9}{'P':>7}{'R':>7}{'F1':>7}{'AP50:95':>9}"
+    """Return the table of the classes; its first columns are upstream's closing block."""
     title = "Average Precision Per-class:"
-    lines = [title.ljust(WIDTH - len(header)) + header]
-    ranked = entry.ranking.classes
-    for one, its_ap in zip(entry.evaluation.classes, ranked):
-        name = f"    {shortened(one.name)}: {figure(its_ap.average_precision, 4)}"
-        counts = one.counts
-        shares = f"{one.objects:>9,}" + "".join(
-            f"{figure(value):>7}" for value in (counts.precision, counts.recall, counts.f1)
-        )
-        if not one.objects:
-            shares = "    (no objects in this split)"
+    lines = [_line(title, ("objects", "P", "R", "F1", "AP50:95"))]
+    for one, ranked in zip(entry.evaluation.classes, entry.ranking.classes):
+        name = f"    {shortened(one.name)}: {figure(ranked.average_precision, 4)}"
+        if one.objects:
+            counts = one.counts
+            figures = counts.precision, counts.recall, counts.f1, ranked.coco_ap
+            lines.append(_line(name, (f"{one.objects:,}", *map(figure, figures))))
         else:
-            shares += f"{figure(its_ap.coco_ap):>9}"
-        lines.append(name.ljust(WIDTH - len(header)) + shares)
-    mean = figure(entry.ranking.precision.mean, 4)
-    return [*lines, "", f"Average Precision Across All Classes:{mean}"]
+            lines.append(f"{name} (no objects in this split)")
+    whole, counts = summary(entry), entry.evaluation.counts
+    objects = counts.true_positives + counts.false_negatives
+    figures = counts.precision, counts.recall, counts.f1, whole["AP50:95"]
+    lines.append(_line("    all classes", (f"{objects:,}", *map(figure, figures))))
+    return [*lines, "", f"Average Precision Across All Classes:{figure(whole['mAP'], 4)}"]
+
+
+def _line(name: str, cells: Sequence[str]) -> str:
+    right = "".join(f"{cell:>9}" for cell in cells)
+    return name.ljust(WIDTH - len(right)) + right
 
 
 def metric_lines(entry: Entry) -> list[str]:
-    """Return COCO's figures and the costs of the errors, a line each."""
+    """Return the threshold, COCO's figures and the costs of the errors."""
     coco = entry.ranking.coco.metrics
     by_overlap = {"AP50:95": coco.ap, "AP50": coco.ap50, "AP75": coco.ap75, "AR": coco.ar100}
     by_size = {"small": coco.ap_small, "medium": coco.ap_medium, "large": coco.ap_large}
@@ -93,9 +97,10 @@ def metric_lines(entry: Entry) -> list[str]:
         f"{name} {100 * one.cost:.1f}" for name, one in entry.ranking.errors.costs.items()
     )
     return [
+        f"Precision, recall and F1 at a score threshold of {figure(entry.evaluation.threshold)}",
         f"COCO: {_listed(by_overlap)}",
-        f"      AP of {_listed(by_size)}",
-        f"Points of mAP lost by: {costs}",
+        f"COCO AP of {_listed(by_size)} objects",
+        *textwrap.wrap(f"Points of mAP lost by: {costs}", WIDTH, subsequent_indent="    "),
     ]
 
 
