@@ -41,7 +41,7 @@ def verdict(evaluation: Evaluation, advice: str | None = None) -> list[str]:
     if not objects:
         return [
             "The pictures show no object of these classes, so that nothing can be found.",
-            f"It makes {shown:,} false detections in {_pictures(evaluation)}.",
+            f"False detections in {len(evaluation.collection.pictures):,} pictures: {shown:,}.",
             "Measure on pictures with objects: look at --split and at the class names.",
         ]
     result = (
@@ -144,15 +144,16 @@ def _mistakes(evaluation: Evaluation) -> Iterable[Mistake]:
         total = int(collection.object_counts()[worst[0]])
         yield Mistake(
             numbers["class"],
-            f"{numbers['class']:,} have the wrong class, most often {true_name}, taken for "
-            f"{found_name} ({worst[2]:,} of {total:,}).",
+            f"The commonest mistakes are wrong classes ({numbers['class']:,}), above all "
+            f"{true_name} taken for {found_name} ({worst[2]:,} of {total:,}).",
             f"More pictures of {true_name} and {found_name} help, best with both in one picture.",
         )
     if numbers["background"]:
         name = _most_frequent(collection.class_names, labels[wrong == CAUSES["background"]])
         yield Mistake(
             numbers["background"],
-            f"{numbers['background']:,} lie on the background, most often as {name}.",
+            "The commonest mistakes are boxes on the background "
+            f"({numbers['background']:,}), above all as {name}.",
             "Look at the surest mistakes: some may be objects without a box in the dataset; "
             "else add pictures without objects.",
         )
@@ -160,13 +161,13 @@ def _mistakes(evaluation: Evaluation) -> Iterable[Mistake]:
     if loose:
         yield Mistake(
             loose,
-            f"{loose:,} overlap an object, but by too little to count as found.",
+            f"The commonest mistakes are boxes too far off their object ({loose:,}).",
             "Fitted priors (train with --anchors auto) and more epochs make boxes tighter.",
         )
     if numbers["double"]:
         yield Mistake(
             numbers["double"],
-            f"{numbers['double']:,} are a second box on an object that has been found.",
+            f"The commonest mistakes are second boxes on one object ({numbers['double']:,}).",
             "Suppression inside the file helps (onnx_export.py --nms), or a lower --clustering.",
             is_double=True,
         )
@@ -175,7 +176,7 @@ def _mistakes(evaluation: Evaluation) -> Iterable[Mistake]:
         name = _most_frequent(collection.class_names, collection.objects.labels[evaluation.missed])
         yield Mistake(
             missed,
-            f"{missed:,} objects are missed, most often {name}.",
+            f"The commonest mistakes are missed objects ({missed:,}), above all {name}.",
             f"More, and more different, pictures of {name} help most.",
         )
 
@@ -239,8 +240,3 @@ def _number(mistake: Mistake) -> int:
 
 def _most_frequent(class_names: list[str], labels: np.ndarray) -> str:
     return class_names[int(np.bincount(labels).argmax())]
-
-
-def _pictures(evaluation: Evaluation) -> str:
-    count = len(evaluation.collection.pictures)
-    return f"{count:,} pictures" if count != 1 else "one picture"

@@ -84,7 +84,7 @@ def class_lines(entry: Entry) -> list[str]:
 
 
 def _line(name: str, cells: Sequence[str]) -> str:
-    right = "".join(f"{cell:>9}" for cell in cells)
+    right = "".join(f"{cell:>8}" for cell in cells)
     return name.ljust(WIDTH - len(right)) + right
 
 
