@@ -111,20 +111,24 @@ def main(args: argparse.Namespace) -> None:
     options = with_training_data(vars(args))
     set_up_logging(options.log_level)
     share_cores()
+    from vision.checkpoints.detector import detector_file
     from vision.evaluation.detections_file import write_detections
     from vision.evaluation.report.files import write_report, write_results, write_tensorboard
     from vision.evaluation.report.tables import result_lines
 
+    files = [detector_file(model) for model in options.models]  # before the data take their time
+    for file in options.detections:
+        if not file.is_file():
+            raise FileNotFoundError(f"there is no file of detections {file.absolute()}")
     data = open_data(options)
     entries: list[Entry] = []
-    for model in options.models:
-        entries += measure_model(model, data, options)
+    for file in files:
+        entries += measure_model(file, data, options)
     entries += [measure_file(file, data, options) for file in options.detections]
     print("\n".join(["", *result_lines(entries), ""]))
 
-    detector = (*options.models, *options.detections)[0]
-    folder = detector if detector.is_dir() else detector.parent
-    folder = options.eval_dir or folder / RESULTS_FOLDER
+    detector = (*files, *options.detections)[0]
+    folder = options.eval_dir or detector.parent / RESULTS_FOLDER
     write_results(folder, entries)
     if options.save_detections:
         write_detections(options.save_detections, entries[-1].evaluation.collection)
@@ -240,17 +244,17 @@ def measure_file(file: Path, data: EvalData, options: EvalOptions) -> Entry:
     return replace(entry, notes=[*notes, *entry.notes])
 
 
-def measure_model(model: Path, data: EvalData, options: EvalOptions) -> list[Entry]:
+def measure_model(file: Path, data: EvalData, options: EvalOptions) -> list[Entry]:
     """Run a detector on all pictures, and measure what each pipeline makes of it."""
     from vision.deploy.emulation.clustering import PostProcessing
     from vision.evaluation.verdict import explain_hopeless, verdict
 
-    loaded = load_model(model, options)
+    loaded = load_model(file, options)
     predictor = loaded.predictor
     judge = make_judge(data, loaded.class_names, options, predictor.image_size)
-    name = "/".join(loaded.path.resolve().parts[-2:])
+    name = "/".join(file.resolve().parts[-2:])
     prefix = f"{name} " if len(options.models) + len(options.detections) > 1 else ""
-    facts = {"model": str(loaded.path.absolute())}
+    facts = {"model": str(file.absolute())}
     entries = []
     if options.pipeline != "detectnet":
         found = detect_with_nms(predictor, data, options)
@@ -313,14 +317,13 @@ def choose_settings(
     return pairs[scores.index(max(scores))]
 
 
-def load_model(model: Path, options: EvalOptions) -> OpenDetector:
-    """Load a file, or the best one of a folder."""
-    from vision.checkpoints.detector import EXPORTED, detector_file, open_detector
+def load_model(file: Path, options: EvalOptions) -> OpenDetector:
+    """Load a .pth or a .onnx."""
+    from vision.checkpoints.detector import EXPORTED, open_detector
     from vision.utils.device import select_device
     from vision.utils.nms import Suppression
     from vision.utils.overrides import Overrides
 
-    file = detector_file(model)
     device = select_device(options.use_cuda and file.suffix.lower() != EXPORTED)
     overrides = Overrides(
         options.net, options.label_file, options.resolution, options.mb2_width_mult
