@@ -254,7 +254,7 @@ def measure_model(file: Path, data: EvalData, options: EvalOptions) -> list[Entr
     judge = make_judge(data, loaded.class_names, options, predictor.image_size)
     name = "/".join(file.resolve().parts[-2:])
     prefix = f"{name} " if len(options.models) + len(options.detections) > 1 else ""
-    facts = {"model": str(file.absolute())}
+    facts: dict[str, Any] = {"model": str(file.absolute())}
     entries = []
     if options.pipeline != "detectnet":
         found = detect_with_nms(predictor, data, options)
