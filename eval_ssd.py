@@ -1,188 +1,393 @@
-"""Measure a detector on annotated pictures: average precision of every class, and their mean.
+"""Measure detectors on annotated pictures: how good, where they fail, what a Jetson will show.
 
 Usage:
-    python3 eval_ssd.py --model-dir=models/fruit --dataset=data/fruit
-    python3 eval_ssd.py --trained_model=models/fruit/ssd-mobilenet.onnx --dataset=data/fruit
-    python3 eval_ssd.py --net=mb1-ssd --trained_model=mb1.pth --label_file=labels.txt --dataset=VOC
+    python3 eval_ssd.py --model-dir=models/fruit
+    python3 eval_ssd.py --model models/fruit/ssd-mobilenet.onnx --dataset=data/fruit --pipeline=both
+    python3 eval_ssd.py --model models/a models/b --dataset=data/fruit
+    python3 eval_ssd.py --detections board.json --labels=models/fruit/labels.txt --data=data/fruit
 
-Takes a .pth or a .onnx, prints the precisions and writes results.json beside the model.
+Takes .pth, .onnx, model directories, and files of detections. A model directory says what it was
+trained on, so that --dataset may be left out. Prints the figures and a verdict, and writes
+report.html, results.json, results.csv and plots into --eval-dir.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 
-from vision.utils.cli import boolean, lower, parse_options, run_main, set_up_logging
+from vision.datasets.options import DataOptions, options_of_run
+from vision.evaluation.options import (
+    RESULTS_FOLDER,
+    DetectorOptions,
+    MeasureOptions,
+    OutputOptions,
+    SpeedOptions,
+)
+from vision.utils.cli import parse_options, run_main, set_up_logging
+from vision.utils.options import LogOptions, OneOf, add_options, option, path
 from vision.utils.threads import share_cores
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from vision.checkpoints.detector import OpenDetector
-    from vision.evaluation.average_precision import AveragePrecisionResult
+    from vision.datasets.index.annotation_index import AnnotationIndex
+    from vision.deploy.emulation.clustering import PostProcessing
+    from vision.evaluation.collection import PictureFacts
+    from vision.evaluation.judge import Judge, Normalisation
+    from vision.evaluation.matching import GroundTruth
+    from vision.evaluation.report.tables import Entry
     from vision.ssd.predictor import Predictor
+    from vision.structures import Detections
 
 logger = logging.getLogger("eval_ssd")
 
+LOWEST_SCORE = 0.01  # of detections that are ranked
+TRIAL_PICTURES = 32  # to find out whether pictures have to be normalised otherwise
+TUNING_PICTURES = 200  # to find detectnet's settings
+THRESHOLDS = tuple(one / 20 for one in range(4, 20))  # that are tried
+CLUSTERINGS = (0.35, 0.5, 0.75)
+
+
+@dataclass(frozen=True)
+class EvalDataOptions(DataOptions):
+    """What it is measured on; what is not typed is as the model was trained."""
+
+    datasets: tuple[Path, ...] = option(
+        (Path("data"),),
+        *("--dataset", "--datasets", "--data"),
+        nargs="+",
+        kind=path,
+        metavar="FOLDER",
+        help="dataset folders",
+    )
+    split: str = option(
+        "test",
+        kind=OneOf("train", "val", "test", "all"),
+        help="pictures to measure on; if there is no test part, those of val",
+    )
+
+
+@dataclass(frozen=True)
+class EvalOptions(
+    LogOptions, SpeedOptions, OutputOptions, MeasureOptions, EvalDataOptions, DetectorOptions
+):
+    """Everything that eval_ssd.py can be told."""
+
+    @property
+    def models(self) -> tuple[Path, ...]:
+        """Return the detectors to run."""
+        return self.model or ((self.model_dir,) if self.model_dir else ())
+
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the options."""
+    """Read what was typed; the defaults stand in EvalOptions."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
     )
-    # fmt: off
-    add = parser.add_argument_group("detector").add_argument
-    add("--trained-model", "--model", type=Path, metavar="FILE", help="a .pth or a .onnx")
-    add("--model-dir", type=Path, metavar="FOLDER", help="take the best .pth of this folder")
-    add("--net", help="for weights that do not say which net they are (default: what they say)")
-    add("--label-file", "--labels", type=Path, metavar="FILE",
-        help="class names, for files that do not say them (default: the labels.txt beside)")
-    add("--resolution", type=int, metavar="PIXELS",
-        help="side of the net's input (default: what the file says, else 300)")
-    add("--mb2-width-mult", "--width-mult", type=float, metavar="FACTOR",
-        help="of a MobileNetV2 or V3 backbone (default: what the file says)")
-    add = parser.add_argument_group("data").add_argument
-    add("--dataset", "--datasets", "--data", nargs="+", type=Path, default=[Path("data")],
-        metavar="FOLDER", help="one or more dataset folders (default: data)")
-    add("--dataset-type", default="auto", type=lower,
-        help="auto, or a format of the README's list (default: %(default)s)")
-    add("--split", default="test", choices=["train", "val", "test", "all"],
-        help="pictures to measure on; where there is no test part, val (default: %(default)s)")
-    add("--val-split", type=float, default=0.2, metavar="FRACTION",
-        help="as it was trained with, where a folder states no split (default: %(default)s)")
-    add("--seed", type=int, default=0,
-        help="as it was trained with, where a folder states no split (default: %(default)s)")
-    add = parser.add_argument_group("measure").add_argument
-    add("--use-2007-metric", type=boolean, nargs="?", const=True, default=True, metavar="BOOL",
-        help="the mean of 11 points of the curve, else the area under it (default: true)")
-    add("--iou-threshold", type=float, default=0.5, metavar="IOU",
-        help="overlap that a found object has to exceed (default: %(default)s)")
-    add("--nms-method", default="hard", choices=["hard", "soft"],
-        help="suppression of overlapping boxes (default: %(default)s)")
-    add("--eval-dir", type=Path, metavar="FOLDER",
-        help="where results.json goes (default: beside the model)")
-    add = parser.add_argument_group("run").add_argument
-    add("--batch-size", type=int, metavar="PICTURES", help="(default: 4, on a GPU 32)")
-    add("--num-workers", "--workers", type=int, default=2, metavar="PROCESSES",
-        help="that load pictures, 0 for none (default: %(default)s)")
-    add("--use-cuda", type=boolean, nargs="?", const=True, default=True, metavar="BOOL",
-        help="run a .pth on the GPU if there is one (default: true)")
-    add("--debug", action="store_true", help="show the traceback of a failure")
-    # fmt: on
-    args = parse_options(parser, argv)
-    if (args.trained_model is None) == (args.model_dir is None):
-        parser.error("name either a file with --trained-model or a folder with --model-dir")
-    if args.num_workers < 0 or (args.batch_size is not None and args.batch_size < 1):
-        parser.error("--batch-size must be 1 or more and --num-workers 0 or more")
-    if not 0 <= args.iou_threshold < 1:
-        parser.error(f"--iou-threshold must be from 0 to less than 1, got {args.iou_threshold}")
+    add_options(parser, EvalOptions)
+    args = parse_options(parser, argv, EvalOptions)
+    options = EvalOptions.of(vars(args))
+    if options.model and options.model_dir:
+        parser.error("name detectors by --model, or one folder by --model-dir, not both")
+    detectors = len(options.models) + len(options.detections)
+    if not detectors:
+        parser.error("name a detector by --model-dir or --model, or a file by --detections")
+    if options.save_detections and (detectors > 1 or options.pipeline == "both"):
+        parser.error("--save-detections is for one detector and one --pipeline")
     return args
 
 
 def main(args: argparse.Namespace) -> None:
-    """Load the detector, open the split, measure, print, and write the results."""
-    set_up_logging()
+    """Open the data and the detectors, measure, print, and write the results."""
+    options = with_training_data(vars(args))
+    set_up_logging(options.log_level)
     share_cores()
-    from vision.datasets.checks.picture_scan import PictureScanner, default_cache_folder
-    from vision.datasets.checks.pictures import PictureChecks
-    from vision.datasets.opening import open_split
-    from vision.datasets.selection import Selection
-    from vision.evaluation.evaluate import evaluate
+    from vision.checkpoints.detector import detector_file
+    from vision.evaluation.detections_file import write_detections
+    from vision.evaluation.report.files import write_report, write_results, write_tensorboard
+    from vision.evaluation.report.tables import result_lines
 
-    loaded = load_model(args)
+    files = [detector_file(model) for model in options.models]  # before the data take their time
+    for file in options.detections:
+        if not file.is_file():
+            raise FileNotFoundError(f"there is no file of detections {file.absolute()}")
+    data = open_data(options)
+    entries: list[Entry] = []
+    for file in files:
+        entries += measure_model(file, data, options)
+    entries += [measure_file(file, data, options) for file in options.detections]
+    print("\n".join(["", *result_lines(entries), ""]))
+
+    detector = (*files, *options.detections)[0]
+    folder = options.eval_dir or detector.parent / RESULTS_FOLDER
+    write_results(folder, entries)
+    if options.save_detections:
+        write_detections(options.save_detections, entries[-1].evaluation.collection)
+    if options.tensorboard:
+        write_tensorboard(folder / "tensorboard", entries)
+    if not options.no_report:
+        names = ", ".join(dataset.resolve().name for dataset in options.datasets)
+        write_report(folder, f"{detector.resolve().name} on {names}", entries)
+    logger.info("Results written to %s", folder.absolute())
+
+
+def with_training_data(typed: Mapping[str, Any]) -> EvalOptions:
+    """Return the options; what is not typed of the data is as the first model was trained."""
+    options = EvalOptions.of(typed)
+    run = options_of_run(options.models[0]) if options.models else {}
+    saved = {one.name: run[one.name] for one in fields(DataOptions) if one.name in run}
+    saved.pop("classes", None)  # the net has these classes and no others
+    if "datasets" in typed:
+        saved.pop("dataset_type", None)  # that of other folders
+    elif run.get("validation_dataset"):
+        saved["datasets"] = [run["validation_dataset"]]
+    elif "datasets" in run:
+        saved["datasets"] = run["datasets"]
+    return EvalOptions.of(saved, typed)
+
+
+@dataclass(frozen=True, eq=False)
+class EvalData:
+    """The pictures to measure on, with the classes that the dataset has."""
+
+    index: AnnotationIndex
+    pictures: list[PictureFacts]
+
+    def truths(self, class_names: Sequence[str]) -> list[GroundTruth]:
+        """Return the objects of these classes in each picture, labelled in their order."""
+        from vision.evaluation.matching import GroundTruth
+
+        pairs = zip(self.index.with_classes(class_names), self.pictures)
+        return [
+            GroundTruth(one.boxes_in_pixels(facts.width, facts.height), one.labels, one.difficult)
+            for one, facts in pairs
+        ]
+
+    def select(self, rows: Sequence[int]) -> EvalData:
+        """Return the pictures of these rows."""
+        import numpy as np
+
+        index = self.index.select(np.array(rows, dtype=np.int64))
+        return EvalData(index, [self.pictures[row] for row in rows])
+
+
+def open_data(options: EvalOptions) -> EvalData:
+    """Open the split, with the classes of the dataset."""
+    from vision.datasets.opening import open_split
+    from vision.evaluation.collection import PictureFacts
+
     index = open_split(
-        args.dataset,
-        args.dataset_type,
-        args.split,
-        loaded.class_names,
-        Selection(val_split=args.val_split, seed=args.seed),
-        PictureChecks(PictureScanner(default_cache_folder()), "auto"),
+        options.datasets,
+        options.dataset_type,
+        options.split,
+        selection=options.selection(),
+        pictures=options.picture_checks(),
     )
     if not len(index):
-        raise ValueError(f"there is no picture to measure on in the {args.split} part")
-    batches = make_batches(args, index, loaded.predictor)
-    result = evaluate(
-        loaded.predictor.predict_tensor,
-        batches,
-        loaded.class_names,
-        args.iou_threshold,
-        args.use_2007_metric,
+        raise ValueError(f"there is no picture to measure on in the {options.split} part")
+    rows = zip(index.image_ids, index.paths, index.sizes.tolist())
+    return EvalData(index, [PictureFacts(name, file, *size) for name, file, size in rows])
+
+
+def make_judge(
+    data: EvalData, class_names: Sequence[str], options: EvalOptions, resolution: int | None
+) -> Judge:
+    """Return what the detections of a detector with these classes are held against."""
+    from vision.evaluation.class_matching import match_classes
+    from vision.evaluation.judge import Judge
+    from vision.evaluation.measure import MeasureSettings
+
+    matching = match_classes(class_names, data.index.boxes_per_class())
+    matching.require_shared()
+    settings = MeasureSettings(
+        options.iou_threshold, options.use_2007_metric, options.conf, resolution
     )
-    print("\n".join(["", *report_lines(result)]))
-    path = (args.eval_dir or loaded.path.parent) / "results.json"
-    write_results(path, result, facts(args, loaded, len(index)))
-    logger.info("Results written to %s", path.absolute())
+    facts = {
+        "datasets": [str(dataset.resolve()) for dataset in options.datasets],
+        "split": options.split,
+        "pictures": len(data.pictures),
+        "resolution": resolution,
+        "classes": options.classes,
+        "class_map": options.class_map,
+    }
+    known = {name: value for name, value in facts.items() if value}
+    truths = data.truths(class_names)
+    return Judge(data.pictures, truths, class_names, matching, settings, known)
 
 
-def load_model(args: argparse.Namespace) -> OpenDetector:
-    """Load the file that was named, or the best of the folder."""
-    from vision.checkpoints.detector import detector_file, open_detector
+def measure_file(file: Path, data: EvalData, options: EvalOptions) -> Entry:
+    """Measure detections that were collected before, perhaps on the board."""
+    from vision.evaluation.detections_file import read_detections
+    from vision.utils.labels import read_labels
+
+    stored = read_detections(file, read_labels(options.label_file) if options.label_file else None)
+    divided = stored.divide(data.pictures)
+    seen = [row for row, found in enumerate(divided) if found is not None]
+    notes = []
+    if len(seen) < len(divided):
+        notes.append(f"{file.name} lists {len(seen):,} of {len(divided):,} pictures: these count.")
+    unknown = stored.unknown(data.pictures)
+    if unknown:
+        notes.append(f"{len(unknown):,} pictures are not measured on, such as {unknown[0]}.")
+    judge = make_judge(data.select(seen), stored.class_names, options, resolution=None)
+    facts = {"detections": str(file.absolute())}
+    entry = judge.entry(file.name, [found for found in divided if found is not None], facts)
+    return replace(entry, notes=[*notes, *entry.notes])
+
+
+def measure_model(file: Path, data: EvalData, options: EvalOptions) -> list[Entry]:
+    """Run a detector on all pictures, and measure what each pipeline makes of it."""
+    from vision.deploy.emulation.clustering import PostProcessing
+    from vision.evaluation.verdict import explain_hopeless, verdict
+
+    loaded = load_model(file, options)
+    predictor = loaded.predictor
+    judge = make_judge(data, loaded.class_names, options, predictor.image_size)
+    name = "/".join(file.resolve().parts[-2:])
+    prefix = f"{name} " if len(options.models) + len(options.detections) > 1 else ""
+    facts: dict[str, Any] = {"model": str(file.absolute())}
+    entries = []
+    if options.pipeline != "detectnet":
+        found = detect_with_nms(predictor, data, options)
+        about = {**facts, "pipeline": "nms", "nms_method": options.nms_method}
+        title = name if options.pipeline == "nms" else f"{prefix}NMS"
+        entry = judge.entry(title, found, about)
+        if explain_hopeless(entry.evaluation):
+            advice = advice_about_input(predictor, judge, data, options)
+            entry = replace(entry, verdict=verdict(entry.evaluation, advice))
+        entries.append(entry)
+    if options.pipeline != "nms":
+        # Average precision is of all boxes from a low score on, merged as detectnet does.
+        usual, best = PostProcessing(), choose_settings(predictor, judge, data, options)
+        kinds = [usual] if best == usual else [usual, best]
+        ranked = [replace(one, threshold=LOWEST_SCORE) for one in kinds]
+        passes = detect_as_detectnet(predictor, judge, data, options, [*kinds, *ranked])
+        for one, shown, all_found in zip(kinds, passes, passes[len(kinds) :]):
+            about = {**facts, "pipeline": "detectnet", **asdict(one), "ranked_from": LOWEST_SCORE}
+            title = f"{prefix}detectnet {one.threshold:g} {one.clustering:g}"
+            entries.append(judge.entry(title, shown, about, one.threshold, all_found))
+    return entries
+
+
+def advice_about_input(
+    predictor: Predictor, judge: Judge, data: EvalData, options: EvalOptions
+) -> str | None:
+    """Return what to do if a hopeless net is damaged, or works with another normalisation."""
+    import torch
+
+    from vision.ssd.predictor import Predictor
+
+    some = data.select(range(min(TRIAL_PICTURES, len(data.pictures))))
+    for images in image_batches(predictor, some, options):
+        if torch.isnan(predictor.scores_and_boxes(images)[0]).any():
+            return "Its scores are no numbers (NaN): the weights are damaged, train again."
+
+    def detect(normalisation: Normalisation) -> list[Detections]:
+        parts = predictor.detect, predictor.image_size, *normalisation
+        return detect_with_nms(Predictor(*parts, device=predictor.device), some, options)
+
+    return judge.advice_about_input(detect)
+
+
+def choose_settings(
+    predictor: Predictor, judge: Judge, data: EvalData, options: EvalOptions
+) -> PostProcessing:
+    """Return detectnet's settings as they were typed, or else those with the best F1."""
+    from vision.deploy.emulation.clustering import PostProcessing
+    from vision.evaluation.thresholds import count_matches
+
+    thresholds = THRESHOLDS if options.conf is None else (options.conf,)
+    clusterings = CLUSTERINGS if options.clustering is None else (options.clustering,)
+    pairs = [PostProcessing(*pair) for pair in product(thresholds, clusterings)]
+    if len(pairs) == 1:
+        return pairs[0]
+    some = range(0, len(data.pictures), -(-len(data.pictures) // TUNING_PICTURES))
+    truths = [judge.truths[row] for row in some]
+    found = detect_as_detectnet(predictor, judge, data.select(some), options, pairs)
+    scores = [count_matches(one, truths, options.iou_threshold).f1 for one in found]
+    return pairs[scores.index(max(scores))]
+
+
+def load_model(file: Path, options: EvalOptions) -> OpenDetector:
+    """Load a .pth or a .onnx."""
+    from vision.checkpoints.detector import EXPORTED, open_detector
     from vision.utils.device import select_device
     from vision.utils.nms import Suppression
     from vision.utils.overrides import Overrides
 
-    path = detector_file(args.trained_model or args.model_dir)
-    device = select_device(args.use_cuda and path.suffix.lower() != ".onnx")
-    overrides = Overrides(args.net, args.label_file, args.resolution, args.mb2_width_mult)
-    loaded = open_detector(path, overrides, Suppression(method=args.nms_method), device)
+    device = select_device(options.use_cuda and file.suffix.lower() != EXPORTED)
+    overrides = Overrides(
+        options.net, options.label_file, options.resolution, options.mb2_width_mult
+    )
+    loaded = open_detector(file, overrides, Suppression(method=options.nms_method), device)
     side = loaded.predictor.image_size
-    logger.info("Loaded %s, %d x %d pixels.", path.absolute(), side, side)
+    logger.info("Loaded %s, %d x %d pixels.", file.absolute(), side, side)
     return loaded
 
 
-def make_batches(args: argparse.Namespace, index, predictor: Predictor) -> Iterable:
-    """Return batches of whole pictures, with a progress bar on a terminal."""
+def image_batches(
+    predictor: Predictor, data: EvalData, options: EvalOptions, interpolation: str = "linear"
+) -> Iterator[Tensor]:
+    """Yield the pictures (B, 3, S, S) uint8 RGB, with a progress bar on a terminal."""
     from tqdm import tqdm
 
     from vision.loading.loaders import EpochLoader, LoaderOptions
     from vision.transforms import EvalTransform
 
     # On a CPU the maps of a larger batch no longer fit its cache.
-    batch_size = args.batch_size or (32 if predictor.device.type == "cuda" else 4)
-    workers = min(args.num_workers, -(-len(index) // batch_size))
-    options = LoaderOptions(batch_size, workers, predictor.device)
-    loader = EpochLoader(index, EvalTransform(predictor.image_size), options)
-    return tqdm(loader, desc="Evaluating", unit="batch", disable=not sys.stderr.isatty())
+    batch_size = options.batch_size or (32 if predictor.device.type == "cuda" else 4)
+    workers = min(options.num_workers, -(-len(data.index) // batch_size))
+    transform = EvalTransform(predictor.image_size, interpolation)
+    loader = EpochLoader(
+        data.index, transform, LoaderOptions(batch_size, workers, predictor.device)
+    )
+    for batch in tqdm(loader, "Evaluating", unit="batch", disable=not sys.stderr.isatty()):
+        yield batch.images
 
 
-def report_lines(result: AveragePrecisionResult) -> list[str]:
-    """Return upstream's closing block."""
-    lines = ["Average Precision Per-class:"]
-    for one in result.classes:
-        if one.average_precision is None:
-            lines.append(f"    {one.name}: n/a (no objects in this split)")
-        else:
-            lines.append(f"    {one.name}: {one.average_precision:.4f}")
-    mean = "n/a" if result.mean is None else f"{result.mean:.4f}"
-    return [*lines, "", f"Average Precision Across All Classes:{mean}"]
+def detect_with_nms(predictor: Predictor, data: EvalData, options: EvalOptions) -> list[Detections]:
+    """Return what is found in each picture, in its pixels; boxes are not clipped to it."""
+    found: list[Detections] = []
+    for images in image_batches(predictor, data, options):
+        for one in predictor.predict_tensor(images):
+            facts = data.pictures[len(found)]
+            boxes = one.boxes / one.boxes.dtype.type(images.shape[-1])
+            boxes *= (facts.width, facts.height) * 2
+            found.append(replace(one, boxes=boxes))
+    return found
 
 
-def facts(args: argparse.Namespace, loaded: OpenDetector, pictures: int) -> dict:
-    """Return what the results depend on."""
-    return {
-        "model": str(loaded.path.absolute()),
-        "resolution": loaded.predictor.image_size,
-        "datasets": [str(path.absolute()) for path in args.dataset],
-        "split": args.split,
-        "pictures": pictures,
-        "nms_method": args.nms_method,
-    }
+def detect_as_detectnet(
+    predictor: Predictor,
+    judge: Judge,
+    data: EvalData,
+    options: EvalOptions,
+    settings: Sequence[PostProcessing],
+) -> list[list[Detections]]:
+    """Return what detectnet would show in each picture, for each of its settings."""
+    from vision.deploy.emulation.clustering import as_detections, post_process
 
-
-def write_results(path: Path, result: AveragePrecisionResult, about: dict) -> None:
-    """Write the results as JSON; null is the precision of a class without objects."""
-    from dataclasses import asdict
-
-    from vision.utils.files import atomic_write
-
-    values = asdict(result)
-    values = {"mAP": values.pop("mean"), **about, **values}
-    with atomic_write(path) as temporary:
-        text = json.dumps(values, indent=2, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    found: list[list[Detections]] = [[] for _ in settings]
+    lowest = min(one.threshold for one in settings)
+    for images in image_batches(predictor, data, options, "nearest"):
+        scores, boxes = (part.cpu().numpy() for part in predictor.scores_and_boxes(images))
+        for some_scores, some_boxes in zip(scores, boxes):
+            facts = data.pictures[len(found[0])]
+            size = facts.width, facts.height
+            rows = (some_scores[:, 1:] >= lowest).any(axis=1)
+            rows_of = some_scores[rows], some_boxes[rows], size, judge.class_names
+            for pictures, one in zip(found, settings):
+                pictures.append(as_detections(post_process(*rows_of, one)))
+    return found
 
 
 if __name__ == "__main__":

@@ -43,9 +43,10 @@ def test_the_tutorial_runs_from_top_to_bottom(tmp_path):
         )
         assert done.returncode == 0, done.stdout + done.stderr
     models = tmp_path / "models" / "fruit"
-    assert {"labels.txt", "best.pth", "last.pth", "mb3-small-ssd-lite.onnx", "results.json"} <= {
+    assert {"labels.txt", "best.pth", "last.pth", "mb3-small-ssd-lite.onnx", "evaluation"} <= {
         path.name for path in models.iterdir()
     }
+    assert (models / "evaluation" / "report.html").is_file()
     assert (tmp_path / "run_ssd_example_output.jpg").is_file()
 
 

@@ -7,6 +7,7 @@ from vision.datasets.options import DataOptions
 from vision.datasets.selection import (
     Selection,
     limit_negatives,
+    new_names,
     rename_classes,
     require_known,
 )
@@ -65,6 +66,46 @@ def test_rename_classes():
     assert rename_classes(index, {"horse": "pet"}) is index
     swapped = rename_classes(index, {"dog": "cat", "cat": "dog"})
     assert [swapped.class_names[label] for label in swapped.labels] == ["dog", "cat", "cow"]
+
+
+def test_a_class_may_be_left_out():
+    index = make_index(["cat", "dog"], ["cow"], [])
+    some = rename_classes(index, {"dog": "-", "cat": "pet"})
+    assert some.class_names == ["BACKGROUND", "pet", "cow"]
+    assert some.labels.tolist() == [1, 2]
+    assert len(some) == 3
+    none = rename_classes(index, dict.fromkeys(["cat", "dog", "cow"], "-"))
+    assert (none.class_names, none.num_boxes, len(none)) == (["BACKGROUND"], 0, 3)
+    assert new_names(["cat", "dog", "cow"], {"dog": "-", "cat": "cow"}) == ["cow"]
+
+
+def test_a_class_map_can_be_a_file(tmp_path):
+    path = tmp_path / "names.csv"
+    path.write_bytes("\ufeff# old, new\r\n\r\n van ,car\r\nbig truck, car\nbus, -\n".encode())
+    options = DataOptions.of({"class_map": str(path)})
+    # Its content is kept, not its name: the file may change or be gone when it is asked for again.
+    assert options.class_map == "van=car,big truck=car,bus=-"
+    assert options.selection().class_map == {"van": "car", "big truck": "car", "bus": "-"}
+    assert DataOptions.of({"class_map": ""}).class_map == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "must be OLD=NEW,... or a text file of pairs"),
+        (b"\xff\xfe\x00", "must be OLD=NEW,... or a text file of pairs"),
+        (b"van, car\ntruck\n", "line 2 of .* must be: old name, new name .*, got 'truck'"),
+        (b"van,\n", "line 1 of .*, got 'van,'"),
+        (b"a, b, c\n", "line 1 of .*, got 'a, b, c'"),
+        (b"a, b=c\n", "line 1 of"),
+    ],
+)
+def test_a_file_that_is_no_class_map_is_named(content, message, tmp_path):
+    path = tmp_path / "names.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"--class-map .*{message}"):
+        DataOptions.of({"class_map": str(path)})
 
 
 def test_a_class_renamed_to_background_is_left_to_the_checks():

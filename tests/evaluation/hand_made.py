@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from vision.evaluation.matching import GroundTruth
+from vision.evaluation.collection import PictureFacts, collect
+from vision.evaluation.matching import GroundTruth, match_tables
 from vision.structures import Detections
 
 NAMES = ["BACKGROUND", "cat", "dog", "emu"]
@@ -29,3 +30,10 @@ def truth(*rows):
         np.array(labels, np.int64),
         np.array(difficult, bool),
     )
+
+
+def gathered(*pictures, names=NAMES, size=(100, 100)):
+    """Return a Collection of (truth, detections) pairs, and what became of its detections."""
+    facts = (PictureFacts(f"picture {n}", f"picture {n}.png", *size) for n in range(len(pictures)))
+    collection = collect(((fact, *pair) for fact, pair in zip(facts, pictures)), names)
+    return collection, match_tables(collection.found, collection.objects)

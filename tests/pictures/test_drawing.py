@@ -74,12 +74,12 @@ def test_labels_keep_clear_of_each_other():
 
 def test_names_beyond_ascii_are_drawn_as_far_as_the_font_goes(monkeypatch):
     monkeypatch.setattr(drawing.cv2, "__version__", "4.5.5")
-    assert [drawing._drawable(name, label) for label, name in enumerate(NAMES)][3:] == [
+    assert [drawing.drawable(name, label) for label, name in enumerate(NAMES)][3:] == [
         "groe",
         "class 4",
     ]
     monkeypatch.setattr(drawing.cv2, "__version__", "5.0.0")
-    assert drawing._drawable(NAMES[3], 3) == "größe"
+    assert drawing.drawable(NAMES[3], 3) == "größe"
 
 
 def test_colours_differ_between_classes_and_never_between_pictures():

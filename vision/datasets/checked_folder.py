@@ -17,7 +17,7 @@ from vision.datasets.checks.problems import Problems, explain_unusable
 from vision.datasets.formats import DATASETS
 from vision.datasets.formats.folder import DatasetFolder
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
-from vision.datasets.selection import EVERYTHING, Selection, rename_classes
+from vision.datasets.selection import EVERYTHING, Selection, new_names, rename_classes
 from vision.datasets.splits import hold_out, rows_in, separate, without_copies_of
 
 ANY_FORMAT = "auto"
@@ -124,7 +124,7 @@ class CheckedFolder:
         """Return the classes of the folder under their new names, without BACKGROUND."""
         names = self.reader.class_names()
         self.found_classes.update(dict.fromkeys(names))
-        return list(dict.fromkeys(self.selection.class_map.get(name, name) for name in names))
+        return new_names(names, self.selection.class_map)
 
     def number_labels(self, class_names: Sequence[str]) -> None:
         """Number all labels by `class_names`; report and leave out the boxes of other classes."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vision.utils.options import Number, OneOf, Options, Whole, option, text
 
@@ -13,6 +15,40 @@ if TYPE_CHECKING:
 
 
 EXIF = ("auto", "ignore", "apply")
+TRAINING_ARGUMENTS = "training_args.json"  # in a model directory
+
+
+def class_map_text(value: Any) -> str:
+    """Read OLD=NEW,... or the name of a file with such pairs; return the former.
+
+    A line of the file is an old name, a comma, and a new name, or - to leave the class out. Empty
+    lines and lines that begin with # are skipped.
+
+    Raises:
+        ValueError: if it is neither, or a line of the file is no pair.
+    """
+    written = text(value).strip()
+    if not written or "=" in written:
+        return written
+    path = Path(written)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"must be OLD=NEW,... or a text file of pairs, got {path}: {error}"
+        ) from None
+    pairs = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        names = [name.strip() for name in line.split(",")]
+        if len(names) != 2 or not all(names) or "=" in line:
+            raise ValueError(
+                f"must name a file of pairs; line {number} of {path} must be: old name, new name "
+                f"(or - to leave the class out), got '{line.strip()}'"
+            )
+        pairs.append("=".join(names))
+    return ",".join(pairs)
 
 
 @dataclass(frozen=True)
@@ -37,9 +73,10 @@ class DataOptions(Options):
     )
     class_map: str = option(
         "",
-        kind=text,
+        kind=class_map_text,
         metavar="OLD=NEW,...",
-        help="rename classes, or join several into one, as van=car,truck=car",
+        help="rename classes, join several (van=car,truck=car), or leave one out (bus=-); or a "
+        "file with a line 'old name, new name' for each",
     )
     negatives: str = option(
         "keep",
@@ -84,3 +121,24 @@ class DataOptions(Options):
         from vision.datasets.checks.pictures import PictureChecks
 
         return PictureChecks(PictureScanner(default_cache_folder()), self.exif)
+
+
+def options_of_run(model: Path) -> dict[str, Any]:
+    """Return the options of the training that a model comes from; {} if no file says them.
+
+    Args:
+        model: a model directory, or a file in one.
+
+    Raises:
+        ValueError: if its training_args.json cannot be read.
+    """
+    path = (model if model.is_dir() else model.parent) / TRAINING_ARGUMENTS
+    if not path.is_file():
+        return {}
+    try:
+        options = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(options, dict):
+            raise ValueError(f"it must hold options by name, got a {type(options).__name__}")
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be used: {error}") from None
+    return options

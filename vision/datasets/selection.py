@@ -21,7 +21,9 @@ class Selection:
     val_split: float = DataOptions.val_split
     seed: int = DataOptions.seed
     classes: Sequence[str] = ()  # if any: use only these, in this order
-    class_map: Mapping[str, str] = field(default_factory=dict)  # new names by old ones
+    class_map: Mapping[str, str] = field(
+        default_factory=dict
+    )  # new names, or LEFT_OUT, by old ones
     negatives: float = 1.0  # largest share of training pictures without objects
 
     def __post_init__(self) -> None:
@@ -35,6 +37,7 @@ class Selection:
 
 
 EVERYTHING = Selection()
+LEFT_OUT = "-"  # the new name of a class of which nothing is used
 
 
 def parse_classes(text: str) -> tuple[str, ...]:
@@ -80,8 +83,20 @@ def parse_negatives(text: str) -> float:
     return words[text] if text in words else float(number) / 100
 
 
+def new_names(names: Iterable[str], class_map: Mapping[str, str]) -> list[str]:
+    """Return the classes under their new names, each once, without those that are left out."""
+    renamed = dict.fromkeys(class_map.get(name, name) for name in names)
+    return [name for name in renamed if name != LEFT_OUT]
+
+
 def rename_classes(index: AnnotationIndex, class_map: Mapping[str, str]) -> AnnotationIndex:
-    """Return the index with renamed classes; those of one new name become one class."""
+    """Return the index with renamed classes; those of one new name become one class.
+
+    Boxes of classes that are left out are gone.
+    """
+    if LEFT_OUT in class_map.values():
+        kept = [class_map.get(name) != LEFT_OUT for name in index.class_names]
+        index = index.with_classes([name for name, stays in zip(index.class_names, kept) if stays])
     renamed = [class_map.get(name, name) for name in index.class_names]
     if renamed == index.class_names:
         return index

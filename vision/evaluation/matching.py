@@ -57,6 +57,12 @@ class ObjectTable:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def select(self, kept: np.ndarray) -> ObjectTable:
+        """Return the objects for which `kept` (M,) bool is true, or of these rows (K,)."""
+        return ObjectTable(
+            self.boxes[kept], self.labels[kept], self.difficult[kept], self.pictures[kept]
+        )
+
     def counts_per_class(self, num_classes: int) -> np.ndarray:
         """Return the number of objects of every class (C,) int64, without the difficult ones."""
         return np.bincount(self.labels[~self.difficult], minlength=num_classes)
@@ -106,6 +112,14 @@ class Closest(NamedTuple):
 
     objects: np.ndarray  # (D,) int64 row of the object table, -1 where it overlaps none
     overlaps: np.ndarray  # (D,) float32 intersection over union, 0 where it overlaps none
+
+
+class Pairs(NamedTuple):
+    """Detections and objects that overlap."""
+
+    detections: np.ndarray  # (P,) int64 rows of the detection table
+    objects: np.ndarray  # (P,) int64 rows of the object table
+    overlaps: np.ndarray  # (P,) float32 intersection over union, above 0
 
 
 class Outcome(NamedTuple):
@@ -201,6 +215,27 @@ def closest_objects(
     Args:
         of_other_classes: look at the objects of other classes instead of those of its own.
     """
+    rows, overlaps = np.full(len(found), -1), np.zeros(len(found), np.float32)
+    for pairs in overlapping_pairs(found, objects, of_other_classes):
+        first = np.flatnonzero(np.diff(pairs.detections, prepend=-1))  # where a detection begins
+        detections = pairs.detections[first]
+        overlaps[detections] = np.maximum.reduceat(pairs.overlaps, first)
+        best = np.flatnonzero(pairs.overlaps == overlaps[pairs.detections])[::-1]
+        # Backwards, so that of equal overlaps the first object stays.
+        rows[pairs.detections[best]] = pairs.objects[best]
+    return Closest(rows, overlaps)
+
+
+def overlapping_pairs(
+    found: DetectionTable, objects: ObjectTable, of_other_classes: bool = False
+) -> Iterator[Pairs]:
+    """Yield the pairs of a detection and an object of one picture that overlap, in portions.
+
+    They come by detection, and those of one detection by object, all in one portion.
+
+    Args:
+        of_other_classes: pairs of different classes instead of those of one class.
+    """
     found_keys, object_keys = found.pictures, objects.pictures
     if not of_other_classes:
         classes = 1 + max(found.labels.max(initial=0), objects.labels.max(initial=0))
@@ -209,19 +244,17 @@ def closest_objects(
     in_order = np.argsort(object_keys, kind="stable")
     starts = np.searchsorted(object_keys[in_order], found_keys, side="left")
     counts = np.searchsorted(object_keys[in_order], found_keys, side="right") - starts
-    rows, overlaps = np.full(len(found), -1), np.zeros(len(found), np.float32)
     for part in _parts(counts):
-        first = np.cumsum(counts[part]) - counts[part]  # where the pairs of each detection begin
+        before = np.cumsum(counts[part]) - counts[part]  # pairs before those of each detection
         detection = np.repeat(part, counts[part])
-        place = np.arange(len(detection)) + np.repeat(starts[part] - first, counts[part])
+        place = np.arange(len(detection)) + np.repeat(starts[part] - before, counts[part])
         thing = in_order[place]
         overlap = overlaps_of_pairs(found.boxes[detection], objects.boxes[thing])
+        kept = overlap > 0
         if of_other_classes:
-            overlap[found.labels[detection] == objects.labels[thing]] = 0
-        overlaps[part] = np.fmax.reduceat(overlap, first)
-        best = np.flatnonzero((overlap == overlaps[detection]) & (overlap > 0))[::-1]
-        rows[detection[best]] = thing[best]  # backwards: of equal overlaps the first object stays
-    return Closest(rows, np.nan_to_num(overlaps))
+            kept &= found.labels[detection] != objects.labels[thing]
+        if kept.any():
+            yield Pairs(detection[kept], thing[kept], overlap[kept])
 
 
 def _parts(counts: np.ndarray) -> Iterator[np.ndarray]:

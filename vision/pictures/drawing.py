@@ -31,6 +31,16 @@ class _Tag(NamedTuple):
     margin: int  # between the text and the rectangle
 
 
+class Mark(NamedTuple):
+    """A box and what is written at it."""
+
+    box: np.ndarray  # (4,) xyxy, pixels of the picture
+    name: str
+    note: str  # follows the name, left out where there is no room
+    colour: tuple[int, int, int]  # RGB
+    dashed: bool = False
+
+
 def draw_detections(
     image: np.ndarray,
     detections: Detections,
@@ -75,25 +85,62 @@ def draw_boxes(
         notes: N texts to follow the names, left out where there is no room; or none.
         parts: which of BOX and NAME to draw.
     """
+    names = [
+        drawable(class_names[label], int(label)) if NAME in parts else "" for label in labels
+    ]
+    marks = [
+        Mark(box, name, note, class_colour(int(label)))
+        for box, name, note, label in zip(boxes, names, notes or [""] * len(boxes), labels)
+    ]
+    return draw_marks(image, marks, with_boxes=BOX in parts)
+
+
+def draw_marks(
+    image: np.ndarray, marks: Sequence[Mark], line: int | None = None, with_boxes: bool = True
+) -> np.ndarray:
+    """Return a copy of the picture with every mark; the first ones choose places, and lie on top.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        marks: in the order of their importance.
+        line: width of the lines in pixels; None for one that suits the picture.
+        with_boxes: whether to draw more than the texts.
+    """
     drawn = np.ascontiguousarray(image).copy()
     height, width = drawn.shape[:2]
-    line = max(1, round((height * width) ** 0.5 / 200))
+    line = line or max(1, round((height * width) ** 0.5 / 200))
+    named = [mark for mark in marks if mark.name or mark.note]
+    tags = [_fit(mark.name, mark.note, width, height) for mark in named]
     places: list[np.ndarray] = []
-    tags = []
-    for box, label, note in zip(boxes, labels, notes or [""] * len(boxes)):
-        name = _drawable(class_names[label], int(label)) if NAME in parts else ""
-        tag = _fit(name, note, width, height)
-        places.append(_place(tag, box, places, (width, height)))
-        tags.append(tag)
-    colours = [class_colour(int(label)) for label in labels]
-    for box, colour in reversed(list(zip(boxes, colours))) if BOX in parts else ():
-        x1, y1, x2, y2 = (round(float(value)) for value in box)
-        for ink, thickness in ((BLACK, line + 2), (colour, line)):
-            cv2.rectangle(drawn, (x1, y1), (x2 - 1, y2 - 1), ink, thickness)
-    for tag, place, colour in reversed(list(zip(tags, places, colours))):
+    for mark, tag in zip(named, tags):
+        places.append(_place(tag, mark.box, places, (width, height)))
+    for mark in reversed(marks) if with_boxes else ():
+        x1, y1, x2, y2 = (round(float(value)) for value in mark.box)
+        draw = _draw_dashed if mark.dashed else cv2.rectangle
+        for ink, thickness in ((BLACK, line + 2), (mark.colour, line)):
+            draw(drawn, (x1, y1), (x2 - 1, y2 - 1), ink, thickness)
+    for tag, place, mark in reversed(list(zip(tags, places, named))):
         if tag.text:
-            _draw_tag(drawn, tag, place, colour)
+            _draw_tag(drawn, tag, place, mark.colour)
     return drawn
+
+
+def _draw_dashed(
+    image: np.ndarray,
+    first: tuple[int, int],
+    last: tuple[int, int],
+    colour: tuple[int, int, int],
+    line: int,
+) -> None:
+    """Draw a rectangle of dashes, as long as the gaps between them."""
+    (x1, y1), (x2, y2) = first, last
+    dash = 12
+    for x in range(x1, x2, 2 * dash):
+        for y in (y1, y2):
+            cv2.line(image, (x, y), (min(x + dash, x2), y), colour, line)
+    for y in range(y1, y2, 2 * dash):
+        for x in (x1, x2):
+            cv2.line(image, (x, y), (x, min(y + dash, y2)), colour, line)
 
 
 def class_colour(label: int) -> tuple[int, int, int]:
@@ -104,7 +151,7 @@ def class_colour(label: int) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _drawable(name: str, label: int) -> str:
+def drawable(name: str, label: int) -> str:
     """Return the name; in ASCII if OpenCV is older than 5 and its font has nothing else."""
     if name.isascii() or int(cv2.__version__.split(".")[0]) >= 5:
         return name

@@ -97,10 +97,18 @@ class Predictor:
         return [_scale(kept, side, side) for kept in self._find(images, self.suppression)]
 
     @torch.inference_mode()
-    def _find(self, images: Tensor, suppression: Suppression) -> list[Kept]:
+    def scores_and_boxes(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the net says of (B, 3, S, S) uint8 RGB pictures, before suppression.
+
+        Returns:
+            Scores (B, P, C) and boxes (B, P, 4) xyxy in [0, 1].
+        """
         images = images.to(self.device, non_blocking=True).float()
-        scores, boxes = self.detect((images - self._mean) / self._std)
-        return nms_per_picture(scores, boxes, suppression)
+        return self.detect((images - self._mean) / self._std)
+
+    @torch.inference_mode()
+    def _find(self, images: Tensor, suppression: Suppression) -> list[Kept]:
+        return nms_per_picture(*self.scores_and_boxes(images), suppression)
 
 
 def _scale(kept: Kept, width: int, height: int, clipped: bool = False) -> Detections:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from dataclasses import replace
@@ -21,6 +20,7 @@ from vision.checkpoints.initial_weights import (
 )
 from vision.checkpoints.weights_file import epoch_of, read_weights
 from vision.datasets.opening import Datasets
+from vision.datasets.options import options_of_run
 from vision.loading.dataset import Transform
 from vision.loading.loaders import EpochLoader, LoaderOptions
 from vision.nn.multibox_loss import MultiboxLoss
@@ -40,7 +40,6 @@ from vision.training.compute.processes import (
 )
 from vision.training.machine.machine import tool_versions
 from vision.training.machine.sizing import choose_sizes
-from vision.training.model_folder.model_folder import ARGUMENTS
 from vision.training.model_folder.state import Progress, SavedState, find_state
 from vision.training.options import TrainOptions
 from vision.training.reports.pictures import write_inputs
@@ -70,17 +69,12 @@ def earlier_devices(typed: Mapping[str, Any]) -> dict[str, Any]:
     if options.resume is None:
         return {}
     path = Path(options.resume or options.checkpoint_folder)
-    path = (path if path.is_dir() else path.parent) / ARGUMENTS
-    if not path.is_file():
-        return {}
+    run = options_of_run(path)
+    saved: dict[str, Any] = {name: run[name] for name in ("gpus", "use_cuda") if name in run}
     try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(saved, dict):
-            raise ValueError(f"it must hold options by name, got a {type(saved).__name__}")
-        saved = {name: saved[name] for name in ("gpus", "use_cuda") if name in saved}
         TrainOptions.of(saved)
     except ValueError as error:
-        raise ValueError(f"{path} cannot be used: {error}") from None
+        raise ValueError(f"the options of the run in {path} cannot be used: {error}") from None
     return saved
 
 

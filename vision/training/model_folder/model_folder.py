@@ -12,6 +12,7 @@ from typing import Callable
 from vision.checkpoints.description import Description
 from vision.checkpoints.detector import BEST, LAST
 from vision.checkpoints.weights_file import save_weights
+from vision.datasets.options import TRAINING_ARGUMENTS
 from vision.training.compute.processes import is_main, process_count
 from vision.training.model_folder.results import ResultsTable, epoch_row
 from vision.training.model_folder.state import Progress, save_state
@@ -22,8 +23,6 @@ from vision.utils.files import atomic_write
 from vision.utils.labels import write_labels
 
 logger = logging.getLogger(__name__)
-
-ARGUMENTS = "training_args.json"
 
 
 class ModelFolder:
@@ -53,7 +52,7 @@ class ModelFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         write_labels(self.path / "labels.txt", self.description.class_names)
         logger.info("Stored labels into file %s.", self.path / "labels.txt")
-        with atomic_write(self.path / ARGUMENTS) as temporary:
+        with atomic_write(self.path / TRAINING_ARGUMENTS) as temporary:
             text = json.dumps(self.options.saved(), indent=2)
             temporary.write_text(text + "\n", encoding="utf-8")
         weights = sorted(self.path.glob("*-Epoch-*.pth"), key=lambda path: path.stat().st_mtime)

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import html.parser
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.evaluation.hand_made import found, gathered, truth
+from tests.evaluation.report.drawn import drawn_entry
+from vision.evaluation.measure import measure
+from vision.evaluation.report.files import folder_name, write_report, write_results
+from vision.evaluation.report.markup import Markup, element, join
+from vision.evaluation.report.page import page, write_page
+from vision.evaluation.report.plots import PLOTS, matrix_labels, plot
+from vision.evaluation.report.tables import Entry
+
+EVIL = '<script>alert("x")</script>'
+
+
+class Elements(html.parser.HTMLParser):
+    """Collects the elements of a page, and sees to it that all are closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.open = [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def test_markup_escapes_all_but_markup():
+    assert element("b", EVIL) == "<b>&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;</b>"
+    assert element("b", element("i", "x"), None, 3) == "<b><i>x</i>3</b>"
+    assert element("img", alt='a "quoted" <name>') == (
+        '<img alt="a &quot;quoted&quot; &lt;name&gt;">'
+    )
+    assert element("th", "", class_="a", data_value=1.5, title=None) == (
+        '<th class="a" data-value="1.5"></th>'
+    )
+    assert join(Markup("<br>"), "<br>") == "<br>&lt;br&gt;"
+
+
+def test_a_page_needs_nothing_from_elsewhere(tmp_path):
+    text = page("drawn", [drawn_entry(tmp_path)])
+    elements = Elements(text)
+    addresses = [one.get(key, "") for _, one in elements.found for key in ("src", "href")]
+    assert all(not one or one.startswith(("data:image/", "#")) for one in addresses)
+    (policy,) = [one["content"] for one in elements.all("meta") if "http-equiv" in one]
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    assert not [one for _, one in elements.found if "style" in one or "onclick" in one]
+    assert not re.search(r"https?://", text)
+    assert {one["lang"] for one in elements.all("html")} == {"en"}
+    assert all(one["alt"] for one in elements.all("img"))
+
+
+def test_every_cell_of_the_matrix_leads_to_its_pictures(tmp_path):
+    entry = drawn_entry(tmp_path, count=9)
+    elements = Elements(page("drawn", [entry]))
+    ids = {one["id"] for _, one in elements.found if "id" in one}
+    links = {one["href"][1:] for one in elements.all("a")}
+    assert links <= ids
+    cells = np.argwhere(entry.evaluation.confusion.matrix).tolist()
+    assert {f"cell-{row}-{column}" for row, column in cells} <= links
+
+
+def test_names_cannot_become_part_of_the_page(tmp_path):
+    names = ["BACKGROUND", EVIL, '"><img src=x onerror=alert(1)>', "b & c $x^2$ größe"]
+    entry = drawn_entry(tmp_path, EVIL, names=names, prefix="'\"<b>")
+    text = page(EVIL, [entry, entry])
+    elements = Elements(text)
+    assert len(elements.all("script")) == 1
+    assert not [one for one in elements.all("img") if "onerror" in one]
+    assert EVIL not in text
+
+
+def test_a_page_for_several_detectors_compares_them(tmp_path):
+    entries = [drawn_entry(tmp_path, name) for name in ("first.pth", "second.onnx")]
+    text = page("two", entries)
+    assert "Side by side" in text
+    assert text.count("second.onnx") >= 2
+    assert "Side by side" not in page("one", entries[:1])
+
+
+@pytest.mark.parametrize(
+    "pictures", [[], [(truth(), found())], [(truth(([0, 0, 9, 9], 1)), found())]]
+)
+def test_a_page_about_nothing(pictures):
+    collection, _ = gathered(*pictures)
+    entry = Entry("nothing", measure(collection), ["Nothing."])
+    Elements(page("nothing", [entry, entry]))
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_plots_of_few_and_of_many_classes(name, tmp_path):
+    few = plot(PLOTS[name], drawn_entry(tmp_path).evaluation)
+    names = ["BACKGROUND", *(f"class $_{number}^ with a long name" for number in range(60))]
+    rows = [(([n, n, n + 20, n + 20], n % 60 + 1, False), n) for n in range(70)]
+    objects = truth(*(row for row, _ in rows))
+    detections = found(*((row[0], row[1] % 60 + 1, 0.5 + n / 200) for row, n in rows))
+    collection, _ = gathered((objects, detections), names=names)
+    many = plot(PLOTS[name], measure(collection))
+    for png in (few, many):
+        image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+        assert image.shape[:2] == (570, 780)
+        assert 0.001 < (image < 128).all(axis=2).mean() < 0.5  # ink on paper
+
+
+def test_a_matrix_of_many_classes_shows_the_worst(tmp_path):
+    names = ["BACKGROUND", *map(str, range(1, 101))]
+    objects = truth(*(([5 * n, 0, 5 * n + 4, 9], n) for n in range(1, 101)))
+    detections = found(*(([5 * n, 0, 5 * n + 4, 9], n, 0.9) for n in range(1, 101) if n % 4))
+    collection, _ = gathered((objects, detections), names=names)
+    labels = matrix_labels(measure(collection))
+    assert len(labels) == 31
+    assert set(range(4, 101, 4)) <= set(labels)
+    assert labels[-1] == 0
+
+
+def test_all_files_of_one_and_of_several(tmp_path):
+    entries = [drawn_entry(tmp_path, name) for name in ("a b.pth", "detectnet 0.5 0.75")]
+    write_results(tmp_path / "one", entries[:1])
+    write_report(tmp_path / "one", "title", entries[:1])
+    written = {path.name for path in (tmp_path / "one").iterdir()}
+    plots = {f"{name}.png" for name in PLOTS}
+    assert written == {"report.html", "results.json", "results.csv", *plots}
+    write_report(tmp_path / "two", "title", entries)
+    written = {path.name for path in (tmp_path / "two").iterdir()}
+    assert written == {
+        "report.html",
+        *plots,
+        "side_by_side_f1.png",
+        "side_by_side_precision_recall.png",
+        "detectnet_0.5_0.75",
+    }
+    assert (tmp_path / "two" / "detectnet_0.5_0.75" / "report.html").is_file()
+
+
+def test_folders_have_names_that_every_system_takes():
+    assert folder_name("models/fruit best.pth") == "models_fruit_best.pth"
+    assert folder_name("../..") == "detector"
+    assert len(folder_name("x" * 300)) == 80
+
+
+def test_a_page_is_not_larger_than_a_mail_may_be(tmp_path, real_datasets):
+    from tests.evaluation.stored import stored_collection
+
+    evaluation = measure(stored_collection(real_datasets))
+    write_page(tmp_path / "report.html", "stored", [Entry("stored", evaluation)])
+    assert (tmp_path / "report.html").stat().st_size < 8_000_000

@@ -1,0 +1,1 @@
+"""The report of an evaluation: plots, pictures, one HTML page, tables."""
