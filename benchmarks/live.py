@@ -236,7 +236,7 @@ def untrained(folder: Path) -> list[Path]:
     """Write a net with random weights as a .pth and as a .onnx."""
     import torch
 
-    from vision.deploy.export import ForDetectNet, build_model
+    from vision.deploy.export import build_model
     from vision.ssd import create_net
     from vision.utils.labels import write_labels
 
@@ -244,7 +244,7 @@ def untrained(folder: Path) -> list[Path]:
     net = create_net(NET, CLASSES + 1).eval()
     write_labels(folder / "labels.txt", ["BACKGROUND", *(f"class {n}" for n in range(CLASSES))])
     torch.save(dict(net.state_dict()), folder / f"{NET}.pth")
-    exported = build_model(ForDetectNet(net), (1, 3, 300, 300), opset=11)
+    exported = build_model(net, (1, 3, 300, 300), opset=11)
     (folder / f"{NET}.onnx").write_bytes(exported.SerializeToString())
     return [folder / f"{NET}.pth", folder / f"{NET}.onnx"]
 
