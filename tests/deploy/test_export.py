@@ -8,10 +8,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torch import nn
 
+from vision.checkpoints.detector import load_detector
 from vision.deploy import export
 from vision.deploy.detectnet import DetectNet
-from vision.deploy.export import ExportSettings, ForDetectNet, export_onnx
+from vision.deploy.export import ExportSettings, ForDetectNet, export_onnx, make_checked
+from vision.deploy.nms import GraphNms
 from vision.deploy.onnx_reading import open_session
 from vision.deploy.readiness.candidate import WARNING, LabelFile
 from vision.ssd import NETS, create_net
@@ -174,3 +177,57 @@ def test_a_torch_that_does_not_know_the_choice(make_net, tmp_path, monkeypatch):
 
     monkeypatch.setattr(export.torch.onnx, "export", older_export)
     assert export_onnx(make_net(), tmp_path / "toy.onnx").warnings == []
+
+
+def kaiming(net):
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight)
+
+
+def large_logits(net):
+    """Scores of 0 and 1 only, from logits in the thousands."""
+    kaiming(net)
+    for layer in net.classification_headers.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.weight.data *= 1000
+
+
+def wild_statistics(net):
+    """Batch norms that amplify from layer to layer, and boxes as large as a hundred pictures."""
+    kaiming(net)
+    for layer in net.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean.normal_(0, 0.5)
+            layer.running_var.uniform_(0.05, 3)
+            layer.weight.data.uniform_(0.3, 2)
+
+
+HELD_OUT = [
+    pytest.param(
+        name, make, marks=() if name in ("mb3-small-ssd-lite", "sq-ssd-lite") else pytest.mark.slow
+    )
+    for name in NETS
+    for make in (kaiming, large_logits, wild_statistics)
+]
+
+
+@pytest.mark.parametrize(("name", "initialise"), HELD_OUT)
+def test_weights_of_any_kind_can_be_exported(name, initialise):
+    """What float32 computes no better, and what only an untrained net does, is no error."""
+    torch.manual_seed(1)
+    net = create_net(name, num_classes=5).eval()
+    initialise(net)
+    made = make_checked(net, "net.onnx", ExportSettings(nms=GraphNms()))
+    # Each of these files is used by detectnet; the warnings say what is odd about it.
+    odd = {"background", "nms-rounds", "not-finite", "boxes", "half-activation"}
+    assert {warning.code for warning in made.warnings} <= odd
+
+
+@pytest.mark.slow
+def test_real_weights_can_be_exported(real_models):
+    (weights,) = real_models.glob("mb1-ssd-*.pth")
+    for nms in (None, GraphNms()):
+        made = make_checked(load_detector(weights).net, "net.onnx", ExportSettings(nms=nms))
+        assert made.warnings == []
+        assert max(max(pair) for pair in made.differences.values()) < 1e-4

@@ -35,7 +35,7 @@ FRACTION_LIMIT = 2  # a median coordinate beyond is no fraction of the picture
 
 
 def check_finite(candidate: Candidate) -> Iterator[Finding]:
-    """Look for weights and outputs that are infinite or undefined."""
+    """Look for infinite and undefined weights and outputs; detectnet passes over such rows."""
     for name, values in candidate.constants.items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             message = (
@@ -53,7 +53,7 @@ def check_finite(candidate: Candidate) -> Iterator[Finding]:
                 f" '{probe}'; the net is untrained, or its training diverged: export an earlier"
                 " checkpoint"
             )
-            faults.append(Fault(message, is_severe=bad.mean() > 0.5))
+            faults.append(Fault(message, is_severe=bool(bad.all())))
     yield from _judged("not-finite", faults, candidate)
 
 
