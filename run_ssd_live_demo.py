@@ -28,8 +28,9 @@ from vision.utils.options import add_options
 from vision.utils.threads import share_cores
 
 if TYPE_CHECKING:
+    from vision.live.encoder import Result
     from vision.live.finders import Finder
-    from vision.live.pipeline import Pipeline, Result
+    from vision.live.pipeline import Pipeline
 
 logger = logging.getLogger("run_ssd_live_demo")
 

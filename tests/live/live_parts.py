@@ -28,7 +28,7 @@ from vision.video.grammar import parse_sources
 
 BOXES = {"red": (20, 30, 60, 80), "green": (80, 10, 110, 50), "blue": (100, 70, 150, 110)}
 SCORES = {"red": 0.9, "green": 0.6, "blue": 0.3}
-PATIENCE = 20.0  # seconds after which a test gives up waiting
+PATIENCE = 60.0  # seconds after which a test gives up waiting
 
 
 def scene(size=(160, 120)):
@@ -82,14 +82,14 @@ class Demo:
     """A running demo and its parts."""
 
     def __init__(self, source, folder, finder=None, labels=None, access=None, limit=GIGABYTE,
-                 repeat=True):  # fmt: skip
+                 repeat=True, width=1280):  # fmt: skip
         self.finder = finder
         names = finder.class_names[1:] if finder else []
         threshold = finder.threshold if finder else 0.5
         self.settings = SharedSettings(LiveSettings(threshold, 0.45), names)
         self.player = Player(parse_sources([str(source)]), self.settings, repeat)
         self.player._retry = (0.01,)
-        self.pipeline = Pipeline(self.player, finder, self.settings)
+        self.pipeline = Pipeline(self.player, finder, self.settings, width)
         self.budget = Budget(folder, limit)
         self.keeper = Keeper(self.pipeline, Path(folder) / "kept", self.budget)
         self.stream = PictureStream(self.pipeline)

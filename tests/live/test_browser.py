@@ -154,7 +154,7 @@ def test_a_slider_shows_fewer_boxes_at_once(page, demo):
     until(lambda: page.counts() == [["red", "1"], ["green", "1"], ["blue"]], "the counts")
     green = """
         const canvas = document.getElementById('live');
-        const [r, g, b] = canvas.getContext('2d').getImageData(81, 40, 1, 1).data;
+        const [r, g, b] = canvas.getContext('2d').getImageData(80, 40, 1, 1).data;
         return [r, g, b];
     """
     before = until(lambda: sum(page.script(green)) and page.script(green), "the picture")

@@ -49,7 +49,8 @@ def lines(folder, name):
     return (folder / "ImageSets" / "Main" / f"{name}.txt").read_text(encoding="utf-8").split("\n")
 
 
-def test_a_saved_picture_is_a_dataset_that_comes_back_to_the_pixel(tmp_path, capsys):
+def test_a_saved_picture_is_a_dataset_that_comes_back_to_the_pixel(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path.parent)  # where check_dataset.py writes its report
     store = store_in(tmp_path)
     store.save(JPEG, SIZE, [APPLE, PEAR], "train")
     store.save(jpeg(1), SIZE, [], "val")
@@ -181,6 +182,17 @@ def test_names_that_no_class_can_have(tmp_path, name):
     with pytest.raises(ValueError, match="twice"):
         store_in(tmp_path, ()).set_class_names(["apple", "apple"])
     assert files(tmp_path) == []
+
+
+def test_a_link_that_leads_out_of_the_folder_is_not_followed(tmp_path):
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    folder = tmp_path / "labels"
+    saved = store_in(folder).save(JPEG, SIZE, [APPLE], "train")
+    picture = folder / "JPEGImages" / f"{saved.name}.jpg"
+    picture.unlink()
+    picture.symlink_to(tmp_path / "secret.jpg")
+    with pytest.raises(ValueError, match="through a link"):
+        store_in(folder).picture_path(saved.name)
 
 
 def test_a_folder_of_camera_capture_is_gone_on_with(tmp_path):

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from tests.drawing import COLOURS
 from tests.live.live_parts import BOXES, Demo, SquareFinder, running, scene, until
 from tests.video.cameras import camera, jpeg, number_of, part, write_video
 from vision.pictures.writing import encode_picture, write_picture
@@ -33,23 +34,25 @@ def test_what_is_found_and_a_slider_that_acts_on_a_standing_picture(picture, tmp
 def test_pictures_are_encoded_only_while_someone_watches(picture, tmp_path):
     with running(picture, tmp_path, SquareFinder()) as demo:
         until(lambda: shown(demo))
-        assert demo.pipeline.pictures.newest() is None
-        with demo.pipeline.watching():
-            encoded = until(demo.pipeline.pictures.newest)
+        assert demo.pipeline.drawn.slot.newest() is None
+        with demo.pipeline.drawn.watching():
+            encoded = until(demo.pipeline.drawn.slot.newest)
         assert encoded.item.jpeg[:2] == b"\xff\xd8"
-        assert encoded.item.drawn.shape == (120, 160, 3)
+        assert encoded.item.image.shape == (120, 160, 3)
 
 
 def test_a_wide_picture_is_sent_narrow_with_its_boxes(tmp_path):
     write_picture(tmp_path / "wide.png", np.repeat(np.repeat(scene(), 4, 0), 4, 1))
-    demo = Demo(tmp_path / "wide.png", tmp_path, SquareFinder())
-    result = type("R", (), {})()
-    result.frame = demo.player._opened.read()
-    result.detections = demo.finder.find(result.frame.image)
-    drawn = demo.pipeline.draw(result, 320)
-    assert drawn.shape == (240, 320, 3)
-    same = demo.pipeline.draw(result)
-    assert same.shape == (480, 640, 3)
+    with running(tmp_path / "wide.png", tmp_path, SquareFinder(), width=320) as demo:
+        with demo.pipeline.drawn.watching(), demo.pipeline.plain.watching():
+            drawn = until(demo.pipeline.drawn.slot.newest).item
+            plain = until(demo.pipeline.plain.slot.newest).item
+        assert demo.pipeline.draw(drawn.result).shape == (480, 640, 3)
+    for one in (drawn, plain):
+        assert one.image.shape == (240, 320, 3)
+        assert one.detections.boxes[0].tolist() == [2 * value for value in BOXES["red"]]
+    assert plain.image[60, 40].tolist() == list(COLOURS["red"]), "nothing is drawn at the corner"
+    assert drawn.image[60, 40].tolist() != list(COLOURS["red"])
 
 
 def test_pictures_of_a_folder_one_by_one(tmp_path):
@@ -158,6 +161,6 @@ def test_a_silent_camera_is_told(tmp_path, monkeypatch):
 
 
 def test_a_jpeg_is_what_was_drawn(picture, tmp_path):
-    with running(picture, tmp_path, SquareFinder()) as demo, demo.pipeline.watching():
-        encoded = until(demo.pipeline.pictures.newest).item
-    assert encoded.jpeg == encode_picture(encoded.drawn, quality=80)
+    with running(picture, tmp_path, SquareFinder()) as demo, demo.pipeline.drawn.watching():
+        encoded = until(demo.pipeline.drawn.slot.newest).item
+    assert encoded.jpeg == encode_picture(encoded.image, quality=80)

@@ -36,9 +36,9 @@ def test_a_recording_is_a_video_of_what_was_shown(picture, tmp_path):
         name = state["recording"]
         assert name.endswith(".mp4")
         assert demo.ask("/api/record", {"on": True})[1]["recording"] == name, "it goes on"
-        until(demo.pipeline.pictures.newest)
+        until(demo.pipeline.drawn.slot.newest)
         demo.settings.change({"threshold": 0.2})
-        until(lambda: len(demo.pipeline.pictures.newest().item.result.detections) == 3)
+        until(lambda: len(demo.pipeline.drawn.slot.newest().item.result.detections) == 3)
         until(lambda: demo.keeper._thread.is_alive())
         state = demo.ask("/api/record", {"on": False})[1]
         assert (state["recording"], state["saved"]) == ("", [name])

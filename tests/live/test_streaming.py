@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import socket
 import urllib.request
@@ -8,7 +9,7 @@ import urllib.request
 import numpy as np
 import pytest
 
-from tests.live.live_parts import PATIENCE, SquareFinder, running, scene, until
+from tests.live.live_parts import BOXES, PATIENCE, SquareFinder, running, scene, until
 from vision.live.serving import streaming
 from vision.pictures.writing import write_picture
 from vision.video.http_stream import decode_jpeg, open_http
@@ -53,6 +54,17 @@ def test_parts_say_their_length_and_when_they_were_taken(picture, tmp_path):
         until(lambda: demo.stream.viewers == 0 or demo.settings.change({"paused": True}))
 
 
+def test_without_boxes_the_head_lists_them(picture, tmp_path):
+    with running(picture, tmp_path, SquareFinder()) as demo:
+        with urllib.request.urlopen(demo.address + "/stream.mjpg?boxes=0") as answer:
+            data = b""
+            while b"\r\n\r\n" not in data:
+                data += answer.read1(1 << 16)
+        listed = json.loads(re.search(rb"X-Objects: (.*)\r\n", data)[1])
+        assert listed == [[*BOXES["red"], 1, 0.9], [*BOXES["green"], 2, 0.6]]
+        assert demo.pipeline.drawn.slot.newest() is None, "no one asked for drawn ones"
+
+
 def test_a_stalled_viewer_holds_up_no_one(clip, tmp_path):
     with running(clip, tmp_path, SquareFinder()) as demo, stalled(demo):
         until(lambda: demo.stream.viewers == 1)
@@ -72,7 +84,7 @@ def test_one_that_has_stalled_for_long_is_let_go(tmp_path, monkeypatch):
     noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     write_picture(tmp_path / "noise.png", noise)
     with running(tmp_path / "noise.png", tmp_path) as demo, stalled(demo):
-        until(lambda: demo.pipeline.pictures.newest())
+        until(lambda: demo.pipeline.drawn.slot.newest())
         until(lambda: demo.stream.viewers == 0, "the end of the stalled viewer")
 
 

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-import run_ssd_example
 from vision.datasets.files import listing
 from vision.pictures.headers import FORMATS
 from vision.pictures.reading import read_picture
 from vision.pictures.suffixes import PICTURE_SUFFIXES, SUFFIXES_OF
+from vision.video import grammar
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMBERS = dict(enumerate(["ten", "eleven", "twelve", "thirteen"], 10))
@@ -36,7 +36,7 @@ def test_every_format_that_headers_know_has_its_suffixes():
 
 
 def test_there_is_one_list_and_the_documents_have_it():
-    assert run_ssd_example.PICTURE_SUFFIXES is listing.PICTURE_SUFFIXES is PICTURE_SUFFIXES
+    assert grammar.PICTURE_SUFFIXES is listing.PICTURE_SUFFIXES is PICTURE_SUFFIXES
     page = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
     (sentence,) = re.findall(r"`(\.jpg [^`]*)`", page)
     assert tuple(sentence.split()) == PICTURE_SUFFIXES

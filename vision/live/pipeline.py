@@ -1,6 +1,6 @@
 r"""Reading, finding and encoding, each in a thread of its own, with one slot between two.
 
-    Player --frame--> detect --result--> encode --picture--> viewers, recorder
+    Player --frame--> detect --result--> encoders --picture--> viewers, recorder
                                   \----> window
 
 Each stage takes the newest there is. So the slowest stage sets the rate, and nothing that is shown
@@ -13,20 +13,17 @@ import logging
 import sys
 import threading
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, Iterator
+from typing import TYPE_CHECKING, Callable
 
 import cv2
 import numpy as np
 
+from vision.live.encoder import PATIENCE, Encoder, Result
 from vision.live.meters import Meter
 from vision.live.player import Player
-from vision.live.settings import LiveSettings, SharedSettings
+from vision.live.settings import SharedSettings
 from vision.pictures.drawing import draw_detections
-from vision.pictures.writing import encode_picture
 from vision.structures import Detections
-from vision.video.frames import Frame
 from vision.video.slot import LatestSlot
 
 if TYPE_CHECKING:
@@ -34,32 +31,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-STREAM_QUALITY = 80  # of the JPEGs that viewers get
-PATIENCE = 0.5  # seconds between looks whether it is time to end
 GRACE = 3.0  # seconds for a thread to end
 NOTHING_FOUND = Detections(
     np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32)
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """A frame and what was found in it."""
-
-    frame: Frame
-    detections: Detections  # of all classes, the hidden ones too
-    settings: LiveSettings  # with which they were found
-    seconds: float  # that finding took
-
-
-@dataclass(frozen=True, eq=False)
-class StreamPicture:
-    """A result as viewers see it."""
-
-    result: Result
-    drawn: np.ndarray  # (H, W, 3) uint8 RGB, no wider than the stream
-    jpeg: bytes
-    encoded: float  # when, by time.monotonic
 
 
 class Pipeline:
@@ -67,7 +42,8 @@ class Pipeline:
 
     Attributes:
         results: the newest result.
-        pictures: the newest encoded picture; made only while someone watches.
+        drawn: encodes pictures with their boxes, for programs and the recorder.
+        plain: encodes pictures without boxes, for the page, which draws them itself.
         failure: what ended a thread that should not have ended.
     """
 
@@ -87,15 +63,19 @@ class Pipeline:
         self.player, self.finder, self.settings = player, finder, settings
         self.class_names = finder.class_names if finder else ["BACKGROUND"]
         self.results: LatestSlot[Result] = LatestSlot()
-        self.pictures: LatestSlot[StreamPicture] = LatestSlot()
         self.meters = {name: Meter() for name in ("wait", "detect", "draw", "encode")}
         self.failure: BaseException | None = None
         self.on_result: Callable[[Result], None] | None = None
-        self.on_picture: Callable[[], None] | None = None
+        self.drawn = Encoder(self.results, self._drawn_view, self.meters)
+        self.plain = Encoder(self.results, self._plain_view, self.meters)
         self._stream_width = stream_width
-        self._stop, self._watched = threading.Event(), threading.Event()
-        self._watchers, self._lock = 0, threading.Lock()
-        stages = (("player", player.run), ("detect", self._detect), ("encode", self._encode))
+        self._stop = threading.Event()
+        stages = (
+            ("player", player.run),
+            ("detect", self._detect),
+            ("encode drawn", self.drawn.run),
+            ("encode plain", self.plain.run),
+        )
         self._threads = [
             threading.Thread(target=self._guarded, args=(run,), name=name, daemon=True)
             for name, run in stages
@@ -111,9 +91,9 @@ class Pipeline:
     def stop(self) -> bool:
         """End the threads; return whether all of them did within GRACE seconds."""
         self._stop.set()
-        self._watched.set()
-        self.player.stop()
-        for slot in (self.player.slot, self.results, self.pictures):
+        for stage in (self.player, self.drawn, self.plain):
+            stage.stop()
+        for slot in (self.player.slot, self.results):
             slot.close()
         deadline = time.monotonic() + GRACE
         for thread in self._threads:
@@ -126,20 +106,6 @@ class Pipeline:
         """Tell whether nothing will come any more."""
         return self._stop.is_set() or self.player.state.phase == "ended"
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Have pictures encoded for the time of a block; as many blocks as there are viewers."""
-        with self._lock:
-            self._watchers += 1
-            self._watched.set()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._watchers -= 1
-                if not self._watchers and not self._stop.is_set():
-                    self._watched.clear()
-
     def shown(self, result: Result) -> Detections:
         """Return the detections of a result without those of hidden classes."""
         hidden = self.settings.now.hidden
@@ -147,16 +113,24 @@ class Pipeline:
         rows = [row for row, label in enumerate(labels) if self.class_names[label] not in hidden]
         return Detections(boxes[rows], labels[rows], scores[rows])
 
-    def draw(self, result: Result, width: int | None = None) -> np.ndarray:
-        """Return the frame of a result with its boxes, (H, W, 3) uint8 RGB, no wider than asked."""
+    def draw(self, result: Result) -> np.ndarray:
+        """Return the whole frame of a result with its boxes, (H, W, 3) uint8 RGB."""
+        return draw_detections(result.frame.image, self.shown(result), self.class_names)
+
+    def _plain_view(self, result: Result) -> tuple[np.ndarray, Detections]:
         image, detections = result.frame.image, self.shown(result)
-        scale = min(1.0, width / image.shape[1]) if width else 1.0
-        if scale < 1.0:
-            size = (round(image.shape[1] * scale), max(1, round(image.shape[0] * scale)))
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-            boxes = detections.boxes * np.float32(scale)
-            detections = Detections(boxes, detections.labels, detections.scores)
-        return draw_detections(image, detections, self.class_names)
+        height, width = image.shape[:2]
+        scale = self._stream_width / width
+        if scale >= 1:
+            return image, detections
+        size = (self._stream_width, max(1, round(height * scale)))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        boxes = detections.boxes * np.float32(scale)
+        return image, Detections(boxes, detections.labels, detections.scores)
+
+    def _drawn_view(self, result: Result) -> tuple[np.ndarray, Detections]:
+        image, detections = self._plain_view(result)
+        return draw_detections(image, detections, self.class_names), detections
 
     def _detect(self) -> None:
         seen = 0
@@ -176,26 +150,6 @@ class Pipeline:
             self.results.put(result)
             if self.on_result:
                 self.on_result(result)
-
-    def _encode(self) -> None:
-        seen = 0
-        while not self._stop.is_set():
-            if not self._watched.wait(PATIENCE):
-                continue
-            numbered = self.results.wait(after=seen, timeout=PATIENCE)
-            if numbered is None:
-                continue
-            seen, result = numbered.number, numbered.item
-            begun = time.monotonic()
-            drawn = self.draw(result, self._stream_width)
-            between = time.monotonic()
-            jpeg = encode_picture(drawn, quality=STREAM_QUALITY)
-            encoded = time.monotonic()
-            self.meters["draw"].add(between - begun)
-            self.meters["encode"].add(encoded - between)
-            self.pictures.put(StreamPicture(result, drawn, jpeg, encoded))
-            if self.on_picture:
-                self.on_picture()
 
     def _guarded(self, run: Callable[[], None]) -> None:
         try:

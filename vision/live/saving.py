@@ -9,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Callable
 
-from vision.live.pipeline import Pipeline, Result
+from vision.live.encoder import Result
+from vision.live.pipeline import Pipeline
 from vision.pictures.writing import encode_picture
-from vision.utils.files import atomic_write
+from vision.utils.files import atomic_write, path_inside
 from vision.video.writing import PacedVideo, VideoWriter
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class Keeper:
         self.budget.take(len(data))
         with self._lock:
             name = self._new_name("snapshot", ".jpg")
-            with atomic_write(self.folder / name) as temporary:
+            with atomic_write(path_inside(self.folder, name)) as temporary:
                 temporary.write_bytes(data)
             self.names.append(name)
         return name
@@ -118,16 +119,16 @@ class Keeper:
             thread.join(10)
 
     def _record(self) -> None:
-        path, seen, counted = self.folder / self._recording, 0, 0
+        path, seen, counted = path_inside(self.folder, self._recording), 0, 0
         try:
-            with self._pipeline.watching(), VideoWriter(path, RECORDING_RATE) as video:
+            with self._pipeline.drawn.watching(), VideoWriter(path, RECORDING_RATE) as video:
                 paced = PacedVideo(video)
                 while not (self._end.is_set() or self._pipeline.over):
-                    numbered = self._pipeline.pictures.wait(after=seen, timeout=0.2)
+                    numbered = self._pipeline.drawn.slot.wait(after=seen, timeout=0.2)
                     if numbered is None:
                         continue
                     seen, picture = numbered.number, numbered.item
-                    paced.write(picture.drawn, picture.result.frame.captured)
+                    paced.write(picture.image, picture.result.frame.captured)
                     grown, counted = video.bytes_written - counted, video.bytes_written
                     try:
                         self.budget.take(grown)

@@ -31,7 +31,7 @@ from vision.live.labelling.voc_folder import (
 )
 from vision.live.saving import Budget
 from vision.pictures.reading import read_picture_size
-from vision.utils.files import atomic_write
+from vision.utils.files import atomic_write, path_inside
 from vision.utils.labels import BACKGROUND, MAX_CLASSES, read_labels, with_background
 
 logger = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ class LabelStore:
             self._check(size, objects, part)
             self._budget.take(len(jpeg))
             name = self._new_name(wish)
-            with atomic_write(self.folder / PICTURES / f"{name}.jpg") as temporary:
+            with atomic_write(path_inside(self.folder / PICTURES, f"{name}.jpg")) as temporary:
                 temporary.write_bytes(jpeg)
             self._files[name] = f"{name}.jpg"
             return self._write(name, size, objects, part, before=None)
@@ -223,7 +223,7 @@ class LabelStore:
         """Return the file of a picture of the folder."""
         if name not in self._counts:
             raise LabelError("there is no such picture any more")
-        return self.folder / PICTURES / self._files[name]
+        return path_inside(self.folder / PICTURES, self._files[name])
 
     def undo(self, name: str) -> None:
         """Take back the last save of a picture; a new one is removed.
@@ -240,7 +240,7 @@ class LabelStore:
             if action.annotation is None:
                 self._list(name, "")
                 self._xml(name).unlink()
-                path = self.folder / PICTURES / self._files.pop(name)
+                path = path_inside(self.folder / PICTURES, self._files.pop(name))
                 self._budget.give_back(path.stat().st_size)
                 path.unlink()
                 self.names.remove(name)
@@ -301,7 +301,7 @@ class LabelStore:
         return name
 
     def _xml(self, name: str) -> Path:
-        return self.folder / ANNOTATIONS / f"{name}.xml"
+        return path_inside(self.folder / ANNOTATIONS, f"{name}.xml")
 
     def _revision(self, name: str) -> str:
         return hashlib.sha256(self._xml(name).read_bytes()).hexdigest()[:16]

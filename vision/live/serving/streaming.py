@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from contextlib import contextmanager
 from typing import Iterator
 
 from aiohttp import web
 
-from vision.live.pipeline import Pipeline, StreamPicture
+from vision.live.encoder import Encoder, StreamPicture
+from vision.live.pipeline import Pipeline
 from vision.live.serving.guard import SAFE_HEADERS
+from vision.structures import Detections
 from vision.video.slot import Numbered
 
 MOST_VIEWERS = 32
@@ -18,6 +21,7 @@ SEND_BUFFER = 1 << 17  # bytes that wait in the kernel for a viewer; more would 
 STALL_SECONDS = 60.0  # after which a viewer that takes nothing is let go
 REPEAT_SECONDS = 5.0  # after which a picture that stands is sent again, or dead viewers stay
 BOUNDARY = "frame"
+MOST_LISTED_OBJECTS = 500  # a head has to stay readable
 
 
 class Bells:
@@ -62,7 +66,8 @@ class PictureStream:
         """Send what a pipeline encodes."""
         self._pipeline, self._bells = pipeline, Bells()
         self._closed = False
-        pipeline.on_picture = self._bells.ring
+        for encoder in (pipeline.drawn, pipeline.plain):
+            encoder.on_picture = self._bells.ring
 
     @property
     def viewers(self) -> int:
@@ -79,7 +84,10 @@ class PictureStream:
         self._bells.ring()
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Answer a request with pictures until the viewer leaves."""
+        """Answer a request with pictures until the viewer leaves.
+
+        With `?boxes=0` they come without boxes, which the head of each part then lists.
+        """
         if self.viewers >= MOST_VIEWERS:
             raise web.HTTPServiceUnavailable(reason=f"{MOST_VIEWERS} viewers watch already")
         response = web.StreamResponse(
@@ -92,9 +100,11 @@ class PictureStream:
         await response.prepare(request)
         limit_buffers(request.transport)
         await response.write(f"--{BOUNDARY}\r\n".encode())
-        with self._pipeline.watching(), self._bells.bell() as bell:
+        plain = request.query.get("boxes") == "0"
+        encoder = self._pipeline.plain if plain else self._pipeline.drawn
+        with encoder.watching(), self._bells.bell() as bell:
             try:
-                await self._send(response, bell)
+                await self._send(response, encoder, bell)
             except (ConnectionError, asyncio.TimeoutError):
                 if request.transport is not None:
                     request.transport.abort()
@@ -103,10 +113,10 @@ class PictureStream:
     async def newest(self) -> StreamPicture | None:
         """Return a picture of the newest frame; None if there is none within REPEAT_SECONDS."""
         wanted = self._pipeline.results.newest()
-        with self._pipeline.watching(), self._bells.bell() as bell:
+        with self._pipeline.drawn.watching(), self._bells.bell() as bell:
             while True:
                 bell.clear()
-                found = self._pipeline.pictures.newest()
+                found = self._pipeline.drawn.slot.newest()
                 if found and wanted:
                     if found.item.result.frame.captured >= wanted.item.frame.captured:
                         return found.item
@@ -115,11 +125,13 @@ class PictureStream:
                 if not await _rung(bell):
                     return None
 
-    async def _send(self, response: web.StreamResponse, bell: asyncio.Event) -> None:
+    async def _send(
+        self, response: web.StreamResponse, encoder: Encoder, bell: asyncio.Event
+    ) -> None:
         seen = 0
         while not (self._closed or self._pipeline.failure):
             bell.clear()
-            numbered = self._pipeline.pictures.newest(after=seen)
+            numbered = encoder.slot.newest(after=seen)
             if numbered is None:
                 if not await _rung(bell):
                     seen = 0
@@ -134,9 +146,19 @@ def as_part(numbered: Numbered[StreamPicture]) -> bytes:
     picture = numbered.item
     head = (
         f"Content-Type: image/jpeg\r\nContent-Length: {len(picture.jpeg)}\r\n"
-        f"X-Captured: {picture.result.frame.captured:.4f}\r\nX-Number: {numbered.number}\r\n\r\n"
+        f"X-Captured: {picture.result.frame.captured:.4f}\r\n"
+        f"X-Objects: {objects_text(picture.detections)}\r\n\r\n"
     )
     return head.encode() + picture.jpeg + f"\r\n--{BOUNDARY}\r\n".encode()
+
+
+def objects_text(detections: Detections) -> str:
+    """Return objects as JSON: [[x1, y1, x2, y2, label, score], ...], best first."""
+    rows = zip(detections.boxes.tolist(), detections.labels.tolist(), detections.scores.tolist())
+    objects = [
+        [*(round(value, 1) for value in box), label, round(score, 3)] for box, label, score in rows
+    ]
+    return json.dumps(objects[:MOST_LISTED_OBJECTS])
 
 
 def limit_buffers(transport: asyncio.Transport | None) -> None:

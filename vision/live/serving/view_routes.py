@@ -13,6 +13,7 @@ from vision.live.pipeline import Pipeline
 from vision.live.saving import Keeper
 from vision.live.serving.answers import answering, in_thread, jpeg_response, json_body
 from vision.live.serving.streaming import PictureStream
+from vision.utils.files import path_inside
 
 PAGE = Path(__file__).with_name("page")
 CONTENT_TYPES = {
@@ -51,7 +52,7 @@ class ViewRoutes:
             web.post("/api/step", answering(self.step)),
             web.post("/api/snapshot", answering(self.snapshot)),
             web.post("/api/record", answering(self.record)),
-            web.get("/saved/{name}", self.saved),
+            web.get("/saved/{name}", answering(self.saved)),
         ]
 
     async def index(self, request: web.Request) -> web.Response:
@@ -114,7 +115,7 @@ class ViewRoutes:
         name = request.match_info["name"]
         if name not in self._keeper.names:
             raise web.HTTPNotFound
-        return web.FileResponse(self._keeper.folder / name)
+        return web.FileResponse(path_inside(self._keeper.folder, name))
 
     def describe(self) -> dict[str, object]:
         """Return the state for the page."""

@@ -13,7 +13,8 @@ let waiting = null; // settings to send when the last ones have been answered
 let sending = false;
 let labelling = null;
 
-const stream = new Stream(find("live"), (captured) => {
+const nameOf = (label) => (state && state.classes[label - 1]) || `class ${label}`;
+const stream = new Stream(find("live"), nameOf, (captured) => {
   shownAt.push(performance.now());
   if (shownAt.length > 60) shownAt.shift();
   const age = clock.since(captured);
