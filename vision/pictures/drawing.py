@@ -85,9 +85,7 @@ def draw_boxes(
         notes: N texts to follow the names, left out where there is no room; or none.
         parts: which of BOX and NAME to draw.
     """
-    names = [
-        drawable(class_names[label], int(label)) if NAME in parts else "" for label in labels
-    ]
+    names = [drawable(class_names[label], int(label)) if NAME in parts else "" for label in labels]
     marks = [
         Mark(box, name, note, class_colour(int(label)))
         for box, name, note, label in zip(boxes, names, notes or [""] * len(boxes), labels)
