@@ -17,7 +17,6 @@ import argparse
 import logging
 import sys
 from dataclasses import asdict, dataclass, fields, replace
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from vision.checkpoints.detector import OpenDetector
     from vision.datasets.index.annotation_index import AnnotationIndex
     from vision.deploy.emulation.clustering import PostProcessing
+    from vision.deploy.readiness.candidate import Outputs
     from vision.evaluation.collection import PictureFacts
     from vision.evaluation.judge import Judge, Normalisation
     from vision.evaluation.matching import GroundTruth
@@ -51,8 +51,6 @@ logger = logging.getLogger("eval_ssd")
 LOWEST_SCORE = 0.01  # of detections that are ranked
 TRIAL_PICTURES = 32  # to find out whether pictures have to be normalised otherwise
 TUNING_PICTURES = 200  # to find detectnet's settings
-THRESHOLDS = tuple(one / 20 for one in range(4, 20))  # that are tried
-CLUSTERINGS = (0.35, 0.5, 0.75)
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def main(args: argparse.Namespace) -> None:
     share_cores()
     from vision.checkpoints.detector import detector_file
     from vision.evaluation.detections_file import write_detections
-    from vision.evaluation.report.files import write_report, write_results, write_tensorboard
+    from vision.evaluation.report.files import write_results, write_tensorboard
     from vision.evaluation.report.tables import result_lines
 
     files = [detector_file(model) for model in options.models]  # before the data take their time
@@ -129,19 +127,20 @@ def main(args: argparse.Namespace) -> None:
 
     detector = (*files, *options.detections)[0]
     folder = options.eval_dir or detector.parent / RESULTS_FOLDER
-    write_results(folder, entries)
+    names = ", ".join(dataset.resolve().name for dataset in options.datasets)
+    title = None if options.no_report else f"{detector.resolve().name} on {names}"
+    write_results(folder, entries, title)
     if options.save_detections:
         write_detections(options.save_detections, entries[-1].evaluation.collection)
     if options.tensorboard:
         write_tensorboard(folder / "tensorboard", entries)
-    if not options.no_report:
-        names = ", ".join(dataset.resolve().name for dataset in options.datasets)
-        write_report(folder, f"{detector.resolve().name} on {names}", entries)
     logger.info("Results written to %s", folder.absolute())
 
 
 def with_training_data(typed: Mapping[str, Any]) -> EvalOptions:
     """Return the options; what is not typed of the data is as the first model was trained."""
+    from vision.datasets.checked_folder import CheckedFolder
+
     options = EvalOptions.of(typed)
     run = options_of_run(options.models[0]) if options.models else {}
     saved = {one.name: run[one.name] for one in fields(DataOptions) if one.name in run}
@@ -150,6 +149,8 @@ def with_training_data(typed: Mapping[str, Any]) -> EvalOptions:
         saved.pop("dataset_type", None)  # that of other folders
     elif run.get("validation_dataset"):
         saved["datasets"] = [run["validation_dataset"]]
+        if not {"val", "test"} & set(CheckedFolder(saved["datasets"][0]).reader.parts):
+            saved["split"] = "all"  # as the run did
     elif "datasets" in run:
         saved["datasets"] = run["datasets"]
     return EvalOptions.of(saved, typed)
@@ -247,6 +248,7 @@ def measure_file(file: Path, data: EvalData, options: EvalOptions) -> Entry:
 def measure_model(file: Path, data: EvalData, options: EvalOptions) -> list[Entry]:
     """Run a detector on all pictures, and measure what each pipeline makes of it."""
     from vision.deploy.emulation.clustering import PostProcessing
+    from vision.deploy.emulation.pictures import show_pictures
     from vision.evaluation.verdict import explain_hopeless, verdict
 
     loaded = load_model(file, options)
@@ -267,10 +269,12 @@ def measure_model(file: Path, data: EvalData, options: EvalOptions) -> list[Entr
         entries.append(entry)
     if options.pipeline != "nms":
         # Average precision is of all boxes from a low score on, merged as detectnet does.
-        usual, best = PostProcessing(), choose_settings(predictor, judge, data, options)
+        usual = PostProcessing()
+        best = suggested_settings(predictor, judge, data, options, file)
         kinds = [usual] if best == usual else [usual, best]
         ranked = [replace(one, threshold=LOWEST_SCORE) for one in kinds]
-        passes = detect_as_detectnet(predictor, judge, data, options, [*kinds, *ranked])
+        outputs = net_outputs(predictor, data, options)
+        passes = show_pictures(outputs, data.pictures, loaded.class_names, [*kinds, *ranked])
         for one, shown, all_found in zip(kinds, passes, passes[len(kinds) :]):
             about = {**facts, "pipeline": "detectnet", **asdict(one), "ranked_from": LOWEST_SCORE}
             title = f"{prefix}detectnet {one.threshold:g} {one.clustering:g}"
@@ -298,23 +302,30 @@ def advice_about_input(
     return judge.advice_about_input(detect)
 
 
-def choose_settings(
-    predictor: Predictor, judge: Judge, data: EvalData, options: EvalOptions
+def suggested_settings(
+    predictor: Predictor, judge: Judge, data: EvalData, options: EvalOptions, file: Path
 ) -> PostProcessing:
-    """Return detectnet's settings as they were typed, or else those with the best F1."""
-    from vision.deploy.emulation.clustering import PostProcessing
-    from vision.evaluation.thresholds import count_matches
+    """Return detectnet's settings: typed ones, those that the file says, or else the best found."""
+    from vision.deploy.emulation.clustering import PostProcessing, recommended_settings
+    from vision.deploy.emulation.pictures import best_settings
+    from vision.deploy.onnx_reading import metadata, read_model
+    from vision.deploy.tuning import NEEDED_OBJECTS
 
-    thresholds = THRESHOLDS if options.conf is None else (options.conf,)
-    clusterings = CLUSTERINGS if options.clustering is None else (options.clustering,)
-    pairs = [PostProcessing(*pair) for pair in product(thresholds, clusterings)]
-    if len(pairs) == 1:
-        return pairs[0]
-    some = range(0, len(data.pictures), -(-len(data.pictures) // TUNING_PICTURES))
-    truths = [judge.truths[row] for row in some]
-    found = detect_as_detectnet(predictor, judge, data.select(some), options, pairs)
-    scores = [count_matches(one, truths, options.iou_threshold).f1 for one in found]
-    return pairs[scores.index(max(scores))]
+    settings = None
+    if options.conf is not None and options.clustering is not None:
+        return PostProcessing(options.conf, options.clustering)
+    if file.suffix.lower() == ".onnx":
+        settings = recommended_settings(metadata(read_model(file)))
+    if settings is None and judge.objects >= NEEDED_OBJECTS:
+        rows = range(0, len(data.pictures), -(-len(data.pictures) // TUNING_PICTURES))
+        some, truths = data.select(rows), [judge.truths[row] for row in rows]
+        outputs = net_outputs(predictor, some, options)
+        settings = best_settings(outputs, some.pictures, truths, judge.class_names)
+    settings = settings or PostProcessing()
+    return PostProcessing(
+        settings.threshold if options.conf is None else options.conf,
+        settings.clustering if options.clustering is None else options.clustering,
+    )
 
 
 def load_model(file: Path, options: EvalOptions) -> OpenDetector:
@@ -366,28 +377,13 @@ def detect_with_nms(predictor: Predictor, data: EvalData, options: EvalOptions) 
     return found
 
 
-def detect_as_detectnet(
-    predictor: Predictor,
-    judge: Judge,
-    data: EvalData,
-    options: EvalOptions,
-    settings: Sequence[PostProcessing],
-) -> list[list[Detections]]:
-    """Return what detectnet would show in each picture, for each of its settings."""
-    from vision.deploy.emulation.clustering import as_detections, post_process
+def net_outputs(predictor: Predictor, data: EvalData, options: EvalOptions) -> Iterator[Outputs]:
+    """Yield scores (P, C) and boxes (P, 4) of each picture, shrunk as detectnet does."""
+    from vision.deploy.readiness.candidate import Outputs
 
-    found: list[list[Detections]] = [[] for _ in settings]
-    lowest = min(one.threshold for one in settings)
     for images in image_batches(predictor, data, options, "nearest"):
-        scores, boxes = (part.cpu().numpy() for part in predictor.scores_and_boxes(images))
-        for some_scores, some_boxes in zip(scores, boxes):
-            facts = data.pictures[len(found[0])]
-            size = facts.width, facts.height
-            rows = (some_scores[:, 1:] >= lowest).any(axis=1)
-            rows_of = some_scores[rows], some_boxes[rows], size, judge.class_names
-            for pictures, one in zip(found, settings):
-                pictures.append(as_detections(post_process(*rows_of, one)))
-    return found
+        scores, boxes = predictor.scores_and_boxes(images)
+        yield from map(Outputs, scores.cpu().numpy(), boxes.cpu().numpy())
 
 
 if __name__ == "__main__":

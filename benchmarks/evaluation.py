@@ -62,6 +62,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     """Measure the ways in turns, as a busy machine then slows all; print the best of each."""
+    measure_matching()
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.dataset or Path(temporary)
         model = args.model or Path(temporary) / "untrained.pth"
@@ -69,15 +70,14 @@ def main(args: argparse.Namespace) -> None:
             write_untrained(model, args.classes)
         if args.dataset is None:
             draw_dataset(folder, args.images, args.classes)
-        measure_folder(args, model, folder, Path(temporary))
-    measure_matching()
+        measure_folder(args, model, folder)
 
 
-def measure_folder(args: argparse.Namespace, model: Path, folder: Path, results: Path) -> None:
+def measure_folder(args: argparse.Namespace, model: Path, folder: Path) -> None:
     """Evaluate the folder in each way; print seconds, pictures per second, and ratios."""
     import eval_ssd
     from vision.checkpoints.detector import load_detector
-    from vision.evaluation.report.files import write_report
+    from vision.evaluation.report.files import report_files
 
     options = eval_ssd.EvalOptions(
         datasets=(folder,), batch_size=args.batch_size, num_workers=args.workers
@@ -111,7 +111,7 @@ def measure_folder(args: argparse.Namespace, model: Path, folder: Path, results:
             pictures = way()
             seconds[name].append((time.perf_counter() - start) / pictures)
     start = time.perf_counter()
-    write_report(results / "report", "benchmark", entries)
+    size = sum(len(content) for _, content in report_files("benchmark", entries))
     report = time.perf_counter() - start
 
     evaluation = entries[0].evaluation
@@ -123,7 +123,7 @@ def measure_folder(args: argparse.Namespace, model: Path, folder: Path, results:
     first = min(seconds["net and reading alone"])
     for name in ways:
         print(f"{name:<24}{1000 * min(seconds[name]):>16.1f}{min(seconds[name]) / first:>8.2f}")
-    print(f"the report: {report:.1f} s")
+    print(f"the report: {report:.1f} s, {size / 1e6:.1f} MB")
 
 
 def measure_matching(count: int = 1_000_000, pictures: int = 5000, classes: int = 20) -> None:

@@ -14,6 +14,8 @@ from tests.drawing import CLASS_NAMES, COLOURS, write_open_images, write_voc
 from vision.checkpoints import detector
 from vision.checkpoints.detector import OpenDetector
 from vision.datasets.options import DataOptions
+from vision.deploy import tuning
+from vision.deploy.tuning import NEEDED_OBJECTS
 from vision.ssd import create_net
 from vision.ssd.predictor import Predictor
 from vision.training.options import TrainOptions
@@ -250,11 +252,38 @@ def test_what_detectnet_would_show(pipeline, square_finder, tmp_path):
 
 
 def test_detectnets_settings_are_found_where_none_are_typed(square_finder, tmp_path):
-    write_voc(tmp_path / "data", {"trainval": 2, "test": 2})
+    samples = write_voc(tmp_path / "data", {"trainval": 2, "test": 20})["test"]
+    assert sum(len(sample.labels) for sample in samples) >= NEEDED_OBJECTS
     argv = ["--model", square_finder, "--dataset", tmp_path / "data", "--pipeline=detectnet"]
     assert run(*argv) == 0
-    usual, chosen = results_of(square_finder)["detectors"]
-    assert (usual["f1"], chosen["f1"]) == pytest.approx((1, 1))
+    # Nothing is better than the defaults.
+    results = results_of(square_finder)
+    assert (results["name"], results["f1"]) == ("detectnet 0.5 0.75", pytest.approx(1))
+
+
+@pytest.mark.parametrize("objects_needed", [1, 10_000])
+def test_detectnets_settings_have_the_best_f1(objects_needed, monkeypatch, tmp_path):
+    """A detector with scores of 0.3 shows nothing at detectnet's threshold of 0.5."""
+    write_voc(tmp_path / "data", {"trainval": 2, "test": 6})
+    path = tmp_path / "unsure.pth"
+    path.touch()
+
+    def detect(images):
+        scores, boxes = find_squares(images)
+        return scores * 0.35, boxes
+
+    predictor = Predictor(detect, SIDE, (0.0, 0.0, 0.0), 1.0)
+    opened = OpenDetector(predictor, CLASS_NAMES, path)
+    monkeypatch.setattr(detector, "open_detector", lambda *_, **__: opened)
+    monkeypatch.setattr(tuning, "NEEDED_OBJECTS", objects_needed)
+    assert run("--model", path, "--dataset", tmp_path / "data", "--pipeline=detectnet") == 0
+    results = results_of(path)
+    if objects_needed > 1:  # too few to choose by
+        assert (results["name"], results["recall"]) == ("detectnet 0.5 0.75", 0)
+    else:
+        usual, chosen = results["detectors"]
+        assert (usual["recall"], chosen["recall"], chosen["precision"]) == (0, 1, 1)
+        assert chosen["threshold"] == 0.3
 
 
 def write_training(model, **options):
@@ -272,6 +301,16 @@ def test_the_data_of_the_training_are_those_that_are_measured_on(square_finder, 
     assert results["datasets"] == [str(tmp_path / "data")]
     assert run("--model", square_finder, "--val-split=0.25") == 0
     assert results_of(square_finder)["pictures"] == 2
+
+
+def test_a_folder_of_validation_alone_is_measured_whole(square_finder, tmp_path):
+    write_voc(tmp_path / "data", {})
+    write_voc(tmp_path / "other", {}, seed=1)
+    paths = [str(tmp_path / name) for name in ("data", "other")]
+    write_training(square_finder, datasets=paths[:1], validation_dataset=paths[1])
+    assert run("--model", square_finder) == 0
+    results = results_of(square_finder)
+    assert (results["datasets"], results["split"], results["pictures"]) == (paths[1:], "all", 8)
 
 
 @pytest.mark.parametrize("typed", [False, True])

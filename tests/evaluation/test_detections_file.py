@@ -49,7 +49,7 @@ def test_what_is_written_is_read_again(tmp_path):
         "image_id": 1,
         "category_id": 1,
         "bbox": [0, 0, 10, 10],
-        "score": 0.9,
+        "score": pytest.approx(0.9),
     }
 
 

@@ -114,9 +114,11 @@ def tune(model: ModelProto, samples: Iterable[Sample], labels: Sequence[str]) ->
     inside = graph_nms(metadata(model))
     nms = inside or GraphNms()
     seen = look_at(model if inside else add_nms(model, nms), samples)
-    plain = _search([(one.sample, one.plain) for one in seen], labels, CLUSTERINGS)
+    plain = search_settings([(one.sample, one.plain) for one in seen], labels, CLUSTERINGS)
     # Behind NMS nothing is left to merge.
-    with_nms = _search([(one.sample, one.with_nms) for one in seen], labels, (DEFAULTS.clustering,))
+    with_nms = search_settings(
+        [(one.sample, one.with_nms) for one in seen], labels, (DEFAULTS.clustering,)
+    )
     return Tuning(len(seen), plain.best.objects, plain, with_nms, nms, inside is not None)
 
 
@@ -140,10 +142,18 @@ def _promising(scores: np.ndarray, boxes: np.ndarray) -> Outputs:
     return Outputs(scores[rows], boxes[rows])
 
 
-def _search(
-    pictures: Sequence[tuple[Sample, Outputs]], labels: Sequence[str], clusterings: Sequence[float]
+def search_settings(
+    pictures: Sequence[tuple[Sample, Outputs]],
+    labels: Sequence[str],
+    clusterings: Sequence[float] = CLUSTERINGS,
 ) -> Measured:
-    """Rate all pairs; of equally good ones the best is the one nearest to detectnet's own."""
+    """Rate all pairs; of equally good ones the best is the one nearest to detectnet's own.
+
+    Args:
+        pictures: what is on each, and the rows of the output that reach the lowest threshold.
+        labels: class names by label, as detectnet reads them.
+        clusterings: to be tried with each of THRESHOLDS.
+    """
     settings = [DEFAULTS]
     settings += [PostProcessing(*pair) for pair in product(THRESHOLDS, clusterings)]
     counts = np.zeros((len(settings), 2), dtype=np.int64)

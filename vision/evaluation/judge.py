@@ -37,6 +37,11 @@ class Judge:
     settings: MeasureSettings
     facts: Mapping[str, Any]  # that all figures depend on
 
+    @property
+    def objects(self) -> int:
+        """Return the number of objects to find."""
+        return sum(int((~one.difficult).sum()) for one in self.truths)
+
     def entry(
         self,
         name: str,

@@ -88,7 +88,7 @@ class MeasureOptions(Options):
         None,
         kind=Number(0, 1),
         metavar="RATIO",
-        help="detectnet's --clustering beside its default (default: the best one)",
+        help="detectnet's --clustering beside its default (default: that of the file, or the best)",
     )
     iou_threshold: float = option(
         0.5,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
@@ -11,13 +10,11 @@ import numpy as np
 
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.opening import open_split
-from vision.datasets.options import DataOptions
+from vision.datasets.options import DataOptions, options_of_run
 from vision.loading.dataset import DetectionDataset
 from vision.structures import Sample
 
 logger = logging.getLogger(__name__)
-
-ARGUMENTS_FILE = "training_args.json"  # the options of the run
 
 
 def open_held_out(
@@ -41,10 +38,7 @@ def open_held_out(
         OSError: if `folders` cannot be read.
         ValueError: if there is no picture in their validation part.
     """
-    said: dict[str, Any] = {}
-    arguments = model_dir / ARGUMENTS_FILE
-    if arguments.is_file():
-        said = json.loads(arguments.read_text(encoding="utf-8"))
+    said = options_of_run(model_dir)
     validation = said.get("validation_dataset")
     paths = folders or ([validation] if validation else said.get("datasets", []))
     if not paths:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import html.parser
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,9 +11,9 @@ import pytest
 from tests.evaluation.hand_made import found, gathered, truth
 from tests.evaluation.report.drawn import drawn_entry
 from vision.evaluation.measure import measure
-from vision.evaluation.report.files import folder_name, write_report, write_results
+from vision.evaluation.report.files import folder_name, write_results
 from vision.evaluation.report.markup import Markup, element, join
-from vision.evaluation.report.page import page, write_page
+from vision.evaluation.report.page import page
 from vision.evaluation.report.plots import PLOTS, matrix_labels, plot
 from vision.evaluation.report.tables import Entry
 
@@ -131,15 +132,16 @@ def test_a_matrix_of_many_classes_shows_the_worst(tmp_path):
 
 def test_all_files_of_one_and_of_several(tmp_path):
     entries = [drawn_entry(tmp_path, name) for name in ("a b.pth", "detectnet 0.5 0.75")]
-    write_results(tmp_path / "one", entries[:1])
-    write_report(tmp_path / "one", "title", entries[:1])
+    write_results(tmp_path / "one", entries[:1], "title")
     written = {path.name for path in (tmp_path / "one").iterdir()}
     plots = {f"{name}.png" for name in PLOTS}
     assert written == {"report.html", "results.json", "results.csv", *plots}
-    write_report(tmp_path / "two", "title", entries)
+    write_results(tmp_path / "two", entries, "title")
     written = {path.name for path in (tmp_path / "two").iterdir()}
     assert written == {
         "report.html",
+        "results.json",
+        "results.csv",
         *plots,
         "side_by_side_f1.png",
         "side_by_side_precision_recall.png",
@@ -148,15 +150,24 @@ def test_all_files_of_one_and_of_several(tmp_path):
     assert (tmp_path / "two" / "detectnet_0.5_0.75" / "report.html").is_file()
 
 
+def test_a_report_that_cannot_be_drawn_leaves_everything_as_it_was(tmp_path, monkeypatch):
+    entries = [drawn_entry(tmp_path)]
+    write_results(tmp_path / "out", entries, None)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    monkeypatch.setitem(PLOTS, "f1", None)
+    with pytest.raises(TypeError):
+        write_results(tmp_path / "out", [replace(entries[0], name="another")], "title")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
 def test_folders_have_names_that_every_system_takes():
     assert folder_name("models/fruit best.pth") == "models_fruit_best.pth"
     assert folder_name("../..") == "detector"
     assert len(folder_name("x" * 300)) == 80
 
 
-def test_a_page_is_not_larger_than_a_mail_may_be(tmp_path, real_datasets):
+def test_a_page_is_not_larger_than_a_mail_may_be(real_datasets):
     from tests.evaluation.stored import stored_collection
 
     evaluation = measure(stored_collection(real_datasets))
-    write_page(tmp_path / "report.html", "stored", [Entry("stored", evaluation)])
-    assert (tmp_path / "report.html").stat().st_size < 8_000_000
+    assert len(page("stored", [Entry("stored", evaluation)])) < 8_000_000

@@ -6,12 +6,12 @@ import json
 import logging
 import re
 from pathlib import Path
-from typing import Sequence
+from typing import Iterator, Sequence
 
-from vision.evaluation.report.page import write_page
+from vision.evaluation.report.page import page
 from vision.evaluation.report.plots import PLOTS, plot, plot_comparisons
 from vision.evaluation.report.tables import Entry, as_csv, as_values, summary
-from vision.utils.files import atomic_write
+from vision.utils.files import write_together
 
 logger = logging.getLogger(__name__)
 
@@ -21,37 +21,39 @@ REPORT, VALUES, TABLE = "report.html", "results.json", "results.csv"
 UNUSABLE = (ImportError, AttributeError, TypeError)
 
 
-def write_results(folder: Path, entries: Sequence[Entry]) -> None:
-    """Write the figures: one object for one entry, a list of them as "detectors" for several."""
+def write_results(folder: Path, entries: Sequence[Entry], title: str | None) -> None:
+    """Write the figures and, with a title, the report; all files appear together, or none.
+
+    One entry is one object in results.json; several are a list of them as "detectors". The page and
+    the plots are those of the first entry; those of others stand in folders of their own.
+    """
     values = [as_values(entry) for entry in entries]
     content = values[0] if len(values) == 1 else {"detectors": values}
     text = json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
-    _write(folder / VALUES, text.encode("utf-8"))
-    _write(folder / TABLE, as_csv(entries).encode("utf-8"))
+    with write_together() as place:
+        place(folder / VALUES).write_text(text, encoding="utf-8")
+        place(folder / TABLE).write_text(as_csv(entries), encoding="utf-8")
+        for name, file in report_files(title, entries) if title else ():
+            place(folder / name).write_bytes(file)
 
 
-def write_report(folder: Path, title: str, entries: Sequence[Entry]) -> None:
-    """Write the page and the plots of the first entry; those of others in folders of their own."""
-    write_page(folder / REPORT, title, entries)
-    _write_plots(folder, entries[0])
+def report_files(title: str, entries: Sequence[Entry]) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a report, each with its name in the folder."""
+    yield REPORT, page(title, entries).encode("utf-8")
+    yield from _plot_files("", entries[0])
     if len(entries) > 1:
         curves = {entry.name: entry.ranking for entry in entries}
         for name, png in plot_comparisons(curves).items():
-            _write(folder / f"side_by_side_{name}.png", png)
+            yield f"side_by_side_{name}.png", png
     for entry in entries[1:]:
-        own = folder / folder_name(entry.name)
-        write_page(own / REPORT, entry.name, [entry])
-        _write_plots(own, entry)
+        own = f"{folder_name(entry.name)}/"
+        yield own + REPORT, page(entry.name, [entry]).encode("utf-8")
+        yield from _plot_files(own, entry)
 
 
-def _write_plots(folder: Path, entry: Entry) -> None:
+def _plot_files(folder: str, entry: Entry) -> Iterator[tuple[str, bytes]]:
     for name, draw in PLOTS.items():
-        _write(folder / f"{name}.png", plot(draw, entry.evaluation))
-
-
-def _write(path: Path, content: bytes) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(content)
+        yield f"{folder}{name}.png", plot(draw, entry.evaluation)
 
 
 def folder_name(name: str) -> str:

@@ -22,7 +22,6 @@ from vision.evaluation.report.sections import (
     worst_section,
 )
 from vision.evaluation.report.tables import Entry
-from vision.utils.files import atomic_write
 
 KEY = {
     "right": "right",
@@ -32,20 +31,8 @@ KEY = {
 }
 
 
-def write_page(path: str | Path, title: str, entries: Sequence[Entry]) -> None:
-    """Write the report: all entries in one table, and the first of them in full.
-
-    Args:
-        path: of the file.
-        title: of the page.
-        entries: one or more.
-    """
-    with atomic_write(path) as temporary:
-        temporary.write_text(page(title, entries), encoding="utf-8")
-
-
 def page(title: str, entries: Sequence[Entry]) -> str:
-    """Return the report as HTML."""
+    """Return the report as HTML: all entries in one table, and the first of them in full."""
     folder = Path(__file__).parent
     style = folder.joinpath("page.css").read_text("utf-8")
     script = folder.joinpath("page.js").read_text("utf-8")
