@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
@@ -27,3 +28,17 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     finally:
         if temporary.exists():
             temporary.unlink()
+
+
+def require_regular(path: str | Path) -> None:
+    """Check that there is a file to open, before it is opened: a named pipe would wait for ever.
+
+    Raises:
+        FileNotFoundError: if there is nothing.
+        ValueError: if it is a folder, a pipe, a device or a socket.
+    """
+    mode = Path(path).stat().st_mode
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+        kind = kinds.get(stat.S_IFMT(mode), "a device")
+        raise ValueError(f"{path} must be a file, it is {kind}")
