@@ -47,6 +47,8 @@ from vision.training.reports.pictures import write_inputs
 from vision.training.steps import Training
 from vision.transforms import EvalTransform, TrainTransform
 from vision.transforms.albumentations_file import AlbumentationsTransform
+from vision.utils.files import require_regular
+from vision.utils.text import printable, shown
 
 logger = logging.getLogger(__name__)
 
@@ -74,13 +76,14 @@ def earlier_devices(typed: Mapping[str, Any]) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
+        require_regular(path)
+        saved = json.loads(path.read_bytes().decode("utf-8-sig"))
         if not isinstance(saved, dict):
-            raise ValueError(f"it must hold options by name, got a {type(saved).__name__}")
+            raise ValueError(f"it must hold options by name, got {shown(saved)}")
         saved = {name: saved[name] for name in ("gpus", "use_cuda") if name in saved}
         TrainOptions.of(saved)
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be used: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be used: {printable(str(error))}") from None
     return saved
 
 
