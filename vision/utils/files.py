@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import re
+import shutil
 import stat
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
+TEMPORARY = re.compile(r"\..+\.(\d+)\.part(\.[^.]*)?")  # the name of a file that is being written
+LITTLE = 1 << 20  # bytes of a disk that is full
 
-@contextmanager
+
+class DiskFullError(OSError):
+    """A file that was not written because the disk is full."""
+
+
+@contextlib.contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` to write to; rename it into place after the block.
 
     A reader, or the next run after a power cut, finds the old file or the new one, never half of
     it. The folder is made where it is missing. If the block raises, the temporary file is removed.
+
+    Raises:
+        DiskFullError: naming `path`, if there is no room for it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,9 +38,48 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             # Without this a power cut may leave an empty file under the final name.
             os.fsync(file.fileno())
         temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch tells of a full disk by a RuntimeError
+        if _is_full(error, path.parent):
+            raise DiskFullError(
+                f"{path} was not written: no space left on the disk of {path.parent.absolute()}; "
+                "make room there, or name another folder"
+            ) from None
+        raise
     finally:
-        if temporary.exists():
+        with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def _is_full(error: Exception, folder: Path) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return shutil.disk_usage(folder).free < LITTLE
+
+
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Remove what `atomic_write` has left in a folder in processes that were killed; return it.
+
+    Files of processes that still run stay.
+    """
+    removed = []
+    for path in folder.glob(".*.part*"):
+        match = TEMPORARY.fullmatch(path.name)
+        if match and not path.is_dir() and not _is_running(int(match.group(1))):
+            path.unlink()
+            removed.append(path)
+    return removed
+
+
+def _is_running(process: int) -> bool:
+    if os.name != "posix":  # elsewhere the question would end the process
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def require_regular(path: str | Path) -> None:
