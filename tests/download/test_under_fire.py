@@ -255,7 +255,7 @@ def test_a_disk_that_fills_up(tmp_path, small_disk, moto, jpegs, table):
         store.plan = lie_about_lengths
         status, error = run(store)
         assert status == 1
-        assert "No space left on device" in error
+        assert "no space left on the disk" in error
         assert error.count("\n") == 1
         there, _ = check(tmp_path, files, jpegs)
         assert there

@@ -2,13 +2,20 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import subprocess
 import sys
 import warnings
+from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
+import train_ssd
 from vision.download.transfer.retry import DownloadError
 from vision.utils.cli import boolean, lower, one_line, parse_options, run_main, set_up_logging
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -55,6 +62,12 @@ def test_no_argv_is_that_of_the_process(parser, monkeypatch):
         (["--batchsize", "8"], "unrecognized argument --batchsize; did you mean --batch-size?"),
         (["--modeldir=x"], "did you mean --model-dir?"),
         (["--batch", "8"], "unrecognized argument --batch; did you mean --batch-size?"),
+        (["--batch-sise", "8"], "did you mean --batch-size?"),
+        (["--model", "yolov8n.pt"], "unrecognized argument --model; did you mean --model-dir?"),
+        (["--imgsz", "640"], "unrecognized argument --imgsz\n"),
+        (["--use"], "unrecognized argument --use; did you mean --use-cuda?"),
+        (["--project=x"], "unrecognized argument --project=x; here it is --model-dir"),
+        (["--device", "cpu"], "unrecognized argument --device; here it is --use-cuda"),
         (["--zzz"], "unrecognized argument --zzz\n"),
         (["stray"], "unrecognized argument stray\n"),
         (["--batch-size", "many"], "argument --batch-size: invalid int value: 'many'"),
@@ -145,3 +158,64 @@ def test_our_own_errors_speak_for_themselves():
         "cannot reach https://a.example"
     )
     assert one_line(KeyError("scores")) == "KeyError: 'scores'"
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("--imgsz", "here it is --resolution"),
+        ("--img_size=640", "here it is --resolution"),
+        ("--weights", "here it is --pretrained-ssd"),
+        ("--model", "here it is --net"),
+        ("--device", "here it is --use-cuda"),
+        ("--cache", "leave it out: pictures are read by --workers processes"),
+        ("--half", "leave it out: a GPU computes in half precision unless --no-amp is typed"),
+        ("--tensorboard", "leave it out: curves are always written to tensorboard/"),
+        ("--amsgrad", "leave it out: adam and adamw work without it here"),
+        ("--batch", "did you mean --batch-size?"),
+        ("--epoch", "did you mean --epochs?"),
+        ("--frozen", "unrecognized argument --frozen\n"),
+        ("--conf", "unrecognized argument --conf\n"),  # training has no threshold
+    ],
+)
+def test_what_people_type_from_elsewhere_is_answered_in_words(capsys, typed, answer):
+    with pytest.raises(SystemExit) as caught:
+        train_ssd.parse_args([typed])
+    assert caught.value.code == 2
+    assert answer in capsys.readouterr().err
+
+
+SPEAKING = """
+import argparse, logging
+from vision.utils.cli import run_main, set_up_logging
+def main(args):
+    set_up_logging()
+    for number in range(20000):
+        {line}
+raise SystemExit(run_main(main, argparse.Namespace(debug={debug})))
+"""
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("line", ['logging.info("line %d", number)', 'print("line", number)'])
+def test_a_reader_that_goes_ends_the_script_without_a_word(line, debug):
+    program = [sys.executable, "-c", SPEAKING.format(line=line, debug=debug)]
+    with subprocess.Popen(program, stdout=PIPE, stderr=PIPE, cwd=ROOT, text=True) as process:
+        assert "line" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 141
+
+
+TEXT = r'"Birne \u03c0 \u68a8 \udcff"'
+
+
+@pytest.mark.parametrize("line", ["logging.info({})", "print({})"])
+def test_a_locale_without_the_letters_ends_no_script(line):
+    line = line.format(TEXT) + "; break"
+    program = [sys.executable, "-c", SPEAKING.format(line=line, debug=False)]
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    environment["PYTHONCOERCECLOCALE"] = "0"
+    done = subprocess.run(program, capture_output=True, cwd=ROOT, env=environment, check=True)
+    assert done.stderr == b""
+    assert b"Birne \\u03c0 \\u68a8 \\udcff" in done.stdout

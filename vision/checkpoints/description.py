@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Mapping
 
 from vision.ssd import NETS, create_net, resolve_net
 from vision.ssd.config import PriorSpec, SSDConfig, upstream_normalisation
 from vision.ssd.ssd import SSD
+from vision.utils.facts import any_float, listed, named, or_none, read_facts
+from vision.utils.labels import require_class_names
+from vision.utils.options import INPUT_SIDES, WIDTHS, Number, Whole, text
+from vision.utils.text import shown
 
 FORMAT_VERSION = 1
+MAX_EPOCHS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -48,17 +53,15 @@ class Description:
         Raises:
             ValueError: naming what differs.
         """
-        for name in ("net", "class_names", "width_mult", "config"):
-            own, others = getattr(self, name), getattr(other, name)
-            if own != others and name == "config":
-                own, others = (
-                    f"{config.image_size} x {config.image_size}" for config in (own, others)
-                )
-            if own != others:
-                raise ValueError(
-                    f"{name} of the run to resume is {own}, now it would be {others}; resume with "
-                    "the same data and net, or start anew with --pretrained-ssd best.pth"
-                )
+        for name in ("net", "class_names", "width_mult"):
+            _require_equal(name, getattr(self, name), getattr(other, name))
+        for one in fields(SSDConfig):
+            own, others = getattr(self.config, one.name), getattr(other.config, one.name)
+            if one.name != "prior_specs":
+                _require_equal(one.name, own, others)
+                continue
+            for number, (spec, its) in enumerate(zip(own, others), 1):
+                _require_equal(f"priors of map {number}", _spec_text(spec), _spec_text(its))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, numbers and text, which load without running code."""
@@ -68,33 +71,103 @@ class Description:
         return {"format_version": FORMAT_VERSION, **values}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Description:
+    def from_dict(cls, values: Any) -> Description:
         """Rebuild a description from `to_dict`.
 
         Raises:
-            ValueError: if a later version wrote it, or a fact is missing.
+            ValueError: if a later version wrote it, or a fact is missing or of the wrong kind.
         """
-        values = dict(values)
-        version = values.pop("format_version", None)
+        if not isinstance(values, Mapping):
+            raise ValueError(f"the description must hold facts by name, got {shown(values)}")
+        version = values.get("format_version")
         if version != FORMAT_VERSION:
             raise ValueError(
-                f"the description has format {version}, this program reads {FORMAT_VERSION}"
+                f"the description has format {shown(version)}, this program reads {FORMAT_VERSION}"
             )
-        try:
-            config = dict(values.pop("config"))
-            specs = [
-                PriorSpec(**{**spec, "aspect_ratios": tuple(spec["aspect_ratios"])})
-                for spec in config.pop("prior_specs")
-            ]
-            config["image_mean"] = tuple(config["image_mean"])
-            class_names = tuple(values.pop("class_names"))
-            return cls(
-                class_names=class_names,
-                config=SSDConfig(prior_specs=tuple(specs), **config),
-                **values,
+        facts = read_facts(
+            {name: value for name, value in values.items() if name != "format_version"},
+            {
+                "net": lambda value: resolve_net(text(value)),
+                "class_names": lambda value: require_class_names(listed(text)(value)),
+                "config": _read_config,
+                "width_mult": WIDTHS,
+                "epoch": or_none(Whole(0, MAX_EPOCHS)),
+                "metrics": named(any_float),
+                "versions": named(text),
+            },
+            "the description",
+            optional=("width_mult", "epoch", "metrics", "versions"),
+        )
+        description = cls(**facts)
+        description.require_priors_of_net()
+        return description
+
+    def require_priors_of_net(self) -> None:
+        """Check that the width and the priors are such that the net can have.
+
+        Raises:
+            ValueError: saying what differs.
+        """
+        net = NETS[self.net]
+        if self.width_mult != 1 and not net.has_width_mult:
+            raise ValueError(f"{self.net} has no width multiplier, got {self.width_mult}")
+        own, specs = net.config(self.config.image_size).prior_specs, self.config.prior_specs
+        needed, got = (
+            [(spec.feature_map_size, spec.priors_per_cell) for spec in one] for one in (own, specs)
+        )
+        if needed != got:
+            raise ValueError(
+                f"{self.net} at {self.config.image_size} x {self.config.image_size} has maps of "
+                f"(cells, priors) {needed}, the description says {got}"
             )
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"the description is incomplete: {error}") from None
+
+
+def _read_config(values: Any) -> SSDConfig:
+    return SSDConfig(
+        **read_facts(
+            values,
+            {
+                "image_size": INPUT_SIDES,
+                "prior_specs": listed(_read_spec),
+                "image_mean": listed(Number(0, 255), 3),
+                "image_std": Number(above=0, highest=1000),
+                "center_variance": Number(above=0, highest=1000),
+                "size_variance": Number(above=0, highest=1000),
+            },
+            "(of the net)",
+            optional=("image_mean", "image_std", "center_variance", "size_variance"),
+        )
+    )
+
+
+def _read_spec(values: Any) -> PriorSpec:
+    pixels = Number(above=0, highest=100_000)
+    return PriorSpec(
+        **read_facts(
+            values,
+            {
+                "feature_map_size": Whole(1, INPUT_SIDES.highest),
+                "stride": pixels,
+                "min_size": pixels,
+                "max_size": pixels,
+                "aspect_ratios": listed(Number(0.01, 100)),
+            },
+            "(of a map)",
+        )
+    )
+
+
+def _require_equal(name: str, own: object, others: object) -> None:
+    if own != others:
+        raise ValueError(
+            f"{name} of the run to resume is {own}, now it would be {others}; resume with the same "
+            "data, net and --anchors, or start anew with --pretrained-ssd best.pth"
+        )
+
+
+def _spec_text(spec: PriorSpec) -> str:
+    ratios = ", ".join(f"{ratio:g}" for ratio in spec.aspect_ratios)
+    return f"{spec.min_size:g} to {spec.max_size:g} pixels with ratios {ratios}"
 
 
 def _scaled_specs(

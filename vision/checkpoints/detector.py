@@ -210,7 +210,17 @@ def load_strictly(net: SSD, weights: Mapping[str, Tensor], path: Path) -> None:
     Raises:
         ValueError: naming the first tensors that are missing, unknown or of another shape.
     """
-    own = net.state_dict()
+    require_fit(weights, net.state_dict(), path)
+    net.load_state_dict(weights)
+
+
+def require_fit(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], path: Path) -> None:
+    """Check that weights are those of a net whose own are given, tensor by tensor.
+
+    Raises:
+        ValueError: naming `path`, and the first tensors that are missing, unknown or of another
+            shape.
+    """
     faults = [f"{name} is missing" for name in own if name not in weights]
     faults += [f"{name} is unknown" for name in weights if name not in own]
     faults += [
@@ -221,7 +231,6 @@ def load_strictly(net: SSD, weights: Mapping[str, Tensor], path: Path) -> None:
     if faults:
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise ValueError(f"{path} does not fit the net: {'; '.join(faults[:3])}{more}")
-    net.load_state_dict(weights)
 
 
 def fuse_batch_norms(net: nn.Module) -> None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vision.utils.files import require_regular
 from vision.utils.options import Number, OneOf, Options, Whole, option, text
+from vision.utils.text import printable, shown
 
 if TYPE_CHECKING:
     from vision.datasets.checks.pictures import PictureChecks
@@ -133,12 +135,13 @@ def options_of_run(model: Path) -> dict[str, Any]:
         ValueError: if its training_args.json cannot be read.
     """
     path = (model if model.is_dir() else model.parent) / TRAINING_ARGUMENTS
-    if not path.is_file():
+    if not path.exists():
         return {}
     try:
-        options = json.loads(path.read_text(encoding="utf-8"))
+        require_regular(path)
+        options = json.loads(path.read_bytes().decode("utf-8-sig"))
         if not isinstance(options, dict):
-            raise ValueError(f"it must hold options by name, got a {type(options).__name__}")
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be used: {error}") from None
+            raise ValueError(f"it must hold options by name, got {shown(options)}")
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be used: {printable(str(error))}") from None
     return options

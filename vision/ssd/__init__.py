@@ -21,6 +21,7 @@ from vision.ssd.mobilenetv3_ssd_lite import (
 from vision.ssd.squeezenet_ssd_lite import create_squeezenet_ssd_lite
 from vision.ssd.ssd import SSD
 from vision.ssd.vgg_ssd import create_vgg_ssd
+from vision.utils.text import shown
 
 
 class Net(NamedTuple):
@@ -55,7 +56,7 @@ def resolve_net(name: str) -> str:
     """
     name = NET_ALIASES.get(name, name)
     if name not in NETS:
-        raise ValueError(f"there is no net '{name}'; there are {', '.join(NETS)}")
+        raise ValueError(f"there is no net '{shown(name)}'; there are {', '.join(NETS)}")
     return name
 
 

@@ -8,6 +8,8 @@ from typing import Any, Mapping, NamedTuple
 
 from vision.datasets.options import DataOptions
 from vision.utils.options import (
+    INPUT_SIDES,
+    WIDTHS,
     ListOf,
     LogOptions,
     Number,
@@ -86,12 +88,12 @@ class NetOptions(Options):
 
     net: str = option("mb1-ssd", kind=text, help="one of the nets in docs/nets.md")
     resolution: int = option(
-        300, kind=Whole(32, 4096), metavar="PIXELS", help="side of the net's square input"
+        300, kind=INPUT_SIDES, metavar="PIXELS", help="side of the net's square input"
     )
     mb2_width_mult: float = option(
         1.0,
         "--width-mult",
-        kind=Number(0.1, 4),
+        kind=WIDTHS,
         metavar="FACTOR",
         help="multiply the channels of a MobileNetV2 or V3 backbone",
     )

@@ -20,7 +20,7 @@ from vision.checkpoints.initial_weights import (
 )
 from vision.checkpoints.weights_file import epoch_of, read_weights
 from vision.datasets.opening import Datasets
-from vision.datasets.options import options_of_run
+from vision.datasets.options import TRAINING_ARGUMENTS, options_of_run
 from vision.loading.dataset import Transform
 from vision.loading.loaders import EpochLoader, LoaderOptions
 from vision.nn.multibox_loss import MultiboxLoss
@@ -74,7 +74,8 @@ def earlier_devices(typed: Mapping[str, Any]) -> dict[str, Any]:
     try:
         TrainOptions.of(saved)
     except ValueError as error:
-        raise ValueError(f"the options of the run in {path} cannot be used: {error}") from None
+        folder = path if path.is_dir() else path.parent
+        raise ValueError(f"{folder / TRAINING_ARGUMENTS} cannot be used: {error}") from None
     return saved
 
 

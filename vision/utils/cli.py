@@ -2,17 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import io
 import logging
+import os
 import sys
 from dataclasses import fields
 from typing import Any, Callable, Sequence
 
 from vision.utils.options import Options, checked
+from vision.utils.text import printable
 
 # What a user can cause and can mend: bad values and files (ValueError, OSError), a missing package,
 # tensors that do not fit or a device without memory (RuntimeError).
 USER_ERRORS = (ValueError, OSError, ImportError, RuntimeError)
+
+SURE = 0.8  # how alike an option must be to one that was typed, to be meant by it
+MOST_NEAR = 3
+BROKEN_PIPE = 128 + 13  # exit status, as of a program that SIGPIPE ended
+# What other programs call our options; the first one that a script has is meant.
+SYNONYMS = {
+    **dict.fromkeys(("--imgsz", "--img-size", "--img", "--image-size"), ("--resolution",)),
+    "--weights": ("--pretrained-ssd", "--trained-model", "--model", "--input", "--model-dir"),
+    "--model": ("--net",),
+    "--arch": ("--net",),
+    **dict.fromkeys(("--conf", "--conf-thres", "--confidence"), ("--threshold",)),
+    **dict.fromkeys(("--iou", "--iou-thres"), ("--iou-threshold", "--nms-threshold")),
+    "--device": ("--use-cuda",),
+    "--cuda": ("--use-cuda",),
+    **dict.fromkeys(("--project", "--name", "--save-dir", "--output-dir"), ("--model-dir",)),
+    "--lr0": ("--lr",),
+    "--max-boxes": ("--max-images", "--max-annotations-per-class"),
+}
+# Options of other programs for what is so here in any case: an option that a script must have for
+# that, and what is so.
+LEFT_OUT = {
+    "--cache": ("--workers", "pictures are read by --workers processes while the net computes"),
+    "--half": ("--no-amp", "a GPU computes in half precision unless --no-amp is typed"),
+    "--amp": ("--no-amp", "a GPU computes in half precision unless --no-amp is typed"),
+    "--tensorboard": ("--model-dir", "curves are always written to tensorboard/ in --model-dir"),
+    "--amsgrad": ("--optim", "adam and adamw work without it here"),
+}
 
 
 def parse_options(
@@ -23,15 +54,15 @@ def parse_options(
     An unknown option ends in a usage error that names the nearest known one, and so does a value
     that `options` do not take.
     """
+    survive_any_output()
     # An abbreviation would give a typing error the meaning of another option.
     parser.allow_abbrev = False
     argv = [_hyphenated(word) for word in (sys.argv[1:] if argv is None else argv)]
     args, unknown = parser.parse_known_args(argv)
     if unknown:
         known = [option for action in parser._actions for option in action.option_strings]
-        near = difflib.get_close_matches(unknown[0].split("=")[0], known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        parser.error(f"unrecognized argument {unknown[0]}{hint}")
+        typed = unknown[0].split("=")[0]
+        parser.error(f"unrecognized argument {printable(unknown[0])}{_advice(typed, known)}")
     for one in fields(options) if options else ():
         if one.name in vars(args):
             try:
@@ -39,6 +70,19 @@ def parse_options(
             except ValueError as error:
                 parser.error(str(error))
     return args
+
+
+def _advice(typed: str, known: Sequence[str]) -> str:
+    """Return what to type in place of an unknown option; nothing where that is not sure."""
+    ours = [option for option in SYNONYMS.get(typed, ()) if option in known]
+    if ours:
+        return f"; here it is {ours[0]}"
+    needed, words = LEFT_OUT.get(typed, ("", ""))
+    if needed in known:
+        return f"; leave it out: {words}"
+    begun = [option for option in known if option.startswith(typed)] if len(typed) > 4 else []
+    near = begun or difflib.get_close_matches(typed, known, n=1, cutoff=SURE)
+    return f"; did you mean {' or '.join(near)}?" if 0 < len(near) <= MOST_NEAR else ""
 
 
 def _hyphenated(word: str) -> str:
@@ -67,9 +111,36 @@ def lower(text: str) -> str:
     return text.lower()
 
 
+def survive_any_output() -> None:
+    """Write letters that the terminal or locale lacks by their numbers: none shall be fatal."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+class _LogHandler(logging.StreamHandler):
+    """Ends the program where nobody reads its lines any more, as in `script | head`."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """End the program where its output is closed; report any other failure as logging does."""
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            _let_go_of_output()
+            raise SystemExit(BROKEN_PIPE)
+        super().handleError(record)
+
+
+def _let_go_of_output() -> None:
+    """Send what is still to be written to standard output nowhere."""
+    with contextlib.suppress(OSError, ValueError):  # a test's output is no file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def set_up_logging(level: str = "info") -> None:
     """Write log lines to standard output, with the date and time in front."""
-    handler = logging.StreamHandler(sys.stdout)
+    survive_any_output()
+    handler = _LogHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)s - %(message)s", "%Y-%m-%d %H:%M:%S"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -80,18 +151,33 @@ def set_up_logging(level: str = "info") -> None:
 def run_main(main: Callable[[Any], int | None], args: Any) -> int:
     """Run a script's main; return its exit status: 0 done, 1 failed, 130 interrupted.
 
-    A failure is one line on standard error; with `args.debug` it keeps its traceback.
+    A failure is one line on standard error; with `args.debug` it keeps its traceback. Where nobody
+    reads the output any more, as in `script | head`, the script ends without a word.
     """
     try:
-        return main(args) or 0
+        status = main(args) or 0
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 130
     except USER_ERRORS as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            _let_go_of_output()
+            return BROKEN_PIPE
         if getattr(args, "debug", False):
             raise
         sys.stderr.write(f"error: {one_line(error)}\n")
         return 1
+
+
+def _nobody_reads() -> bool:
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return True
+    return False
 
 
 def one_line(error: BaseException) -> str:

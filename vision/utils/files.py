@@ -1,4 +1,4 @@
-"""Write files that are either whole or absent, and keep names from data inside their folder."""
+"""Write files that are either whole or absent, and open only what is a file inside its folder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Iterator
@@ -24,7 +25,22 @@ LEADING_ELSEWHERE = (
 # Files that Windows takes for devices, whatever suffix they have, and characters that it refuses.
 WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d) *(\..*)?", re.IGNORECASE)
 WINDOWS_REFUSES = re.compile(r"""[<>:"|?*]|[ .]$""")
-DISK_ERRORS = {errno.ENOSPC, errno.EIO, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+DISK_ERRORS = {errno.EIO, errno.EFBIG}
+LITTLE = 1 << 20  # bytes that a full disk may still have
+TEMPORARY = re.compile(r"\..+\.(\d+)\.part(\.[^.]*)?")  # the name of a file that is being written
+
+
+class DiskFullError(OSError):
+    """A file that was not written because the disk is full."""
+
+    def __init__(self, path: str | Path) -> None:
+        folder = Path(path).parent.absolute()
+        super().__init__(
+            f"{path} was not written: no space left on the disk of {folder}; make room there, or "
+            "name another folder"
+        )
+        self.errno = errno.ENOSPC
 
 
 def path_inside(folder: str | Path, name: str) -> Path:
@@ -76,12 +92,24 @@ def name_fault(name: str, windows: bool = os.name == "nt") -> str | None:
 
 @contextmanager
 def naming_file(path: str | Path) -> Iterator[None]:
-    """Add a file's name to an error of its disk; Python leaves the name out where a write fails."""
+    """Add a file's name to an error of its disk; Python leaves the name out where a write fails.
+
+    Raises:
+        DiskFullError: naming `path`, if there is no room for it.
+    """
     try:
         yield
+    except DiskFullError:
+        raise
     except OSError as error:
+        if error.errno in FULL:
+            raise DiskFullError(path) from None
         if error.errno in DISK_ERRORS and error.filename is None:
             error.filename = str(path)
+        raise
+    except RuntimeError:  # torch tells of a full disk like this
+        if shutil.disk_usage(Path(path).parent).free < LITTLE:
+            raise DiskFullError(path) from None
         raise
 
 
@@ -171,3 +199,43 @@ def _flush_to_disk(path: Path) -> None:
     """Make the content durable before the rename can be, or a power cut leaves an empty file."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Remove the temporary files of a folder that killed processes have left; return them.
+
+    Files of processes that still run stay.
+    """
+    removed = []
+    for path in folder.glob(".*.part*"):
+        match = TEMPORARY.fullmatch(path.name)
+        if match and not path.is_dir() and not _is_running(int(match.group(1))):
+            path.unlink()
+            removed.append(path)
+    return removed
+
+
+def _is_running(process: int) -> bool:
+    if os.name != "posix":  # elsewhere the question would end the process
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def require_regular(path: str | Path) -> None:
+    """Check that there is a file to open, before it is opened: a named pipe would wait for ever.
+
+    Raises:
+        FileNotFoundError: if there is nothing.
+        ValueError: if it is a folder, a pipe, a device or a socket.
+    """
+    mode = Path(path).stat().st_mode
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+        kind = kinds.get(stat.S_IFMT(mode), "a device")
+        raise ValueError(f"{path} must be a file, it is {kind}")

@@ -10,7 +10,8 @@ import logging
 from pathlib import Path
 from typing import Sequence
 
-from vision.utils.files import atomic_write
+from vision.utils.files import atomic_write, require_regular
+from vision.utils.text import shown
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +27,11 @@ def read_labels(path: str | Path) -> list[str]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not UTF-8, names no class, names a class twice, or has more than
-            MAX_CLASSES lines.
+        ValueError: if it is no file, is not UTF-8, names no class, names a class twice, or has
+            more than MAX_CLASSES lines.
     """
     path = Path(path)
+    require_regular(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -59,19 +61,35 @@ def with_background(names: Sequence[str], source: object = "the class list") -> 
     return [BACKGROUND, *classes]
 
 
+def require_class_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Check the class names of a net, BACKGROUND among them; return them.
+
+    Raises:
+        ValueError: if BACKGROUND is not first, there is no other or too many, one comes twice, or
+            a name is blank or has a line break in it.
+    """
+    if list(names[:1]) != [BACKGROUND]:
+        raise ValueError(f"the first class name must be {BACKGROUND}, got {shown(names[:1])}")
+    if len(names) > MAX_CLASSES + 1:
+        raise ValueError(f"there must be at most {MAX_CLASSES} class names, got {len(names) - 1}")
+    for number, name in enumerate(names):
+        if not name.strip() or name != name.strip() or len(name.splitlines()) != 1:
+            raise ValueError(
+                f"a class name must be one line without blanks around it, got {name[:60]!r}"
+            )
+        if name.upper() == BACKGROUND and number:
+            raise ValueError(f"only the first class name may be {BACKGROUND}, got {name} again")
+    with_background(names)
+    return tuple(names)
+
+
 def write_labels(path: str | Path, class_names: Sequence[str]) -> None:
     """Write a labels.txt as detectnet reads it: BACKGROUND first, LF line ends, no blank line.
 
     Raises:
         ValueError: if BACKGROUND is not first, or a name is blank or has a line break in it.
     """
-    if list(class_names[:1]) != [BACKGROUND]:
-        raise ValueError(f"the first class name must be {BACKGROUND}, got {list(class_names[:1])}")
-    for name in class_names:
-        if not name.strip() or name != name.strip() or len(name.splitlines()) != 1:
-            raise ValueError(
-                f"a class name must be one line without blanks around it, got {name!r}"
-            )
+    require_class_names(class_names)
     with atomic_write(path) as temporary:
         temporary.write_bytes("".join(f"{name}\n" for name in class_names).encode("utf-8"))
 

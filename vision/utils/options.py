@@ -23,6 +23,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Sequence, TypeVar
 
+from vision.utils.text import shown
+
 Convert = Callable[
     [Any], Any
 ]  # from a text of the command line, or a value of a file, to the value
@@ -109,7 +111,7 @@ def checked(one: dataclasses.Field, value: Any) -> Any:
     try:
         if nargs == "+" or (isinstance(nargs, int) and nargs > 1):
             if isinstance(value, str) or not isinstance(value, Sequence):
-                raise ValueError(f"must be a list, got {value!r}")
+                raise ValueError(f"must be a list, got {shown(value)}")
             if isinstance(nargs, int) and len(value) != nargs:
                 raise ValueError(f"must be {nargs} values, got {len(value)}")
             return tuple(kind(item) for item in value)
@@ -231,7 +233,7 @@ class Whole(Range):
         number = finite(value, int)
         if number is None or number not in self:
             limits = " or ".join([f"a whole number {self}".strip(), *self.words])
-            raise ValueError(f"must be {limits}, got {value!s}")
+            raise ValueError(f"must be {limits}, got {shown(value)}")
         return int(number)
 
 
@@ -247,8 +249,12 @@ class Number(Range):
         """
         number = finite(value, float)
         if number is None or number not in self:
-            raise ValueError(f"must be {f'a number {self}'.strip()}, got {value!s}")
+            raise ValueError(f"must be {f'a number {self}'.strip()}, got {shown(value)}")
         return float(number)
+
+
+INPUT_SIDES = Whole(32, 4096)  # of a net's square input, pixels
+WIDTHS = Number(0.1, 4)  # what multiplies the channels of a backbone
 
 
 def finite(value: Any, convert: Callable[[Any], float]) -> float | None:
@@ -257,10 +263,10 @@ def finite(value: Any, convert: Callable[[Any], float]) -> float | None:
         return None
     try:
         number = convert(value)
+        changed = not isinstance(value, str) and number != value
+        return number if math.isfinite(number) and not changed else None
     except (ValueError, OverflowError):
         return None
-    changed = not isinstance(value, str) and number != value
-    return None if changed or not math.isfinite(number) else number
 
 
 class OneOf:
@@ -277,7 +283,7 @@ class OneOf:
             ValueError: naming the words, and what it was.
         """
         if not isinstance(value, str) or value.lower() not in self.words:
-            raise ValueError(f"must be one of {', '.join(self.words)}, got {value!s}")
+            raise ValueError(f"must be one of {', '.join(self.words)}, got {shown(value)}")
         return value.lower()
 
 
@@ -295,7 +301,7 @@ class ListOf:
         """
         items = value.split(",") if isinstance(value, str) else value
         if not isinstance(items, (list, tuple)):
-            raise ValueError(f"must be values with commas between them, got {value!s}")
+            raise ValueError(f"must be values with commas between them, got {shown(value)}")
         return tuple(self.kind(item.strip() if isinstance(item, str) else item) for item in items)
 
 
@@ -306,7 +312,7 @@ def text(value: Any) -> str:
         ValueError: if it is none.
     """
     if not isinstance(value, str):
-        raise ValueError(f"must be a text, got {value!r}")
+        raise ValueError(f"must be a text, got {shown(value)}")
     return value
 
 
@@ -344,7 +350,7 @@ def boolean(value: Any) -> bool:
     words = {"yes": True, "true": True, "t": True, "y": True, "1": True, "on": True}
     words.update({"no": False, "false": False, "f": False, "n": False, "0": False, "off": False})
     if not isinstance(value, str) or value.lower() not in words:
-        raise ValueError(f"must be true or false, got {value!s}")
+        raise ValueError(f"must be true or false, got {shown(value)}")
     return words[value.lower()]
 
 

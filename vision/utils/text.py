@@ -7,3 +7,18 @@ def printable(text: str, longest: int = 300) -> str:
     """Return text as one line of printable characters, cut where it is longer than `longest`."""
     line = "".join(letter if letter.isprintable() else " " for letter in text[: longest + 1])
     return line if len(line) <= longest else line[:longest] + "..."
+
+
+def shown(value: object, longest: int = 60) -> str:
+    """Return a value of a file for a message: text and numbers, of anything else only its kind."""
+    if isinstance(value, str):
+        return printable(value, longest)
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"a number of {value.bit_length()} bits"
+    if value is None or isinstance(value, (int, float)):
+        return str(value)
+    few = value if isinstance(value, (list, tuple)) and len(value) <= 4 else ()
+    if few and all(isinstance(item, (str, int, float)) for item in few):
+        return printable("[" + ", ".join(shown(item, 20) for item in few) + "]", longest)
+    kind = type(value).__name__
+    return f"an {kind}" if kind[0] in "aeiouAEIOU" else f"a {kind}"

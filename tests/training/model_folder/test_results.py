@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import csv
+import os
 
 import pytest
 
-from vision.training.model_folder.results import ResultsTable, curve
+from vision.training.model_folder.results import ResultsTable, curve, read_rows
 
 
 def read(path):
@@ -87,3 +88,39 @@ def test_a_file_that_is_none_has_no_rows(path):
     table = ResultsTable(path)
     table.continue_until(9)
     assert table.rows == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_a_table_of_a_spreadsheet_in_wide_letters(path, encoding):
+    mark = "\ufeff" if encoding == "utf-16-le" else ""
+    path.write_bytes((mark + "epoch\tloss\r\n0\t2,5\r\n").encode(encoding))
+    assert read_rows(path) == [{"epoch": "0", "loss": "2.5"}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "epoch,loss\n1e999,1\n",
+        "epoch,loss\nnan,1\n",
+        "epoch,loss\n-1,1\n",
+        "epoch,loss\n1e9,1\n",
+        "epoch,loss\n0.5,1\n",
+        "loss\n1\n",
+        "epoch,loss\n0,1e300\n",
+        "epoch,loss\n0,\0\n",
+        "epoch,loss\n" + "9" * 5000 + ",1\n",
+        "epoch,loss\n0,2,5\n",
+        'epoch,loss\n0,"' + "1" * 200_000,
+    ],
+)
+def test_numbers_that_no_run_writes_are_named_with_the_file_and_the_line(path, text):
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"results\.csv line \d is no row") as caught:
+        read_rows(path)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_pipe_is_no_table(path):
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match=r"results\.csv must be a file, it is a named pipe"):
+        read_rows(path)

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 import torch
 
-from tests.tiny import RATES, drawn_batches, tiny_description, tiny_net, tiny_training, train_on
+from tests.tiny import (
+    NET,
+    RATES,
+    drawn_batches,
+    tiny_description,
+    tiny_net,
+    tiny_training,
+    train_on,
+)
 from vision.training.model_folder.state import Progress, load_state, save_state
 from vision.training.optimization import OPTIMIZERS, freeze, parameter_groups
-from vision.training.options import OptimizerOptions
+from vision.training.options import OptimizerOptions, TrainOptions
 
 SCHEDULE = {"kind": "cosine", "warmup_steps": 2, "t_max": 8}
 
@@ -155,3 +165,78 @@ def test_where_only_the_epoch_is_known_the_step_follows():
     training, progress = tiny_training(), Progress(epoch=5)
     progress.fit_epochs(training, 4)
     assert training.step == 20
+
+
+def test_progress_of_an_impossible_run_is_refused(path):
+    good = {"epoch": 1, "position": 2, "loss_sums": [1.0, 2.0], "skipped": 0, "bad_batches": 0}
+    good.update(best_score=float("-inf"), best_epoch=-1, steps_per_epoch=4)
+    assert Progress.from_dict(good) == Progress(**good)
+    for change, message in (
+        ({"epoch": 10**9}, "epoch must be a whole number .* at most 1e\\+06, got 1000000000"),
+        ({"epoch": "soon"}, "epoch must be a whole number"),
+        ({"position": 5}, "position must be at most 4, the steps of an epoch, got 5"),
+        ({"loss_sums": [1.0]}, "loss_sums must be 2 values, got 1"),
+        ({"loss_sums": [1.0, float("nan")]}, "loss_sums must be a number, got nan"),
+        ({"best_score": float("nan")}, "best_score must be a finite number, got nan"),
+        ({"best_epoch": None}, "best_epoch must be a whole number"),
+        ({"colour": 1}, "does not know: colour"),
+    ):
+        with pytest.raises(ValueError, match=f"its progress.*{message}"):
+            Progress.from_dict({**good, **change})
+    del good["skipped"]
+    with pytest.raises(ValueError, match="its progress is incomplete: skipped is missing"):
+        Progress.from_dict(good)
+
+
+def places(value, path=()):
+    """Yield the path to everything in nested dicts and lists."""
+    yield path
+    if isinstance(value, dict):
+        items = list(value.items())
+    else:
+        items = list(enumerate(value)) if isinstance(value, (list, tuple)) else []
+    for name, inner in items:
+        yield from places(inner, (*path, name))
+
+
+def changed(value, path, put):
+    """Return a copy with another value at a place, or without it."""
+    if not path:
+        return put
+    first, rest = path[0], path[1:]
+    copy = dict(value) if isinstance(value, dict) else dict(enumerate(value))
+    copy[first] = changed(copy[first], rest, put)
+    if copy[first] is GONE:
+        del copy[first]
+    return copy if isinstance(value, dict) else type(value)(copy.values())
+
+
+GONE = object()
+WRONG = (GONE, None, True, -1, 10**400, 1e300, float("nan"), "x", [], {}, [[[]]], {"a": 1})
+TENSORS = (torch.ones(2), torch.ones(()), torch.ones(1, dtype=torch.complex64))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_state_with_anything_else_in_it_is_read_or_refused_in_a_sentence(path, optimizer):
+    training = tiny_training(optimizer=optimizer)
+    train_on(training, drawn_batches(1))
+    save(path, training, Progress(epoch=1, steps_per_epoch=4), TrainOptions(net=NET).saved())
+    whole = torch.load(path, weights_only=True)
+    rng = random.Random(0)
+    everywhere = list(places(whole))[1:]
+    few = [one for one in everywhere if one[0] not in ("net", "average") and len(one) < 5]
+    refused = 0
+    for _ in range(60):
+        place = rng.choice(few if rng.random() < 0.8 else everywhere)
+        content = changed(whole, place, rng.choice((*WRONG, *TENSORS)))
+        torch.save(content, path)
+        try:
+            state = load_state(path)
+            if state:
+                state.restore(training)
+        except ValueError as error:
+            assert "\n" not in str(error), place
+            assert "last.pth" in str(error) or "had another optimizer" in str(error), place
+            refused += 1
+    assert refused > 20

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import math
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
+from vision.checkpoints.description import MAX_EPOCHS
 from vision.training.steps import Losses
 from vision.training.validation import Validation
-from vision.utils.files import atomic_write
+from vision.utils.files import atomic_write, require_regular
+from vision.utils.options import Whole
+from vision.utils.text import printable, shown
 
 Row = Mapping[str, Any]  # by column; "" or None where an epoch has no such value
 # What people's spreadsheets put between the columns.
 SEPARATORS = ",;\t"
+LARGEST = 1e100  # a number that a curve can be drawn through
 
 
 class ResultsTable:
@@ -50,7 +55,10 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     Raises:
         ValueError: naming the file and the line that is no row of such a table.
     """
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    require_regular(path)
+    data = path.read_bytes()
+    wide = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # of some spreadsheets
+    text = data.decode("utf-16" if wide else "utf-8-sig", errors="replace")
     header = text.partition("\n")[0]
     separator = max(SEPARATORS, key=header.count)
     reader = csv.reader(text.splitlines(), delimiter=separator)
@@ -61,8 +69,9 @@ def read_rows(path: Path) -> list[dict[str, str]]:
             if any(values):
                 rows.append(_row(columns, values, decimal_comma=separator != ","))
     except (csv.Error, ValueError) as error:
+        why = printable(str(error), 120)
         raise ValueError(
-            f"{path} line {reader.line_num} is no row of a table of results: {error}; rename the "
+            f"{path} line {reader.line_num} is no row of a table of results: {why}; rename the "
             "file to begin a new table"
         ) from None
     return rows
@@ -75,12 +84,16 @@ def _row(columns: Sequence[str], values: Sequence[str], decimal_comma: bool) -> 
         values = [value.replace(",", ".") for value in values]
     row = dict(zip(columns, values))
     for name, value in row.items():
-        if value:
-            float(value)
-        elif name == "epoch":
-            raise ValueError("it has no number of an epoch")
-    if not row.get("epoch", "").isdecimal():
-        row["epoch"] = str(int(float(row.get("epoch", ""))))
+        if value and name != "epoch":
+            number = float(value)
+            if math.isfinite(number) and abs(number) > LARGEST:
+                raise ValueError(f"{printable(name, 40)} is beyond any sense, {number:g}")
+    try:
+        row["epoch"] = str(Whole(0, MAX_EPOCHS)(float(row.get("epoch", ""))))
+    except ValueError:
+        raise ValueError(
+            f"it has no number of an epoch, got '{shown(row.get('epoch', ''))}'"
+        ) from None
     return row
 
 

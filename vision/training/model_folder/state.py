@@ -12,18 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
-from vision.checkpoints.description import Description
-from vision.checkpoints.detector import LAST, PREVIOUS
+from vision.checkpoints.description import MAX_EPOCHS, Description
+from vision.checkpoints.detector import LAST, PREVIOUS, require_fit
 from vision.checkpoints.weights_file import describe, read_pth
+from vision.training.options import TrainOptions
 from vision.training.steps import LossMeter, Training
+from vision.utils.facts import Kind, any_float, listed, named, or_none, read_facts
 from vision.utils.files import atomic_write
+from vision.utils.options import Number, Whole
+from vision.utils.text import shown
 
 logger = logging.getLogger(__name__)
 
 STATE_FORMAT = 1
-STATE_PARTS = ("net", "optimizer", "scaler", "step", "average", "average_steps")
+MOST_STEPS = 1 << 50
 
 
 @dataclass
@@ -38,6 +43,32 @@ class Progress:
     best_score: float = float("-inf")
     best_epoch: int = -1
     steps_per_epoch: int = 0
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Progress:
+        """Return what a file says of a run.
+
+        Raises:
+            ValueError: if a number is missing, or cannot be.
+        """
+        count = Whole(0, MOST_STEPS)
+        kinds: dict[str, Kind] = {
+            "epoch": Whole(0, MAX_EPOCHS),
+            "position": count,
+            "loss_sums": lambda sums: list(listed(Number(), 2)(sums)),
+            "skipped": count,
+            "bad_batches": count,
+            "best_score": _read_score,
+            "best_epoch": Whole(-1, MAX_EPOCHS),
+            "steps_per_epoch": count,
+        }
+        progress = cls(**read_facts(values, kinds, "its progress"))
+        if progress.position > progress.steps_per_epoch:
+            raise ValueError(
+                f"its progress: position must be at most {progress.steps_per_epoch}, the steps of "
+                f"an epoch, got {progress.position}"
+            )
+        return progress
 
     def judge(self, score: float) -> bool:
         """Note the running epoch as the best if its score is; say whether it is."""
@@ -90,14 +121,18 @@ class SavedState:
     progress: Progress
     arguments: dict[str, Any]
     tensors: dict[str, Any] = field(repr=False)  # of net, average and optimizer
+    path: Path = Path(LAST)
 
     def restore(self, training: Training) -> None:
         """Put the weights, the averages, the optimizer and the step into a fresh training.
 
         Learning rates and the like stay those of the fresh training: they are its arguments.
+
+        Raises:
+            ValueError: if it is the state of another optimizer, or of other parameters.
         """
         training.net.load_state_dict(self.tensors["net"])
-        _restore_optimizer(training.optimizer, self.tensors["optimizer"])
+        _restore_optimizer(training.optimizer, self.tensors["optimizer"], self.path)
         training.engine.precision.load_state_dict(self.tensors["scaler"])
         training.step = self.tensors["step"]
         if training.average and self.tensors["average"] is not None:
@@ -105,7 +140,7 @@ class SavedState:
             training.average.steps.fill_(self.tensors["average_steps"])
 
 
-def _restore_optimizer(optimizer: Optimizer, saved: dict[str, Any]) -> None:
+def _restore_optimizer(optimizer: Optimizer, saved: dict[str, Any], path: Path) -> None:
     """Take over the optimizer's state, but not its options.
 
     Raises:
@@ -116,6 +151,17 @@ def _restore_optimizer(optimizer: Optimizer, saved: dict[str, Any]) -> None:
             "the run to resume had another optimizer or other frozen parts; resume with its "
             "--optim and --freeze options, or start anew with --pretrained-ssd best.pth"
         )
+    gathered = saved["state"]
+    numbers = [number for group in saved["param_groups"] for number in group["params"]]
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for number, parameter in zip(numbers, parameters):
+        for name, tensor in gathered.get(number, {}).items():
+            # Beside what it has gathered of each weight, Adam counts its steps.
+            if tensor is not None and tensor.shape not in (parameter.shape, ()):
+                raise ValueError(
+                    f"{path} does not fit the net: the optimizer's {name} of parameter {number} is "
+                    f"{tuple(tensor.shape)}, the parameter is {tuple(parameter.shape)}"
+                )
     groups = [
         {**own, "params": group["params"]}
         for own, group in zip(optimizer.param_groups, saved["param_groups"])
@@ -184,19 +230,82 @@ def load_state(path: Path) -> SavedState | None:
     """Read a last.pth; None for a file that holds weights only.
 
     Raises:
-        ValueError: if it is damaged, or a later version wrote it.
+        ValueError: if it is damaged, a later version wrote it, or something in it cannot be.
     """
     content = read_pth(path)
     if not isinstance(content, dict) or "state_format" not in content:
         return None
     if content["state_format"] != STATE_FORMAT:
         raise ValueError(
-            f"{path} has state format {content['state_format']}, this program reads {STATE_FORMAT}"
+            f"{path} has state format {shown(content['state_format'])}, this program reads "
+            f"{STATE_FORMAT}"
         )
-    tensors = {name: content.get(name, {}) for name in STATE_PARTS}
-    return SavedState(
-        describe(content["description"], path),
-        Progress(**content["progress"]),
-        content["arguments"],
-        tensors,
+    description = describe(content.get("description"), path)
+    try:
+        kinds: dict[str, Kind] = {
+            "progress": Progress.from_dict,
+            "arguments": _read_arguments,
+            "net": named(_read_tensor),
+            "optimizer": _read_optimizer,
+            "scaler": named(any_float),
+            "step": Whole(0, MOST_STEPS),
+            "average": or_none(named(_read_tensor)),
+            "average_steps": Whole(0, MOST_STEPS),
+        }
+        known = {n: v for n, v in content.items() if n not in ("state_format", "description")}
+        facts = read_facts(known, kinds, "the state")
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be used: {error}") from None
+    with torch.device("meta"):
+        own = description.create().state_dict()
+    for name in ("net", "average"):
+        if facts[name] is not None:
+            require_fit(facts[name], own, path)
+    progress, arguments = facts.pop("progress"), facts.pop("arguments")
+    return SavedState(description, progress, arguments, facts, path)
+
+
+def _read_score(value: Any) -> float:
+    """Read a score; before the first validation it is minus infinity."""
+    score = any_float(value)
+    if score != float("-inf") and not abs(score) < float("inf"):
+        raise ValueError(f"must be a finite number, got {score}")
+    return score
+
+
+def _read_arguments(values: Any) -> dict[str, Any]:
+    arguments = named(lambda value: value)(values)
+    TrainOptions.of(arguments)
+    return arguments
+
+
+def _read_tensor(value: Any) -> Tensor:
+    if not isinstance(value, Tensor) or value.is_complex():
+        raise ValueError(f"must be a tensor of numbers, got {shown(value)}")
+    return value
+
+
+def _read_optimizer(values: Any) -> dict[str, Any]:
+    """Read what an optimizer has gathered, and the numbers of its parameters by group."""
+    facts = read_facts(
+        values,
+        {"state": lambda state: state, "param_groups": listed(_read_group)},
+        "(of the run)",
     )
+    kinds: dict[str, Kind] = {"momentum_buffer": or_none(_read_tensor)}  # of SGD
+    if any("betas" in group for group in facts["param_groups"]):
+        kinds = dict.fromkeys(("step", "exp_avg", "exp_avg_sq"), _read_tensor)
+    if not isinstance(facts["state"], dict):
+        raise ValueError(f"must hold a state, got {shown(facts['state'])}")
+    facts["state"] = {
+        Whole(0)(number): read_facts(gathered, kinds, f"state {shown(number)}")
+        for number, gathered in facts["state"].items()
+    }
+    return facts
+
+
+def _read_group(values: Any) -> dict[str, Any]:
+    group = named(lambda value: value)(values)
+    if "params" not in group:
+        raise ValueError("has a group without params")
+    return {**group, "params": list(listed(Whole(0))(group["params"]))}
