@@ -151,7 +151,8 @@ def train(typed: Mapping[str, Any]) -> bool:
                 validation = validate(
                     training, validated, data.class_names, pictures, options.validation_mean_ap
                 )
-                is_best = progress.judge(validation.score)
+                score = validation.score_after(meter.average(), len(data.validation.boxes))
+                is_best = progress.judge(score)
                 log_epoch(epoch, "Validation", validation.losses)
                 log_precision(epoch, validation.precision)
 
@@ -170,7 +171,7 @@ def pretrained_file(options: TrainOptions) -> Path | None:
     from vision.download.published import fetch_published
 
     named = options.pretrained_ssd
-    if options.resume is not None or options.base_net or named in (None, "", NO_FILE):
+    if options.resume_from is not None or options.base_net or named in (None, "", NO_FILE):
         return None
     if named == AUTO:
         return fetch_published(options.net, Path(__file__).parent / "models")

@@ -3,7 +3,12 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import os
 import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -145,7 +150,8 @@ def test_a_finished_run_has_nothing_to_resume(trained):
 def test_resuming_with_other_data_or_another_net_is_refused(trained, tmp_path, capsys):
     folder, _ = trained
     assert "net of the run to resume is" in fail(capsys, "--net mb1-ssd --resume", folder)
-    assert "300 x 300" in fail(capsys, "--resolution 300 --resume", folder)
+    error = fail(capsys, "--resolution 300 --resume", folder)
+    assert "resolution of the run to resume is 64, now it would be 300" in error
 
 
 def test_weights_alone_start_at_epoch_0(trained, squares, tmp_path):
@@ -322,3 +328,133 @@ def test_schedules_count_in_epochs():
     assert training_of("--epochs 6 --t-max 2.5").schedule.t_max == 25
     milestones = training_of("--scheduler multi-step --milestones 2,4").schedule.milestones
     assert list(milestones) == [20, 40]
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten_by_default(squares, tmp_path, capsys):
+    words = ["--data", squares, "--model-dir", tmp_path]
+    run(f"{TINY} --epochs 1", *words)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    error = fail(capsys, f"{TINY} --epochs 1", *words)
+    assert "holds a run, whose weights would be overwritten" in error
+    assert "--resume" in error and "--overwrite" in error
+    weights = next(path for path in before if "-Epoch-" in path.name)
+    assert "--overwrite" in fail(capsys, f"{TINY} --epochs 1 --resume {weights}", *words)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    run(f"{TINY} --epochs 1 --overwrite --lr 0", *words)
+    assert (tmp_path / "best.pth").read_bytes() != before[tmp_path / "best.pth"]
+
+
+def test_what_a_killed_run_has_left_goes_at_the_next_start(squares, tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = tmp_path / f".last.{gone.pid}.part.pth"
+    left.write_bytes(b"half")
+    log = run(f"{TINY} --epochs 1 --data", squares, "--model-dir", tmp_path)
+    assert f"Removed {left}, which a killed run has left" in log
+    assert not left.exists()
+
+
+def test_an_empty_value_means_none():
+    words = ["--resume=", "--base-net=", "--pretrained-ssd=", "--validation-dataset="]
+    options = TrainOptions.of(vars(train_ssd.parse_args(words)))
+    assert (options.resume_from, options.base_net, options.validation_dataset) == (None,) * 3
+    assert train_ssd.pretrained_file(options) is None
+    options = TrainOptions.of(vars(train_ssd.parse_args(["--resume", "--model-dir=m"])))
+    assert options.resume_from == Path("m")
+    assert TrainOptions.of(vars(train_ssd.parse_args(["--resume=f"]))).resume_from == Path("f")
+
+
+def test_validation_after_the_first_every_nth_and_the_last_epoch():
+    options = TrainOptions(validation_epochs=5, num_epochs=13)
+    assert [epoch for epoch in range(13) if options.validates_after(epoch)] == [0, 5, 10, 12]
+
+
+def test_one_picture_to_train_on_gets_a_sentence(tmp_path, capsys):
+    write_voc(tmp_path / "data", {"trainval": 1, "test": 2})
+    words = ["--data", tmp_path / "data", "--model-dir", tmp_path / "m"]
+    error = fail(capsys, TINY, *words)
+    assert "there is 1 picture to train on" in error
+    assert "no fewer than two at a time" in error
+
+
+def test_a_last_batch_of_one_picture_is_left_out_in_words(tmp_path):
+    write_voc(tmp_path / "data", {"trainval": 5, "test": 2})
+    words = ["--data", tmp_path / "data", "--model-dir", tmp_path / "m"]
+    log = run(f"{TINY} --epochs 1 --debug-steps 1", *words)
+    assert "Of 5 pictures in batches of 4 one is left over" in log
+    assert "Step: 1/1," in log
+
+
+def test_a_validation_without_objects_is_judged_by_the_loss_of_training(tmp_path):
+    write_voc(tmp_path / "data", {"trainval": 4, "test": 2})
+    for name in (tmp_path / "data/ImageSets/Main/test.txt").read_text().split():
+        path = tmp_path / "data/Annotations" / f"{name}.xml"
+        path.write_text(re.sub("<object>.*</object>", "", path.read_text(), flags=re.DOTALL))
+    words = ["--data", tmp_path / "data", "--model-dir", tmp_path / "m"]
+    log = run(f"{TINY} --epochs 3", *words)
+    assert "No validation picture shows an object, so there is no mAP" in log
+    losses = [float(row["training loss"]) for row in rows(tmp_path / "m")]
+    best = load_detector(tmp_path / "m" / "best.pth").description
+    assert best.epoch == losses.index(min(losses)) > 0
+    assert "mAP" not in best.metrics
+
+
+def test_a_warm_up_that_is_longer_than_the_run_is_shortened_in_words(caplog):
+    with caplog.at_level(logging.WARNING):
+        schedule = training_of("--epochs 3 --warm-up 500").schedule
+    assert "500 steps is longer than the run, which has 30; it now takes 3" in caplog.text
+    assert schedule.factor(4) > 0.9 > 0.1 > schedule.factor(29)
+    caplog.clear()
+    assert training_of("--epochs 3 --warm-up 29").schedule.warmup_steps == 29
+    assert "warm-up" not in caplog.text
+
+
+def test_an_epoch_of_which_every_batch_is_skipped_has_no_loss_and_is_not_the_best(
+    squares, tmp_path, monkeypatch
+):
+    from vision.training import steps
+
+    backward = steps._backward
+    monkeypatch.setattr(
+        steps, "_backward", lambda training, batch: backward(training, batch) * float("nan")
+    )
+    log = run(f"{TINY} --epochs 2 --debug-steps 1 --data", squares, "--model-dir", tmp_path)
+    assert "Epoch: 0, Training Loss: nan" in log
+    assert "Step: 1/2, Avg Loss: nan" in log
+    assert "0.0000, Avg" not in log
+    assert [row["training loss"] for row in rows(tmp_path)] == ["nan", "nan"]
+    assert not (tmp_path / "best.pth").exists()
+    assert "No epoch has a finite loss; a smaller --lr may help." in log
+
+
+def test_weights_that_are_not_finite_are_never_the_best(squares, tmp_path, monkeypatch):
+    from vision.training import validation
+
+    real, calls = validation.all_finite, []
+
+    def only_in_epoch_1(net):
+        calls.append(real(net))
+        return len(calls) == 2
+
+    monkeypatch.setattr(validation, "all_finite", only_in_epoch_1)
+    log = run(f"{TINY} --epochs 3 --data", squares, "--model-dir", tmp_path)
+    assert calls == [True] * 3
+    assert log.count("Not all weights are finite any more; start again at a lower --lr") == 2
+    assert load_detector(tmp_path / "best.pth").description.epoch == 1
+
+
+def test_an_interrupted_epoch_has_no_line_of_a_finished_one(squares, tmp_path, monkeypatch):
+    from vision.training import steps
+
+    real = steps.train_step
+
+    def interrupted(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(*arguments)
+
+    monkeypatch.setattr(steps, "train_step", interrupted)
+    log = run(f"{TINY} --epochs 1 --data", squares, "--model-dir", tmp_path)
+    assert "SIGINT: finishing this step, then saving" in log
+    assert "Saved. To go on: python3 train_ssd.py" in log
+    assert "Training Loss" not in log and "Task done" not in log
+    assert not (tmp_path / "results.csv").exists()

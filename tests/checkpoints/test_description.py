@@ -72,7 +72,7 @@ def test_at_another_resolution_all_but_the_priors_stays():
         ({"width_mult": 0.5}, r"width_mult of the run to resume is 1\.0, now it would be 0\.5"),
         (
             {"config": NETS["mb1-ssd"].config(512)},
-            "image_size of the run .* is 300, now it would be 512",
+            "resolution of the run .* is 300, now it would be 512",
         ),
     ],
 )

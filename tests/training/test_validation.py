@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from tests.drawing import CLASS_NAMES
 from tests.tiny import drawn_batches, tiny_net, tiny_training
 from vision.training.steps import Losses, encode_targets
-from vision.training.validation import Validation, validate
+from vision.training.validation import Validation, all_finite, validate
 
 
 def precision(mean):
@@ -85,3 +85,30 @@ def test_scores_order_epochs():
 
 def test_no_pictures():
     assert "mAP" not in run(tiny_net(), []).metrics
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_net_with_a_number_that_is_none_is_worse_than_any(value):
+    training = tiny_training()
+    assert all_finite(training.net)
+    good = validate(training, drawn_batches(1), CLASS_NAMES, 4)
+    assert good.weights_are_finite and math.isfinite(good.score)
+    training.best_net.state_dict()["regression_headers.0.3.bias"][0] = value
+    bad = validate(training, drawn_batches(1), CLASS_NAMES, 4)
+    assert not bad.weights_are_finite
+    assert bad.score == -math.inf
+
+
+def test_a_loss_that_is_none_is_worse_than_any_precision():
+    assert Validation(Losses(math.nan, 1.0), precision(0.9)).score == -math.inf
+    assert Validation(Losses(1.0, 1.0), precision(0.9)).score == 0.9
+
+
+def test_the_score_of_an_epoch():
+    validation, losses = Validation(Losses(1.0, 1.0), precision(0.9)), Losses(2.0, 3.0)
+    assert validation.score_after(losses, objects=5) == 0.9
+    nothing = Validation(Losses(0.0, 0.0), precision(None))
+    assert nothing.score_after(losses, objects=0) == -5.0
+    assert validation.score_after(Losses(math.nan, math.nan), objects=5) == -math.inf
+    broken = Validation(Losses(0.0, 0.0), precision(None), weights_are_finite=False)
+    assert broken.score_after(losses, objects=0) == -math.inf

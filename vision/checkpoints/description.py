@@ -58,7 +58,8 @@ class Description:
         for one in fields(SSDConfig):
             own, others = getattr(self.config, one.name), getattr(other.config, one.name)
             if one.name != "prior_specs":
-                _require_equal(one.name, own, others)
+                name = "resolution" if one.name == "image_size" else one.name
+                _require_equal(name, own, others)
                 continue
             for number, (spec, its) in enumerate(zip(own, others), 1):
                 _require_equal(f"priors of map {number}", _spec_text(spec), _spec_text(its))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Iterator
 
@@ -13,6 +14,8 @@ from vision.loading.dataset import DetectionDataset, Transform
 from vision.loading.sampler import EpochSampler
 from vision.loading.workers import WorkerRecovery, collate_shared, worker_init
 from vision.transforms import Batch, collate
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,12 @@ class EpochLoader:
         )
         pictures, size = len(self._sampler), options.batch_size
         self._drop_last = shuffle and 1 < size < pictures and pictures % size == 1
+        if self._drop_last:
+            logger.info(
+                "Of %d pictures in batches of %d one is left over, in every epoch another",
+                pictures,
+                size,
+            )
         self.data_loader = self._make(options.workers)
         self._batches = len(self.data_loader)
         self._epoch = 0

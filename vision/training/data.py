@@ -47,6 +47,11 @@ def open_training_data(options: TrainOptions) -> Datasets:
                 logger.warning("%s\n  %s", problems.source, "\n  ".join(problems.summary()))
         report.write(options.checkpoint_folder)
     train = datasets.train
+    if not len(datasets.validation.boxes):
+        logger.warning(
+            "No validation picture shows an object, so there is no mAP; the best epoch is the one "
+            "with the smallest training loss"
+        )
     if options.balance_data:
         train = balance(train, options.seed)
     if options.balance == "sampler":

@@ -26,6 +26,7 @@ from vision.utils.options import (
 )
 
 AUTO = "auto"
+OF_MODEL_DIR = "--model-dir"  # --resume without a value
 NO_FILE = "none"  # --pretrained-ssd: start from random weights
 LOWEST_SGD_RATE = 0.005
 
@@ -253,7 +254,10 @@ class RunOptions(Options):
         help="processes that load pictures; 0: none; auto: by cores and memory",
     )
     validation_epochs: int = option(
-        1, kind=Whole(1), metavar="N", help="validate and save weights every N epochs"
+        1,
+        kind=Whole(1),
+        metavar="N",
+        help="validate and save weights after epochs 0, N, 2N, ... and the last",
     )
     validation_mean_ap: bool = option(
         True,
@@ -294,11 +298,14 @@ class RunOptions(Options):
     resume: str | None = option(
         None,
         nargs="?",
-        const="",
-        kind=text,
+        const=OF_MODEL_DIR,
+        kind=text_or_none,
         metavar="FILE",
         help="go on from a last.pth or a model directory (default: --model-dir); from a file of "
         "weights alone, at epoch 0",
+    )
+    overwrite: bool = switch(
+        help="begin a new run in a model directory that holds one, whose files are lost"
     )
     max_bad_batches: int = option(
         10,
@@ -314,6 +321,13 @@ class RunOptions(Options):
     )
     no_amp: bool = switch(help="compute in float32 where a GPU would use half precision")
     use_cuda: bool = option(True, kind=boolean, metavar="BOOL", help="use the GPU if there is one")
+
+    @property
+    def resume_from(self) -> Path | None:
+        """The file or folder to go on from; None for a run that begins."""
+        if self.resume is None:
+            return None
+        return self.checkpoint_folder if self.resume == OF_MODEL_DIR else Path(self.resume)
 
 
 @dataclass(frozen=True)
@@ -334,12 +348,12 @@ class TrainOptions(
 
     def saved(self) -> dict[str, Any]:
         """Return what a run that goes on from this one takes over, as JSON can hold it."""
-        left_out = ("resume", "debug", "log_level")
+        left_out = ("resume", "overwrite", "debug", "log_level")
         return {name: value for name, value in self.plain().items() if name not in left_out}
 
     def validates_after(self, epoch: int) -> bool:
-        """Say whether an epoch, from 0, ends with a validation; the last one does."""
-        return (epoch + 1) % self.validation_epochs == 0 or epoch + 1 == self.num_epochs
+        """Say whether an epoch, from 0, ends with a validation; the first and the last one do."""
+        return epoch % self.validation_epochs == 0 or epoch + 1 == self.num_epochs
 
     def require_sensible(self) -> None:
         """Check what no option says alone, before any data are read.

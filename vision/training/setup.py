@@ -29,7 +29,7 @@ from vision.ssd.prior_search import fit_priors
 from vision.ssd.ssd import SSD
 from vision.training import optimization
 from vision.training.averaging import WeightAverage
-from vision.training.compute.engine import make_engine
+from vision.training.compute.engine import least_batch, make_engine
 from vision.training.compute.launching import is_restart
 from vision.training.compute.processes import (
     from_main,
@@ -40,7 +40,7 @@ from vision.training.compute.processes import (
 )
 from vision.training.machine.machine import tool_versions
 from vision.training.machine.sizing import choose_sizes
-from vision.training.model_folder.state import Progress, SavedState, find_state
+from vision.training.model_folder.state import Progress, SavedState, find_state, holds_run
 from vision.training.options import TrainOptions
 from vision.training.reports.pictures import write_inputs
 from vision.training.steps import Training
@@ -66,9 +66,9 @@ def earlier_devices(typed: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: if the file cannot be read.
     """
     options = TrainOptions.of(typed)
-    if options.resume is None:
+    path = options.resume_from
+    if path is None:
         return {}
-    path = Path(options.resume or options.checkpoint_folder)
     run = options_of_run(path)
     saved: dict[str, Any] = {name: run[name] for name in ("gpus", "use_cuda") if name in run}
     try:
@@ -87,7 +87,7 @@ def options_and_state(typed: Mapping[str, Any]) -> tuple[TrainOptions, SavedStat
     """
     options = TrainOptions.of(typed)
     folder = options.checkpoint_folder
-    path = None if options.resume is None else Path(options.resume or folder)
+    path = options.resume_from
     if is_restart() and any((folder / name).is_file() for name in (LAST, PREVIOUS)):
         path = folder
     saved = None
@@ -102,6 +102,13 @@ def options_and_state(typed: Mapping[str, Any]) -> tuple[TrainOptions, SavedStat
                 logger.info("Changed: %s is %s, was %s", name, now[name], before)
     options = options.replace(net=resolve_net(options.net))
     options.require_sensible()
+    folder = options.checkpoint_folder
+    goes_on = saved is not None and saved.path.parent.resolve() == folder.resolve()
+    if not goes_on and not options.overwrite and holds_run(folder):
+        raise ValueError(
+            f"--model-dir {folder} holds a run, whose weights would be overwritten; name another "
+            "folder, go on with it by --resume, or begin anew there by --overwrite"
+        )
     return options, saved
 
 
@@ -168,6 +175,12 @@ def make_net(
     if saved:
         saved.description.require_same(description)
     net = description.create()
+    if len(data.train) < least_batch(net):
+        raise ValueError(
+            f"there is {len(data.train)} picture to train on, and {options.net} learns from no "
+            "fewer than two at a time; add pictures (a hundred for each class is a start), or give "
+            "fewer to the validation with --val-split"
+        )
     if not saved:
         started = time.monotonic()
         initialise(net)
@@ -184,9 +197,9 @@ def load_initial_weights(
     Raises:
         ValueError: if a file cannot be read, or is of another net.
     """
-    if options.resume is not None:
-        load_strictly(net, read_weights(options.resume)[0], Path(options.resume))
-        logger.warning("%s has weights only; the optimizer starts anew", options.resume)
+    if options.resume_from is not None:
+        load_strictly(net, read_weights(options.resume_from)[0], options.resume_from)
+        logger.warning("%s has weights only; the optimizer starts anew", options.resume_from)
     elif options.base_net:
         logger.info("Init from base net %s", options.base_net)
         if options.base_net == "imagenet":
@@ -220,6 +233,15 @@ def make_training(net: SSD, options: TrainOptions, steps_per_epoch: int) -> Trai
         rates.extras,
     )
     logger.info("Uses %s and the %s learning rate schedule.", options.optimizer, options.scheduler)
+    warm_up, run = options.warm_up, options.num_epochs * steps_per_epoch
+    if warm_up >= run:
+        warm_up = run // 10
+        logger.warning(
+            "The warm-up of %d steps is longer than the run, which has %d; it now takes %d",
+            options.warm_up,
+            run,
+            warm_up,
+        )
     groups = optimization.parameter_groups(net, rates, options.weight_decay)
     device = next(net.parameters()).device
     engine = make_engine(net, device, int(options.batch_size), not options.no_amp)
@@ -227,7 +249,7 @@ def make_training(net: SSD, options: TrainOptions, steps_per_epoch: int) -> Trai
         net,
         MultiboxLoss(),
         optimization.OPTIMIZERS[options.optimizer](groups, options),
-        optimization.Schedule.of(options, steps_per_epoch),
+        optimization.Schedule.of(options.replace(warm_up=warm_up), steps_per_epoch),
         WeightAverage(net, options.average_decay) if options.average_decay else None,
         options.clip_gradients,
         engine,
@@ -244,7 +266,7 @@ def begin_or_go_on(
     if saved:
         saved.restore(training)
         progress = saved.progress
-    elif options.resume is not None:
-        progress.begin(epoch_of(options.resume) + 1)
+    elif options.resume_from is not None:
+        progress.begin(epoch_of(options.resume_from) + 1)
     progress.fit_epochs(training, steps_per_epoch)
     return progress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from dataclasses import dataclass, field
 from typing import Sequence
 
@@ -55,9 +56,11 @@ class LossMeter:
         return [regression, classification], int(skipped)
 
     def average(self) -> Losses:
-        """Return the averages since the meter was made, without skipped batches; 0 of nothing."""
+        """Return the averages since the meter was made, without skipped batches; nan of nothing."""
         sums, skipped = self.read()
-        taken = np.float32(max(1, self.count - skipped))
+        taken = np.float32(self.count - skipped)
+        if not taken:
+            return Losses(math.nan, math.nan)
         return Losses(*(float(np.float32(one) / taken) for one in sums))
 
     def pop(self) -> Losses:

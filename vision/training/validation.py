@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vision.evaluation.average_precision import AveragePrecisionResult, rate_matches
@@ -43,6 +43,7 @@ class Validation:
     precision: AveragePrecisionResult | None
     columns: Mapping[str, Any] = field(default_factory=dict)  # more for results.csv
     examples: Examples | None = None
+    weights_are_finite: bool = True
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -54,10 +55,26 @@ class Validation:
 
     @property
     def score(self) -> float:
-        """What the best weights have most of: mAP where measured, else a small loss."""
+        """What the best weights have most of: mAP where measured, else a small loss.
+
+        Weights with a number or a loss that is not finite are worse than any others.
+        """
         metrics = self.metrics
         score = metrics.get("mAP", -metrics["loss"])
-        return score if math.isfinite(score) else -math.inf
+        finite = self.weights_are_finite and all(map(math.isfinite, (score, metrics["loss"])))
+        return score if finite else -math.inf
+
+    def score_after(self, losses: Losses, objects: int) -> float:
+        """Return the score of an epoch.
+
+        Args:
+            losses: of its training; not finite if every batch was skipped.
+            objects: in the validation pictures. Without any, their loss is 0 whatever the net says,
+                so that the loss of training has to do.
+        """
+        if not math.isfinite(losses.total):
+            return -math.inf
+        return self.score if objects else min(self.score, -losses.total)
 
 
 @torch.no_grad()
@@ -97,7 +114,7 @@ def validate(
             if sum(map(len, images)) < EXAMPLES:
                 images.append(batch.images.cpu())
     if not images:
-        return Validation(meter.average(), None)
+        return Validation(meter.average(), None, weights_are_finite=all_finite(net))
     shown = torch.cat(images)[:EXAMPLES]
     examples = Examples(shown, detections[: len(shown)], truths[: len(shown)])
     detections, truths = interleave(detections, pictures), interleave(truths, pictures)
@@ -107,4 +124,12 @@ def validate(
         rate_matches(matches, class_names),
         detection_columns(detections, matches),
         examples,
+        all_finite(net),
     )
+
+
+@torch.no_grad()
+def all_finite(net: nn.Module) -> bool:
+    """Say whether every weight and statistic of a net is a finite number."""
+    floats = [one.detach() for one in net.state_dict().values() if one.is_floating_point()]
+    return bool(torch.stack([torch.isfinite(one).all() for one in floats]).all())

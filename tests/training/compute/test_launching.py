@@ -14,6 +14,7 @@ from torch import distributed
 from tests.drawing import write_voc
 from tests.tiny import NET
 from vision.training.compute import launching
+from vision.training.options import OF_MODEL_DIR
 from vision.training.setup import earlier_devices
 
 ROOT = Path(__file__).parents[3]
@@ -89,11 +90,11 @@ def test_what_the_user_has_to_mend_is_final(monkeypatch, tmp_path):
 
 def test_a_resumed_run_computes_where_it_did(tmp_path):
     assert earlier_devices({}) == {}
-    assert earlier_devices({"resume": "", "checkpoint_folder": tmp_path}) == {}
+    assert earlier_devices({"resume": OF_MODEL_DIR, "checkpoint_folder": tmp_path}) == {}
     saved = {"gpus": 2, "use_cuda": False, "lr": 0.5}
     (tmp_path / "training_args.json").write_text(json.dumps(saved))
     expected = {"gpus": 2, "use_cuda": False}
-    assert earlier_devices({"resume": "", "checkpoint_folder": tmp_path}) == expected
+    assert earlier_devices({"resume": OF_MODEL_DIR, "checkpoint_folder": tmp_path}) == expected
     assert earlier_devices({"resume": str(tmp_path / "last.pth")}) == expected
 
 

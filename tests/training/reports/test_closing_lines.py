@@ -124,3 +124,19 @@ def test_a_best_epoch_that_the_table_has_lost_is_still_named():
     lines = closing_lines(rows(RISING)[5:], 3, Path("m"), ["d"])
     assert lines[0] == "Best epoch: 3, kept as m/best.pth"
     assert lines[-1] == "      python3 onnx_export.py --model-dir=m --nms"
+
+
+def test_a_loss_that_climbs_gets_a_hint():
+    table = [{"epoch": e, "training loss": loss} for e, loss in enumerate((4.0, 3.0, 5.5))]
+    assert _hint(table) == (
+        "the training loss has climbed from 3.00 in epoch 1 to 5.50; train again with a lower --lr."
+    )
+    table[-1]["training loss"] = 4.4  # noise
+    assert "climbed" not in _hint(table)
+    table[-1]["training loss"] = "nan"
+    assert _hint(table).startswith("1 epoch had no batch with a finite loss; train again")
+
+
+def _hint(table):
+    lines = closing_lines(table, 0, Path("m"), ["d"])
+    return next(line for line in lines if line.startswith("Hint: "))[len("Hint: ") :]

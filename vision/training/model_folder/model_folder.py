@@ -19,7 +19,7 @@ from vision.training.model_folder.state import Progress, save_state
 from vision.training.options import TrainOptions
 from vision.training.steps import Losses, Training
 from vision.training.validation import Validation
-from vision.utils.files import atomic_write
+from vision.utils.files import atomic_write, remove_leftovers
 from vision.utils.labels import write_labels
 
 logger = logging.getLogger(__name__)
@@ -50,6 +50,8 @@ class ModelFolder:
         if not is_main():
             return
         self.path.mkdir(parents=True, exist_ok=True)
+        for path in remove_leftovers(self.path):
+            logger.info("Removed %s, which a killed run has left", path)
         write_labels(self.path / "labels.txt", self.description.class_names)
         logger.info("Stored labels into file %s.", self.path / "labels.txt")
         with atomic_write(self.path / TRAINING_ARGUMENTS) as temporary:
@@ -82,6 +84,8 @@ class ModelFolder:
             return
         described = replace(self.description, epoch=progress.epoch, metrics=validation.metrics)
         state = training.best_net.state_dict()
+        if not validation.weights_are_finite:
+            logger.warning("Not all weights are finite any more; start again at a lower --lr")
         loss = validation.losses.total
         path = self.path / f"{described.net}-Epoch-{progress.epoch}-Loss-{loss}.pth"
         save_weights(path, state, described)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from vision.checkpoints.description import MAX_EPOCHS, Description
-from vision.checkpoints.detector import LAST, PREVIOUS, require_fit
+from vision.checkpoints.detector import BEST, LAST, PREVIOUS, require_fit
 from vision.checkpoints.weights_file import describe, read_pth
 from vision.training.options import TrainOptions
 from vision.training.steps import LossMeter, Training
@@ -224,6 +224,20 @@ def find_state(path: Path) -> SavedState | None:
             raise
         logger.warning("%s; going on from %s instead", error, previous)
         return load_state(previous)
+
+
+def holds_run(folder: Path) -> bool:
+    """Say whether a folder holds a run of which something was learnt, or may have been."""
+    if (folder / BEST).exists():
+        return True
+    for path in (folder / LAST, folder / PREVIOUS):
+        try:
+            saved = load_state(path) if path.exists() else None
+        except ValueError:
+            return True  # of a later version, maybe
+        if saved and (saved.progress.epoch or saved.progress.position):
+            return True
+    return False
 
 
 def load_state(path: Path) -> SavedState | None:

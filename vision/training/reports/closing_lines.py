@@ -15,6 +15,7 @@ SMOKE_TEST = 10  # fewer epochs only show that everything works
 USUAL_EPOCHS = 30
 HOPELESS = 0.05  # a mAP that some objects of one class reach by chance
 RISE = 0.02  # of mAP, that is more than its noise
+CLIMB = 1.5  # times its lowest, and a loss is more than its noise above it
 MOST_NAMES = 12  # to name in a line
 
 
@@ -88,7 +89,7 @@ def _precisions(best: Row) -> str:
 def _hints(
     rows: Sequence[Row], best: Row, folder: Path, training_objects: Mapping[str, int]
 ) -> list[str]:
-    hints = _length_hints(rows, folder)
+    hints = _loss_hints(rows) or _length_hints(rows, folder)
     unlearnt = [name for name, count in training_objects.items() if not count]
     if unlearnt:
         hints.append(f"no training picture shows {_listed(unlearnt)}; it cannot be learnt.")
@@ -100,6 +101,23 @@ def _hints(
             f"no validation picture shows {_listed(unmeasured)}; the mAP says nothing of it."
         )
     return hints
+
+
+def _loss_hints(rows: Sequence[Row]) -> list[str]:
+    """Say whether the loss of training has climbed instead of fallen."""
+    epochs, losses = curve(rows, "training loss")
+    values = [row.get("training loss") for row in rows]
+    skipped = sum(value not in (None, "") for value in values) - len(losses)
+    if skipped:
+        epochs_had = "1 epoch had" if skipped == 1 else f"{skipped} epochs had"
+        return [f"{epochs_had} no batch with a finite loss; train again with a lower --lr."]
+    lowest = int(np.argmin(losses)) if losses else 0
+    if losses and losses[-1] > CLIMB * losses[lowest]:
+        return [
+            f"the training loss has climbed from {losses[lowest]:.2f} in epoch {epochs[lowest]} to "
+            f"{losses[-1]:.2f}; train again with a lower --lr."
+        ]
+    return []
 
 
 def _length_hints(rows: Sequence[Row], folder: Path) -> list[str]:
