@@ -41,11 +41,11 @@ def open_table(path: Path) -> TextIO:
     return path.open(encoding=encoding, errors="replace", newline="")
 
 
-def read_rows(file: TextIO) -> Iterator[list[str]]:
-    """Return csv's reader of an open table, with the delimiter of its first line."""
+def delimiter_in(file: TextIO) -> str:
+    """Return the delimiter of an open table, and go back to its beginning."""
     delimiter = delimiter_of(file.readline())
     file.seek(0)
-    return csv.reader(file, delimiter=delimiter)
+    return delimiter
 
 
 def first_row(path: Path) -> list[str]:
@@ -66,7 +66,9 @@ def read_column_names(path: Path) -> list[str]:
     """
     with open_table(path) as file:
         try:
-            header = [name.strip() for name in next(read_rows(file), [])]
+            header = [
+                name.strip() for name in next(csv.reader(file, delimiter=delimiter_in(file)), [])
+            ]
         except csv.Error as error:
             raise ValueError(f"{path}:1: not CSV: {error}") from None
     if not any(header):
@@ -111,7 +113,7 @@ def _read_quickly(
         [str(column) for column in numbers],
     )
     with open_table(path) as file:
-        encoding, delimiter = file.encoding, delimiter_of(file.readline())
+        encoding, delimiter = file.encoding, delimiter_in(file)
     reader = pandas.read_csv(
         path,
         sep=delimiter,
@@ -143,7 +145,7 @@ def _read_slowly(
 ) -> Iterator[TableBlock]:
     """Yield blocks from row `skip` on; a missing cell, or one that is not a number, becomes nan."""
     with open_table(path) as file:
-        reader = read_rows(file)
+        reader = csv.reader(file, delimiter=delimiter_in(file))
         numbered = ((row, reader.line_num) for row in reader if row)
         rows = itertools.islice(numbered, skip + 1, None)
         while True:
@@ -175,7 +177,7 @@ def _to_float32(values: np.ndarray) -> np.ndarray:
 
 def _has_decimal_commas(path: Path, numbers: list[int]) -> bool:
     with open_table(path) as file:
-        rows = itertools.islice(read_rows(file), 1, ROWS_TO_SNIFF)
+        rows = itertools.islice(csv.reader(file, delimiter=delimiter_in(file)), 1, ROWS_TO_SNIFF)
         try:
             return any(
                 "," in row[column] for row in rows for column in numbers if column < len(row)

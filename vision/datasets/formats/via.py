@@ -9,7 +9,7 @@ from typing import Any, Iterator
 
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.folders import file_has
-from vision.datasets.files.tables import first_row, open_table
+from vision.datasets.files.tables import delimiter_in, first_row, open_table
 from vision.datasets.files.values import NO_BOX, around, read_json, to_number, to_text
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
@@ -63,7 +63,7 @@ def _read_csv(path: Path) -> dict[str, list[tuple[dict, dict]]]:
     found: dict[str, list[tuple[dict, dict]]] = {}
     with open_table(path) as file:
         try:
-            for row in csv.DictReader(file):
+            for row in csv.DictReader(file, delimiter=delimiter_in(file)):
                 objects = found.setdefault((row["filename"] or "").strip(), [])
                 shape, name = (_table(row[column]) for column in VIA_COLUMNS[1:])
                 if shape or name:

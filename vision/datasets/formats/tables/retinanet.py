@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Iterator
 
 from vision.datasets.checks.problems import Problems
-from vision.datasets.files.tables import first_row, open_table, read_rows
+from vision.datasets.files.tables import delimiter_in, first_row, open_table
 from vision.datasets.files.values import to_number
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
@@ -35,7 +36,8 @@ class RetinaNetFolder(PerPartFolder):
         """Yield the pictures of a table, each once with all its boxes."""
         found: dict[str, list[tuple[list[float], str, int]]] = {}
         with open_table(path) as file:
-            for line, row in enumerate(read_rows(file), start=1):
+            rows = csv.reader(file, delimiter=delimiter_in(file))
+            for line, row in enumerate(rows, start=1):
                 if not row:
                     continue
                 cells = [cell.strip() for cell in (*row, *[""] * CELLS)][:CELLS]
