@@ -39,17 +39,18 @@ class Annotation:
 
     image_id: str
     path: str  # of the picture file
-    boxes: np.ndarray  # (N, 4) float32 xyxy, pixels of the stored picture
+    boxes: np.ndarray  # (N, 4) float32 xyxy, pixels of the picture as `upright` says
     labels: np.ndarray  # (N,) int64, 1..C-1
     difficult: np.ndarray  # (N,) bool
     relative: bool = False  # boxes are fractions of the picture, not pixels
+    upright: bool = True  # of the picture turned as EXIF says, not as it is stored
 
     def __post_init__(self) -> None:
         """Check that the arrays fit each other."""
         _check_objects(self.boxes, self.labels, self.difficult, self.image_id)
 
     def boxes_in_pixels(self, width: int, height: int) -> np.ndarray:
-        """Return the boxes as (N, 4) float32 xyxy pixels of the stored picture, clipped to it."""
+        """Return the boxes as (N, 4) float32 xyxy pixels of the picture, clipped to it."""
         limits = np.array([width, height, width, height], np.float32)
         boxes = self.boxes * limits if self.relative else self.boxes
         return np.clip(boxes, 0, limits, dtype=np.float32)

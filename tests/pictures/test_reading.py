@@ -104,13 +104,49 @@ def test_a_palette_is_looked_up(tmp_path):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_ignored(tmp_path, orientation):
+def test_a_picture_is_upright_unless_it_is_asked_for_as_stored(tmp_path, orientation):
     plain = encode(".jpg", bgr(stripes()))
     path = tmp_path / "turned.jpg"
     path.write_bytes(plain[:2] + exif(orientation) + plain[2:])
-    assert read_picture(path).shape == (HEIGHT, WIDTH, 3)
-    assert read_picture_size(path) == (WIDTH, HEIGHT)
-    assert EncodedPicture.read(path).decode(2).shape == (7, 11, 3)
+    shown = cv2.imread(str(path))[..., ::-1]  # OpenCV obeys the orientation by itself
+    np.testing.assert_array_equal(read_picture(path), shown)
+    assert read_picture_size(path) == shown.shape[1::-1]
+    picture = EncodedPicture.read(path)
+    assert (picture.width, picture.height) == shown.shape[1::-1]
+
+    assert read_picture(path, upright=False).shape == (HEIGHT, WIDTH, 3)
+    assert read_picture_size(path, upright=False) == (WIDTH, HEIGHT)
+    assert EncodedPicture.read(path, upright=False).decode(2).shape == (7, 11, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_picture_is_reduced_only_where_its_pixels_keep_their_place(tmp_path, orientation):
+    path = tmp_path / "turned.jpg"
+    for (width, height), whole in (((64, 48), True), ((61, 45), False)):
+        picture = np.arange(width * height * 3, dtype=np.uint8).reshape(height, width, 3)
+        plain = encode(".jpg", cv2.blur(picture, (9, 9)))
+        path.write_bytes(plain[:2] + exif(orientation) + plain[2:])
+        encoded = EncodedPicture.read(path)
+        reversed_somewhere = orientation in (2, 3, 4, 6, 7, 8)
+        assert (len(encoded.reductions) > 1) == (whole or not reversed_somewhere)
+        for reduction in encoded.reductions:
+            small = encoded.decode(reduction)
+            sides = [-(-side // reduction) for side in (encoded.height, encoded.width)]
+            assert list(small.shape[:2]) == sides
+
+
+def test_the_orientation_of_webp_is_obeyed(tmp_path):
+    path = tmp_path / "turned.webp"
+    plain = encode(".webp", bgr(stripes()))
+    tiff = exif(6)[10:]
+    size = (WIDTH - 1).to_bytes(3, "little") + (HEIGHT - 1).to_bytes(3, "little")
+    chunks = b"VP8X" + struct.pack("<I", 10) + b"\x08\0\0\0" + size + plain[12:]
+    chunks += b"EXIF" + struct.pack("<I", len(tiff)) + tiff + b"\0" * (len(tiff) % 2)
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WEBP" + chunks)
+    assert read_picture(path).shape == (WIDTH, HEIGHT, 3)
+    assert read_picture(path, upright=False).shape == (HEIGHT, WIDTH, 3)
+    top, bottom = read_picture(path)[[2, -3], HEIGHT // 2].astype(int)
+    assert abs(top - RED).max() < 70 and abs(bottom - BLUE).max() < 70
 
 
 def test_a_thumbnail_is_not_the_picture(tmp_path):

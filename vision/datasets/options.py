@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from vision.datasets.selection import Selection
 
 
-EXIF = ("auto", "ignore", "apply")
+# What to do with pictures that have an EXIF orientation. "auto" turns them upright, and finds out
+# whether boxes were marked on the upright picture or on the stored one; "apply" and "stored" say
+# which. "ignore" reads pictures as they are stored.
+EXIF = ("auto", "ignore", "apply", "stored")
 TRAINING_ARGUMENTS = "training_args.json"  # in a model directory
 
 
@@ -90,7 +93,9 @@ class DataOptions(Options):
     exif: str = option(
         "auto",
         kind=OneOf(*EXIF),
-        help="whether boxes were drawn on pictures that were turned upright first",
+        help="pictures with an EXIF orientation: auto turns them upright, and their boxes too; "
+        "ignore reads them as stored, as detectnet reads a file; apply (boxes were marked on the "
+        "upright picture) or stored (on the stored one) where auto is wrong",
     )
     seed: int = option(
         0, kind=Whole(0), help="seed of everything random, such as which pictures are held out"

@@ -22,7 +22,7 @@ class DetectionDataset(Dataset):
     """
 
     def __init__(self, index: AnnotationIndex, transform: Transform = load_sample, seed: int = 0):
-        """Make samples by `transform(annotation, rng)`; by default as they are stored."""
+        """Make samples by `transform(annotation, rng)`; by default whole pictures."""
         self.index, self.transform, self.seed = index, transform, seed
 
     @property

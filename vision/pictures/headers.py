@@ -128,7 +128,19 @@ def _read_webp(data: bytes) -> PictureHeader:
         width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
     elif kind == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
-    return PictureHeader("webp", width, height)
+    return PictureHeader("webp", width, height, orientation=_orientation_in_webp(data))
+
+
+def _orientation_in_webp(data: bytes) -> int:
+    """Go from chunk to chunk to the EXIF data, which stand behind the pixels."""
+    position = 12
+    while position + 8 <= len(data):
+        (length,) = struct.unpack_from("<I", data, position + 4)
+        if data[position : position + 4] == b"EXIF":
+            exif = data[position + 8 : position + 8 + length]
+            return _orientation_in(exif[6:] if exif.startswith(b"Exif\0\0") else exif)
+        position += 8 + length + length % 2
+    return 1
 
 
 def _orientation_in(exif: bytes) -> int:

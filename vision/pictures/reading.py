@@ -1,17 +1,19 @@
 """Reading picture files: the size from the header, and the pixels at full or reduced scale.
 
-Pixels are as detectnet reads them: EXIF orientation is ignored, alpha dropped, grey becomes RGB.
+Pictures are upright, as their EXIF orientation says, or as they are stored if asked for: so
+detectnet reads a file. Alpha is dropped, and grey becomes RGB.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from vision.pictures.headers import PictureHeader, read_picture_header
+from vision.pictures.turning import TURNS, lies_on_its_side, turn_pixels
 
 LARGEST_AREA = 1 << 28  # pixels; 16,384 x 16,384 takes 800 MB decoded
 HEADER_BYTES = 1 << 16  # nearly always enough to find the size
@@ -41,13 +43,14 @@ class EncodedPicture:
     path: str
     data: bytes
     header: PictureHeader
-    width: int  # as stored, pixels
+    width: int  # of the picture that `decode` returns, pixels
     height: int
-    pixels: np.ndarray | None = None  # if only decoding could tell the size
+    pixels: np.ndarray | None = None  # as stored, if only decoding could tell the size
+    orientation: int = 1  # of EXIF, by which `decode` turns the picture upright
 
     @classmethod
-    def read(cls, path: str | Path) -> EncodedPicture:
-        """Read the file at `path`.
+    def read(cls, path: str | Path, upright: bool = True) -> EncodedPicture:
+        """Read the file at `path`, to be decoded upright or else as it is stored.
 
         Raises:
             PictureError: there is no such file, or it is empty, cut short, not a picture, or one of
@@ -57,10 +60,10 @@ class EncodedPicture:
             data = Path(path).read_bytes()
         except OSError as error:
             raise PictureError(f"cannot read the picture {path}: {error.strerror}") from error
-        return cls.of(data, path)
+        return cls.of(data, path, upright)
 
     @classmethod
-    def of(cls, data: bytes, path: str | Path) -> EncodedPicture:
+    def of(cls, data: bytes, path: str | Path, upright: bool = True) -> EncodedPicture:
         """Make one of the bytes of a file; `path` names it in errors, which are those of `read`."""
         if not data:
             raise PictureError(
@@ -72,22 +75,29 @@ class EncodedPicture:
             pixels = _decode(data, 1, path)
             height, width = pixels.shape[:2]
             _require_bearable(width, height, path)
-            return cls(str(path), data, header, width, height, pixels)
+            return cls(str(path), data, header, width, height, pixels)._turned(upright)
         # Older OpenCV fills the missing part of a JPEG with grey and says nothing. Coded pixels
         # never look like an end marker, and the one of a thumbnail stands before the frame header.
         if header.format == "jpeg" and data.rfind(_JPEG_END, header.end) < 0:
             raise PictureError(f"the picture {path} is cut short; copy or download it again")
-        return cls(str(path), data, header, header.width, header.height)
+        return cls(str(path), data, header, header.width, header.height)._turned(upright)
 
     @property
     def reductions(self) -> tuple[int, ...]:
-        """Return the reductions that cost less to decode than the full picture, and 1."""
-        return tuple(_REDUCED) if self.header.format == "jpeg" else (1,)
+        """Return the reductions that cost less to decode than the full picture, and 1.
+
+        Where an axis is turned round, its last pixel comes first, so it must be a whole one.
+        """
+        if self.header.format != "jpeg":
+            return (1,)
+        _, back_x, back_y = TURNS[self.orientation]
+        sides = [self.header.width] * back_x + [self.header.height] * back_y
+        return tuple(one for one in _REDUCED if not any(side % one for side in sides))
 
     def decode(self, reduction: int = 1) -> np.ndarray:
         """Decode each square of `reduction` x `reduction` pixels as one, their mean.
 
-        Pixel x covers [x * reduction, (x + 1) * reduction) of the stored picture exactly, so the
+        Pixel x covers [x * reduction, (x + 1) * reduction) of the picture exactly, so the
         last one may reach beyond its edge: the scale is `reduction`, not a quotient of the sizes.
 
         Returns:
@@ -100,20 +110,35 @@ class EncodedPicture:
             raise ValueError(
                 f"reduction must be one of {self.reductions}, got {reduction} for {self.path}"
             )
-        return _decode(self.data, reduction, self.path) if self.pixels is None else self.pixels
+        pixels = self.pixels
+        if pixels is None:
+            pixels = _decode(self.data, reduction, self.path)
+        return turn_pixels(pixels, self.orientation)
+
+    def _turned(self, upright: bool) -> EncodedPicture:
+        """Return the picture with its EXIF orientation as the one to decode it by."""
+        orientation = self.header.orientation
+        if not upright or orientation == 1:
+            return self
+        width, height = self.width, self.height
+        if lies_on_its_side(orientation):
+            width, height = height, width
+        return replace(self, width=width, height=height, orientation=orientation)
 
 
-def read_picture(path: str | Path) -> np.ndarray:
-    """Return the picture at `path` as it is stored, (H, W, 3) uint8 RGB.
+def read_picture(path: str | Path, upright: bool = True) -> np.ndarray:
+    """Return the picture at `path` upright, or else as it is stored, (H, W, 3) uint8 RGB.
 
     Raises:
         PictureError: as `EncodedPicture.read`.
     """
-    return EncodedPicture.read(path).decode()
+    return EncodedPicture.read(path, upright).decode()
 
 
-def read_picture_size(path: str | Path) -> tuple[int, int]:
-    """Return (width, height) of the picture at `path` as it is stored, from the header if possible.
+def read_picture_size(path: str | Path, upright: bool = True) -> tuple[int, int]:
+    """Return (width, height) of the picture at `path`, from the header if possible.
+
+    They are those of the upright picture, or else of the stored one.
 
     Raises:
         PictureError: there is no such file, or it is empty or not a picture.
@@ -124,8 +149,10 @@ def read_picture_size(path: str | Path) -> tuple[int, int]:
     except OSError as error:
         raise PictureError(f"cannot read the picture {path}: {error.strerror}") from error
     if _says_size(header):
+        if upright and lies_on_its_side(header.orientation):
+            return header.height, header.width
         return header.width, header.height
-    picture = EncodedPicture.read(path)
+    picture = EncodedPicture.read(path, upright)
     return picture.width, picture.height
 
 

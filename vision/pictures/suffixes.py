@@ -14,3 +14,5 @@ SUFFIXES_OF = {
 }
 # In the order of preference for a picture that has several; any of them in any case.
 PICTURE_SUFFIXES = tuple(suffix for suffixes in SUFFIXES_OF.values() for suffix in suffixes)
+# Pictures of phones and cameras that have to be converted before anything here can read them.
+UNREADABLE_SUFFIXES = (".heic", ".heif", ".avif", ".dng", ".cr2", ".nef", ".arw")

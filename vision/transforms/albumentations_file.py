@@ -49,7 +49,7 @@ class AlbumentationsTransform:
             PictureError: the picture file is missing or damaged.
             ValueError: the pipeline fails, or returns no uint8 RGB picture.
         """
-        picture = read_picture(annotation.path)
+        picture = read_picture(annotation.path, annotation.upright)
         boxes = annotation.boxes_in_pixels(picture.shape[1], picture.shape[0])
         # Albumentations refuses boxes without an area.
         present = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))

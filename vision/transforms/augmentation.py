@@ -46,7 +46,7 @@ class TrainTransform:
         Raises:
             PictureError: the picture file is missing or damaged.
         """
-        picture = EncodedPicture.read(annotation.path)
+        picture = EncodedPicture.read(annotation.path, annotation.upright)
         boxes = annotation.boxes_in_pixels(picture.width, picture.height)
         plan = GeometryPlan.whole(picture.width, picture.height, self.size)
         for step in self.geometry:
@@ -75,7 +75,7 @@ class EvalTransform:
         Raises:
             PictureError: the picture file is missing or damaged.
         """
-        image = read_picture(annotation.path)
+        image = read_picture(annotation.path, annotation.upright)
         height, width = image.shape[:2]
         boxes = annotation.boxes_in_pixels(width, height)
         moved = GeometryPlan.whole(width, height, self.size).apply_to_boxes(boxes)
@@ -84,12 +84,12 @@ class EvalTransform:
 
 
 def load_sample(annotation: Annotation, rng: np.random.Generator | None = None) -> Sample:
-    """Return the picture as it is stored, with its objects in its pixels; `rng` is not used.
+    """Return the whole picture, with its objects in its pixels; `rng` is not used.
 
     Raises:
         PictureError: the picture file is missing or damaged.
     """
-    image = read_picture(annotation.path)
+    image = read_picture(annotation.path, annotation.upright)
     boxes = annotation.boxes_in_pixels(image.shape[1], image.shape[0])
     return _sample(annotation, image, boxes, np.arange(len(boxes)))
 

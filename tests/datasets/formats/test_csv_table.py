@@ -5,7 +5,7 @@ import pytest
 from tests.drawing import draw_samples, write_picture
 from tests.formats import write_csv, write_table
 from vision.datasets.checks.problems import Problems
-from vision.datasets.formats.csv_table import CSVFolder
+from vision.datasets.formats.tables.csv_table import CSVFolder
 from vision.datasets.opening import open_datasets, open_split
 
 

@@ -34,7 +34,7 @@ RECORD = np.dtype(
         ("pixels", "u1"),  # position in KINDS_OF_PIXELS
     ]
 )
-CACHE_VERSION = 1  # a cache file of another version is not read
+CACHE_VERSION = 2  # a cache file of another version is not read
 PICTURES_AT_ONCE = 2048
 
 
@@ -149,7 +149,7 @@ def look_at(path: str) -> tuple[tuple, str]:
     nothing = (0, 0, 0, 1, 0, 0)
     try:
         data = _read(path)
-        picture = EncodedPicture.of(data, path)
+        picture = EncodedPicture.of(data, path, upright=False)
         header = picture.header
         picture.decode(max(picture.reductions))
     except PictureError as error:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,29 +13,19 @@ from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.options import EXIF, DataOptions
 from vision.pictures.headers import FORMATS, KINDS_OF_PIXELS
 from vision.pictures.suffixes import SUFFIXES_OF
-
-# How a point of the upright picture gets to its place in the stored one, by EXIF orientation:
-# whether x and y change places, then whether x runs backwards, then whether y does.
-TURNS = {
-    1: (False, False, False),
-    2: (False, True, False),
-    3: (False, True, True),
-    4: (False, False, True),
-    5: (True, False, False),
-    6: (True, False, True),
-    7: (True, True, True),
-    8: (True, True, False),
-}
+from vision.pictures.turning import turn_back, turn_upright
 
 
 @dataclass
 class PictureChecks:
-    """Opens every picture of a dataset once, and makes its boxes those of the picture as stored.
+    """Opens every picture of a dataset once; makes its boxes those of the picture as it is read.
 
-    Detectnet and this suite ignore EXIF orientation, but many labelling tools obey it. `exif` says
-    whether boxes were marked on the upright picture: "apply" always, "ignore" never. With "auto",
-    the size that the annotation states decides, or what the boxes fit; where neither tells,
-    the picture goes with most others of its part.
+    Pictures are read upright, as their EXIF orientation says, which cameras and most labelling
+    tools do too; with `exif` "ignore" they are read as they are stored, which detectnet does to a
+    file. Which of the two the boxes were marked on is told by the size that the annotation states,
+    or by what the boxes fit. Where neither tells, the picture goes with most others of its part,
+    and if none tells, boxes are taken as those of the picture as it is read. "apply" and "stored"
+    say instead that they were marked on the upright or stored one; pictures are upright then.
     """
 
     scanner: PictureScanner = field(default_factory=PictureScanner)
@@ -52,10 +41,15 @@ class PictureChecks:
         facts = self.scanner.scan(problems.source, index.paths)
         part = _OpenedPictures(index, facts, problems, os.path.realpath(problems.source))
         part.report_kinds()
-        part.move_boxes(part.decide_turned(self.exif))
-        index.sizes[:] = facts.sizes
+        index.sizes[:] = part.move_boxes(part.decide_turned(self.exif), self.reads_upright)
+        index = replace(index, upright=self.reads_upright)
         usable = facts.records["width"] > 0
         return index if usable.all() else index.select(usable)
+
+    @property
+    def reads_upright(self) -> bool:
+        """Return whether pictures are turned as EXIF says."""
+        return self.exif != "ignore"
 
 
 @dataclass
@@ -97,11 +91,10 @@ class _OpenedPictures:
         """Return, and report, for which pictures the boxes mean the upright one, (N,) bool."""
         orientations = self.facts.records["orientation"]
         rows = np.flatnonzero((orientations > 1) & (self.facts.records["width"] > 0)).tolist()
-        guesses = {
-            row: self.guess_turned(row) if exif == "auto" else exif == "apply" for row in rows
-        }
+        stated = exif in ("apply", "stored")
+        guesses = {row: exif == "apply" if stated else self.guess_turned(row) for row in rows}
         sure = [guess for guess in guesses.values() if guess is not None]
-        usual = 2 * sum(sure) > len(sure)
+        usual = 2 * sum(sure) > len(sure) if sure else exif != "ignore"
         turned = np.zeros(len(self.index), dtype=bool)
         for row, guess in guesses.items():
             turned[row] = usual if guess is None else guess
@@ -111,7 +104,7 @@ class _OpenedPictures:
                 words += " and annotated as {} x {}".format(*self.index.sizes[row])
             if guess is None:
                 words += ", which does not tell"
-            kind = "EXIF turn applied" if turned[row] else "EXIF turn ignored"
+            kind = "EXIF turn, boxes marked " + ("upright" if turned[row] else "as stored")
             self.problems.add(kind if sure else "EXIF turn unclear", words, self.shown(row))
         return turned
 
@@ -129,27 +122,32 @@ class _OpenedPictures:
             as_stored, as_upright = _fits(extent, stored), _fits(extent, stored[::-1])
         return None if as_stored == as_upright else as_upright
 
-    def move_boxes(self, turned: np.ndarray) -> None:
-        """Move the boxes in place from the frame that they mean to the picture as stored.
+    def move_boxes(self, turned: np.ndarray, upright: bool) -> np.ndarray:
+        """Move the boxes in place from the frame that they mean to the picture as it is read.
 
         Args:
             turned: (N,) bool, for which pictures they mean the upright one.
+            upright: whether pictures are read upright, not as stored.
+
+        Returns:
+            width and height (N, 2) int32 of the pictures as they are read.
         """
-        index, sizes = self.index, self.facts.sizes
+        index, stored = self.index, self.facts.sizes
         orientations = self.facts.records["orientation"]
-        frames = sizes.copy()
-        sideways = turned & (orientations >= 5)
-        frames[sideways] = sizes[sideways, ::-1]
-        stated = (index.sizes > 0).all(axis=1) & (sizes > 0).all(axis=1)
+        swapped = np.where(orientations[:, None] >= 5, stored[:, ::-1], stored)
+        frames = np.where(turned[:, None], swapped, stored)
+        stated = (index.sizes > 0).all(axis=1) & (stored > 0).all(axis=1)
         differs = stated & (index.sizes != frames).any(axis=1)
-        for row in np.flatnonzero(turned | differs).tolist():
+        moved = (orientations > 1) & (turned != upright)
+        for row in np.flatnonzero(moved | differs).tolist():
             objects = slice(index.offsets[row], index.offsets[row + 1])
             if differs[row] and self.is_resized(row, frames[row]) and not index.relative[row]:
                 index.boxes[objects] *= np.tile(frames[row] / index.sizes[row], 2)
-            if turned[row]:
-                size = [1, 1] if index.relative[row] else sizes[row].tolist()
-                boxes = turn_back(index.boxes[objects], int(orientations[row]), size)
-                index.boxes[objects] = boxes
+            if moved[row]:
+                size = [1, 1] if index.relative[row] else stored[row].tolist()
+                turn = turn_upright if upright else turn_back
+                index.boxes[objects] = turn(index.boxes[objects], int(orientations[row]), size)
+        return swapped if upright else stored
 
     def is_resized(self, row: int, frame: np.ndarray) -> bool:
         """Return, and report, whether a picture was resized after its boxes were marked.
@@ -169,22 +167,6 @@ class _OpenedPictures:
         boxes = self.index.boxes[self.index.offsets[row] : self.index.offsets[row + 1]]
         boxes = boxes[np.isfinite(boxes).all(axis=1)]
         return boxes.reshape(-1, 2).max(axis=0, initial=0)
-
-
-def turn_back(boxes: np.ndarray, orientation: int, size: Sequence[float]) -> np.ndarray:
-    """Return boxes (N, 4) xyxy of the upright picture as those of the stored one.
-
-    Args:
-        orientation: of EXIF, 1 to 8.
-        size: (width, height) of the stored picture in the unit of the boxes.
-    """
-    swap, back_x, back_y = TURNS[orientation]
-    turned = boxes[:, [1, 0, 3, 2]] if swap else boxes.copy()
-    if back_x:
-        turned[:, [0, 2]] = size[0] - turned[:, [2, 0]]
-    if back_y:
-        turned[:, [1, 3]] = size[1] - turned[:, [3, 1]]
-    return turned
 
 
 def _fits(extent: np.ndarray, size: np.ndarray) -> bool:

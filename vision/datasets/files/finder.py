@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from vision.datasets.files.folders import part_of_path
-from vision.datasets.files.listing import FileListing, base_name, strip_suffix
-from vision.pictures.suffixes import PICTURE_SUFFIXES
+from vision.datasets.files.listing import FileListing, base_name, split_suffix, strip_suffix
+from vision.pictures.suffixes import PICTURE_SUFFIXES, UNREADABLE_SUFFIXES
 
 
 class PictureFinder:
@@ -19,6 +19,7 @@ class PictureFinder:
         """List the pictures."""
         self.folder = folder
         self.listing = FileListing(folder, PICTURE_SUFFIXES)
+        self._unreadable: FileListing | None = None  # made when a picture is missing
         self._by_name: dict[str, list[str]] | None = None
 
     def find(self, name: str, beside: str = "", part: str | None = None) -> str | None:
@@ -37,6 +38,21 @@ class PictureFinder:
                     return found
         return self._find_by_name(steps[-1], part) if steps else None
 
+    def explain_missing(self, name: str) -> str:
+        """Return why `find` has not found a picture, and what to do if it has a form we know."""
+        if self._unreadable is None:
+            self._unreadable = FileListing(self.folder, UNREADABLE_SUFFIXES)
+        wanted = {base_name(name).casefold(), _key(name), _bare(name)}
+        found = next((file for file in self._unreadable.files if _bare(file) in wanted), None)
+        if found is None:
+            suffixes = " ".join(PICTURE_SUFFIXES)
+            return f"there is no picture '{name}' with a suffix of {suffixes}"
+        kind = split_suffix(found)[1][1:].upper()
+        return (
+            f"'{found}' is a {kind} picture, which OpenCV does not read; convert it to JPEG and "
+            "keep its size and name, for example with heif-convert or XnConvert"
+        )
+
     def _find_by_name(self, name: str, part: str | None) -> str | None:
         if self._by_name is None:
             self._by_name = {}
@@ -49,6 +65,10 @@ class PictureFinder:
                 file for file in candidates if parts[file] is None
             ]
         return candidates[0] if len(candidates) == 1 else None
+
+
+def _bare(file: str) -> str:
+    return split_suffix(base_name(file))[0].casefold()
 
 
 def _key(file: str) -> str:

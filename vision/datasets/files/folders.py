@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import mmap
 import os
 import re
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Tuple, Union
+
+Suffixes = Union[str, Tuple[str, ...]]
 
 PART_WORDS = {
     "train": ("train", "training", "trainval"),
@@ -14,8 +17,11 @@ PART_WORDS = {
     "test": ("test", "testing"),
 }
 PART_OF_WORD = {word: part for part, words in PART_WORDS.items() for word in words}
-ANNOTATION_FOLDER = re.compile("annotations|labels|data|images|jpegimages|obj_.*data")
+ANNOTATION_FOLDER = re.compile(
+    "annotations|labels|label_2|data|images|image_2|jpegimages|obj_.*data"
+)
 FILES_TO_TRY = 50
+FOLDERS_TO_TRY = 50  # of other names
 
 
 def part_of_name(name: str) -> str | None:
@@ -41,16 +47,24 @@ def annotation_folders(root: Path) -> Iterator[Path]:
         yield from _annotation_subfolders(folder)
 
 
-def some_files(root: Path, suffix: str) -> Iterator[Path]:
-    """Yield the first files with a suffix from each of the `annotation_folders`, in any order."""
-    for folder in annotation_folders(root):
+def some_files(root: Path, suffix: Suffixes, anywhere: bool = False) -> Iterator[Path]:
+    """Yield the first files with a suffix from each of the `annotation_folders`, in any order.
+
+    Args:
+        anywhere: look into the other folders in `root` too, as there may be one for each class.
+    """
+    folders = annotation_folders(root)
+    if anywhere:
+        others = itertools.islice(_folders_in(root), FOLDERS_TO_TRY)
+        folders = itertools.chain(folders, others)
+    for folder in folders:
         with os.scandir(folder) as entries:
             names = (entry.name for entry in entries if not entry.name.startswith("."))
             matching = (name for name in names if name.lower().endswith(suffix))
             yield from (folder / name for name in itertools.islice(matching, FILES_TO_TRY))
 
 
-def all_files(root: Path, suffix: str) -> list[Path]:
+def all_files(root: Path, suffix: Suffixes) -> list[Path]:
     """Return all files with a suffix from the `annotation_folders`, sorted within each."""
     return [
         entry
@@ -68,16 +82,28 @@ def read_head(path: Path, size: int = 4096) -> bytes:
         return file.read(size)
 
 
-def _annotation_subfolders(folder: Path) -> list[Path]:
+def file_has(path: Path, *keys: bytes) -> bool:
+    """Return whether all the keys stand anywhere in a file; False if it is not a file."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return all(data.find(key) >= 0 for key in keys)
+
+
+def _folders_in(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
         # For a link to itself, Path.is_dir() is False, while DirEntry.is_dir() raises.
-        folders = sorted(
+        return sorted(
             Path(entry.path)
             for entry in entries
-            if (Path(entry.path) if entry.is_symlink() else entry).is_dir()
+            if not entry.name.startswith(".")
+            and (Path(entry.path) if entry.is_symlink() else entry).is_dir()
         )
+
+
+def _annotation_subfolders(folder: Path) -> list[Path]:
     return [
         one
-        for one in folders
+        for one in _folders_in(folder)
         if ANNOTATION_FOLDER.fullmatch(one.name.lower()) or part_of_path(f"{one.name}/")
     ]

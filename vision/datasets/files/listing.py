@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from pathlib import Path, PurePosixPath
-from typing import Iterator, Sequence
+from typing import Callable, Iterator, Sequence
 
 from vision.datasets.files.values import decode
 from vision.pictures.suffixes import PICTURE_SUFFIXES
@@ -30,10 +30,19 @@ class FileListing:
                         self._others.add(prefix + name)
                     self._folded.setdefault(_fold(prefix + stem), prefix + name)
 
+    def keep(self, wanted: Callable[[str], bool]) -> None:
+        """Forget the files whose path below the folder is not wanted."""
+        self._files = {stem: file for stem, file in self._files.items() if wanted(file)}
+        self._folded = {stem: file for stem, file in self._folded.items() if wanted(file)}
+
     @property
     def stems(self) -> list[str]:
         """Return the names without suffix, sorted; in folders below as `folder/name`."""
         return sorted(self._files)
+
+    def file_of(self, stem: str) -> str:
+        """Return the file of one of the `stems`."""
+        return self._files[stem]
 
     @property
     def files(self) -> list[str]:

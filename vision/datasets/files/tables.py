@@ -6,16 +6,18 @@ import csv
 import itertools
 import logging
 from pathlib import Path
-from typing import Iterator, NamedTuple, Sequence
+from typing import Iterator, NamedTuple, Sequence, TextIO
 
 import numpy as np
 
-from vision.datasets.files.values import to_number
+from vision.datasets.files.folders import read_head
+from vision.datasets.files.values import encoding_of, to_number
 from vision.utils.text import printable
 
 logger = logging.getLogger(__name__)
 
 TABLE_ROWS_AT_ONCE = 250_000
+DELIMITERS = ",;\t"
 ROWS_TO_SNIFF = 100
 
 
@@ -27,15 +29,46 @@ class TableBlock(NamedTuple):
     lines: np.ndarray  # (K,) int32, line numbers in the file
 
 
+def delimiter_of(line: str) -> str:
+    """Return what divides the cells of a table, by its first line: a comma, semicolon or tab."""
+    return max(DELIMITERS, key=line.count)
+
+
+def open_table(path: Path) -> TextIO:
+    """Open a table of UTF-8, or of UTF-16 as spreadsheets save it."""
+    with path.open("rb") as file:
+        encoding = encoding_of(file.read(4))
+    return path.open(encoding=encoding, errors="replace", newline="")
+
+
+def delimiter_in(file: TextIO) -> str:
+    """Return the delimiter of an open table, and go back to its beginning."""
+    delimiter = delimiter_of(file.readline())
+    file.seek(0)
+    return delimiter
+
+
+def first_row(path: Path) -> list[str]:
+    """Return the cells of the first line of a file, to find out what table it is; [] if none."""
+    data = read_head(path)
+    lines = data.decode(encoding_of(data), "replace").splitlines()[:1]
+    try:
+        return next(csv.reader(lines, delimiter=delimiter_of("".join(lines))), [])
+    except csv.Error:
+        return []
+
+
 def read_column_names(path: Path) -> list[str]:
     """Return the column names of a CSV file.
 
     Raises:
         ValueError: if the file is empty.
     """
-    with _open(path) as file:
+    with open_table(path) as file:
         try:
-            header = [name.strip() for name in next(csv.reader(file), [])]
+            header = [
+                name.strip() for name in next(csv.reader(file, delimiter=delimiter_in(file)), [])
+            ]
         except csv.Error as error:
             raise ValueError(f"{path}:1: not CSV: {error}") from None
     if not any(header):
@@ -79,8 +112,12 @@ def _read_quickly(
         [str(column) for column in texts],
         [str(column) for column in numbers],
     )
+    with open_table(path) as file:
+        encoding, delimiter = file.encoding, delimiter_in(file)
     reader = pandas.read_csv(
         path,
+        sep=delimiter,
+        encoding=encoding,
         header=0,
         names=[str(column) for column in range(columns)],
         index_col=False,
@@ -107,8 +144,8 @@ def _read_slowly(
     path: Path, texts: list[int], numbers: list[int], skip: int
 ) -> Iterator[TableBlock]:
     """Yield blocks from row `skip` on; a missing cell, or one that is not a number, becomes nan."""
-    with _open(path) as file:
-        reader = csv.reader(file)
+    with open_table(path) as file:
+        reader = csv.reader(file, delimiter=delimiter_in(file))
         numbered = ((row, reader.line_num) for row in reader if row)
         rows = itertools.islice(numbered, skip + 1, None)
         while True:
@@ -139,15 +176,11 @@ def _to_float32(values: np.ndarray) -> np.ndarray:
 
 
 def _has_decimal_commas(path: Path, numbers: list[int]) -> bool:
-    with _open(path) as file:
-        rows = itertools.islice(csv.reader(file), 1, ROWS_TO_SNIFF)
+    with open_table(path) as file:
+        rows = itertools.islice(csv.reader(file, delimiter=delimiter_in(file)), 1, ROWS_TO_SNIFF)
         try:
             return any(
                 "," in row[column] for row in rows for column in numbers if column < len(row)
             )
         except csv.Error:  # reported when the rows are read
             return False
-
-
-def _open(path: Path):
-    return path.open(encoding="utf-8-sig", errors="replace", newline="")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import math
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 from vision.utils.text import printable
 
@@ -39,20 +41,42 @@ def around(xs: list[float], ys: list[float]) -> tuple[float, ...]:
     return min(xs), min(ys), max(xs), max(ys)
 
 
+def around_turned(
+    centre: Sequence[float], half: Sequence[float], angle: float
+) -> tuple[float, ...]:
+    """Return the box xyxy around a rectangle that is turned about its centre.
+
+    Args:
+        centre: x and y.
+        half: half of its width and of its height before it was turned.
+        angle: in radians.
+    """
+    if not math.isfinite(angle):
+        angle = 0.0
+    cosine, sine = abs(math.cos(angle)), abs(math.sin(angle))
+    x, y = half[0] * cosine + half[1] * sine, half[0] * sine + half[1] * cosine
+    return centre[0] - x, centre[1] - y, centre[0] + x, centre[1] + y
+
+
 def around_points(values: list) -> tuple[float, ...]:
     """Return the box xyxy around the points x1, y1, x2, y2, ..."""
     numbers = [to_number(value) for value in values]
     return around(numbers[::2], numbers[1::2])
 
 
+def encoding_of(data: bytes) -> str:
+    """Return the encoding of a text by its first bytes: UTF-16 if it is marked so, else UTF-8."""
+    return "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+
+
 def decode(data: bytes, path: Path) -> str:
     """Return the text of a file.
 
     Raises:
-        ValueError: if it is not UTF-8.
+        ValueError: if it is not UTF-8, nor marked as UTF-16.
     """
     try:
-        return data.decode("utf-8-sig")
+        return data.decode(encoding_of(data))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ValueError(f"{path}:{line}: must be UTF-8 text; save it as UTF-8") from None

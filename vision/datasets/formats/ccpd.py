@@ -31,7 +31,7 @@ class CCPDFolder(DatasetFolder):
 
     layout = "CCPD's pictures, whose names hold the box"
 
-    def __init__(self, root: str | Path):
+    def __init__(self, root: str | Path, file: Path | None = None):
         """List the pictures and find the parts."""
         super().__init__(root)
         self._finder = PictureFinder(self.root)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Iterator, NamedTuple
 
 from vision.datasets.checks.problems import Problems
-from vision.datasets.files.folders import part_of_name, part_of_path, read_head
+from vision.datasets.files.folders import file_has, part_of_name, part_of_path, read_head
 from vision.datasets.files.values import (
     NAN,
     NO_BOX,
@@ -19,9 +19,8 @@ from vision.datasets.files.values import (
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
 
-COCO_KEYS = (b'"images"', b'"annotations"', b'"categories"')
-OTHER_TASKS = ("captions", "keypoints", "stuff", "panoptic", "image_info")
-COCO_HEAD = 1 << 16  # one of the keys must stand in this number of first bytes
+# How the published files of other tasks are called; their pictures are those of the instances.
+OTHER_TASKS = ("captions_", "person_keypoints_", "stuff_", "panoptic_", "image_info_")
 
 
 class _Mark(NamedTuple):
@@ -46,14 +45,19 @@ class COCOFolder(PerPartFolder):
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
-        """Return whether a JSON file begins with an object that has one of COCO's lists."""
-        head = read_head(path, COCO_HEAD).lstrip(b"\xef\xbb\xbf \t\r\n")
-        return head.startswith(b"{") and any(key in head for key in COCO_KEYS)
+        """Return whether a JSON file is an object with COCO's pictures, and marks areas."""
+        head = read_head(path).lstrip(b"\xef\xbb\xbf \t\r\n")
+        if not head.startswith(b"{") or not file_has(path, b'"images"'):
+            return False
+        return file_has(path, b'"bbox"') or not file_has(path, b'"caption"')
 
     @classmethod
     def choose(cls, files: list[Path]) -> list[Path]:
-        """Leave out the files of COCO's other tasks."""
-        return [path for path in files if not any(word in path.name for word in OTHER_TASKS)]
+        """Leave out COCO's files of other tasks where its instances stand beside them."""
+        files = [path for path in files if file_has(path, b'"annotations"')] or files
+        if not any(path.name.startswith("instances_") for path in files):
+            return files
+        return [path for path in files if not path.name.startswith(OTHER_TASKS)]
 
     def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
         """Yield the pictures of a file with their annotations."""

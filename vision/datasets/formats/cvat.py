@@ -9,11 +9,12 @@ from typing import Iterator
 from xml.etree.ElementTree import Element, ParseError
 
 from vision.datasets.checks.problems import Problems
-from vision.datasets.files.folders import read_head
-from vision.datasets.files.values import around_points, to_number, to_side
+from vision.datasets.files.folders import part_of_name, read_head
+from vision.datasets.files.values import around_points, around_turned, to_number, to_side
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
 
+SUBSET = re.compile(rb"<image\s[^>]*?\ssubset=[\"']([^\"']+)[\"']")
 CVAT_CORNERS = ("xtl", "ytl", "xbr", "ybr")
 
 
@@ -28,11 +29,23 @@ class CVATFolder(PerPartFolder):
         """Return whether an XML file begins with CVAT's element."""
         return b"<annotations" in read_head(path)
 
+    def stated_parts(self, path: Path) -> dict[str, str]:
+        """Return the parts that the subsets of a project are."""
+        found = dict.fromkeys(SUBSET.findall(path.read_bytes()))
+        names = [name.decode("utf-8", "replace") for name in found]
+        if not any(map(part_of_name, names)):
+            return {}
+        parts: dict[str, list[str]] = {}
+        for name in names:
+            parts.setdefault(_part_of_subset(name), []).append(name)
+        return {part: f"the subset {' and '.join(of)}" for part, of in parts.items()}
+
     def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
         """Yield the pictures of a file with the box around every shape.
 
         Points, tags and skeletons mark no area and are left out.
         """
+        stated = self.stated_parts(path)
         for element in _elements(path):
             if element.tag == "track":
                 raise ValueError(
@@ -41,7 +54,7 @@ class CVATFolder(PerPartFolder):
             if element.tag == "label":
                 names.append((element.findtext("name") or "").strip())
             elif element.tag == "image":
-                yield _to_record(element)
+                yield _to_record(element, bool(stated))
                 element.clear()
 
 
@@ -60,13 +73,18 @@ def _elements(path: Path) -> Iterator[Element]:
         raise ValueError(f"{path} cannot be read: {error}") from None
 
 
-def _to_record(image: Element) -> Record:
+def _part_of_subset(name: str) -> str:
+    return part_of_name(name) or "train"
+
+
+def _to_record(image: Element, has_parts: bool) -> Record:
     shapes = [shape for shape in image if shape.tag in BOX_OF_SHAPE]
     return Record(
         (image.get("name") or "").strip(),
         (to_side(image.get("width")), to_side(image.get("height"))),
         [BOX_OF_SHAPE[shape.tag](shape) for shape in shapes],
         [(shape.get("label") or "").strip() for shape in shapes],
+        part=_part_of_subset(image.get("subset") or "") if has_parts else "",
     )
 
 
@@ -75,11 +93,7 @@ def _box_of_box(shape: Element) -> tuple[float, ...]:
     x1, y1, x2, y2 = _numbers(shape, CVAT_CORNERS)
     centre, half = ((x1 + x2) / 2, (y1 + y2) / 2), ((x2 - x1) / 2, (y2 - y1) / 2)
     angle = _angle(shape)
-    if angle == 0:
-        return x1, y1, x2, y2
-    cosine, sine = abs(math.cos(angle)), abs(math.sin(angle))
-    reach = half[0] * cosine + half[1] * sine, half[0] * sine + half[1] * cosine
-    return _around_centre(centre, reach)
+    return around_turned(centre, half, angle) if angle else (x1, y1, x2, y2)
 
 
 def _box_of_points(shape: Element) -> tuple[float, ...]:

@@ -22,8 +22,12 @@ class DatasetFolder:
     # objects of each "picture" if one file has many pictures.
     numbered_by = "object"
 
-    def __init__(self, root: str | Path):
-        """Look at the folder without reading annotations, and fill `parts`."""
+    def __init__(self, root: str | Path, file: Path | None = None):
+        """Look at the folder without reading annotations, and fill `parts`.
+
+        Args:
+            file: the only annotation file or file of settings to read, where the format has such.
+        """
         self.root = Path(root).resolve()
         # Where the pictures of "train", "val" and "test" are listed; "all" if nothing is split.
         self.parts: dict[str, str] = {}

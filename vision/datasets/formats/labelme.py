@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from vision.datasets.files.folders import read_head, some_files
+from vision.datasets.files.folders import file_has, some_files
 from vision.datasets.files.listing import FileListing
 from vision.datasets.files.values import NO_BOX, around, read_json, to_number, to_side, to_text
 from vision.datasets.formats.per_picture import AnnotationError, PerPictureFolder
@@ -18,7 +18,7 @@ class LabelMeFolder(PerPictureFolder):
 
     layout = "LabelMe's *.json beside the pictures"
 
-    def __init__(self, root: str | Path):
+    def __init__(self, root: str | Path, file: Path | None = None):
         """Find the JSON files."""
         root = Path(root).resolve()
         super().__init__(root, FileListing(root, (".json",)), root)
@@ -26,9 +26,13 @@ class LabelMeFolder(PerPictureFolder):
 
     @classmethod
     def detect(cls, root: Path) -> bool:
-        """Return whether a JSON file begins as LabelMe's do."""
-        heads = map(read_head, some_files(root, ".json"))
-        return any(b'"shapes"' in head or b'"imagePath"' in head for head in heads)
+        """Return whether a JSON file is LabelMe's."""
+        return any(map(cls.is_annotation, some_files(root, ".json", anywhere=True)))
+
+    @classmethod
+    def is_annotation(cls, path: Path) -> bool:
+        """Return whether a JSON file has shapes; the picture itself may stand before them."""
+        return file_has(path, b'"shapes"') or file_has(path, b'"imagePath"')
 
     def read_record(self, path: Path) -> Record:
         """Read one JSON file; take the box around every shape."""

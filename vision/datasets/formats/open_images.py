@@ -34,7 +34,7 @@ class OpenImagesFolder(DatasetFolder):
     layout = "sub-train-annotations-bbox.csv with train/ beside it"
     numbered_by = "line"
 
-    def __init__(self, root: str | Path):
+    def __init__(self, root: str | Path, file: Path | None = None):
         """Find the tables."""
         super().__init__(root)
         self._names: dict[str, list[str]] = {}  # of the classes in every part read

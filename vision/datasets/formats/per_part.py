@@ -7,7 +7,13 @@ from typing import Iterator
 
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.finder import PictureFinder
-from vision.datasets.files.folders import all_files, part_of_name, part_of_path, some_files
+from vision.datasets.files.folders import (
+    Suffixes,
+    all_files,
+    part_of_name,
+    part_of_path,
+    some_files,
+)
 from vision.datasets.files.listing import strip_suffix
 from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.index.annotation_index import AnnotationIndex
@@ -21,21 +27,25 @@ class PerPartFolder(DatasetFolder):
     (valid/_annotations.coco.json) states its part. Several files of one part are joined.
     """
 
-    suffix = ""  # of the annotation files
+    suffix: Suffixes = ""  # of the annotation files
     numbered_by = "picture"
 
-    def __init__(self, root: str | Path):
-        """Find the annotation files."""
+    def __init__(self, root: str | Path, file: Path | None = None):
+        """Find the annotation files; or take `file` only, for which there need be no other."""
         super().__init__(root)
         self._files: dict[str, list[Path]] = {}
         self._names: dict[str, list[str]] = {}  # of the classes in every part read
         self._finder = PictureFinder(self.root)
-        files = [path for path in all_files(self.root, self.suffix) if self.accepts(path)]
-        for path in self.choose(files):
-            below = path.relative_to(self.root).as_posix()
-            part = part_of_name(path.stem) or part_of_path(below) or "all"
-            self._files.setdefault(part, []).append(path)
+        if file is not None:
+            self._files["all"] = [file.resolve()]
+        else:
+            files = [path for path in all_files(self.root, self.suffix) if self.accepts(path)]
+            for path in self.choose(files):
+                below = path.relative_to(self.root).as_posix()
+                part = part_of_name(path.stem) or part_of_path(below) or "all"
+                self._files.setdefault(part, []).append(path)
         self._fill_parts()
+        self._divide_by_records()
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -46,6 +56,10 @@ class PerPartFolder(DatasetFolder):
     def choose(cls, files: list[Path]) -> list[Path]:
         """Return those of the accepted files that shall be read."""
         return files
+
+    def stated_parts(self, path: Path) -> dict[str, str]:
+        """Return the parts that a file states for its pictures, and what it calls them."""
+        return {}
 
     def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
         """Yield what a file says of each picture; add the classes that it lists to `names`.
@@ -76,9 +90,11 @@ class PerPartFolder(DatasetFolder):
             where = path.relative_to(self.root)
             beside = "" if where.parent == Path() else where.parent.as_posix()
             for record in self.read_file(path, names, problems):
+                if record.part and record.part != part:
+                    continue
                 file = self._finder.find(record.filename, beside, part)
                 if file is None:
-                    message = f"there is no picture '{record.filename}'"
+                    message = self._finder.explain_missing(record.filename)
                     problems.add("picture missing", message, str(where))
                 elif file in pictures:
                     problems.add("picture listed twice", f"'{record.filename}'", str(where))
@@ -96,6 +112,17 @@ class PerPartFolder(DatasetFolder):
         index = builder.build()
         self._names[part] = list(dict.fromkeys([*names, *index.class_names[1:]]))
         return index
+
+    def _divide_by_records(self) -> None:
+        """Take the parts that the records of the files state, where no file name states one."""
+        if list(self.parts) != ["all"]:
+            return
+        for path in self._files["all"]:
+            for part, name in self.stated_parts(path).items():
+                self._files.setdefault(part, []).append(path)
+                self.parts[part] = f"{name} of {path.relative_to(self.root).as_posix()}"
+        if len(self.parts) > 1:
+            del self.parts["all"], self._files["all"]
 
     def _fill_parts(self) -> None:
         """Fill `parts`; files that state no part are for training if no others are."""

@@ -11,7 +11,6 @@ from vision.datasets.files.listing import FileListing, base_name, strip_suffix
 from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder, Record
-from vision.pictures.suffixes import PICTURE_SUFFIXES
 
 
 class AnnotationError(ValueError):
@@ -39,6 +38,11 @@ class PerPictureFolder(DatasetFolder):
         Raises:
             AnnotationError: it is not one.
         """
+        raise NotImplementedError
+
+    @classmethod
+    def is_annotation(cls, path: Path) -> bool:
+        """Return whether a file looks like an annotation, wherever it lies."""
         raise NotImplementedError
 
     def class_names(self) -> list[str]:
@@ -72,12 +76,22 @@ class PerPictureFolder(DatasetFolder):
         return file if folder == self.root else f"{folder.name}/{file}"
 
     def divide_by_folders(self) -> None:
-        """Take the folders train, valid and test as parts; without train, all is one part."""
+        """Take the folders train, valid and test as parts; without train, all is one part.
+
+        What lies elsewhere is trained on too, so that nothing that is annotated is left out.
+        """
+        others = []
         for stem in self._annotations.stems:
             part = part_of_path(stem)
             if part:
                 self.parts.setdefault(part, f"the folder {stem.rpartition('/')[0]}")
                 self._ids.setdefault(part, []).append(stem)
+            elif self.is_annotation(self._annotations.folder / self._annotations.file_of(stem)):
+                others.append(stem)
+        if "train" in self.parts and others:
+            kind = self._annotations.suffixes[0]
+            self.parts["train"] += f" and {len(others):,} {kind} files elsewhere"
+            self._ids["train"] += others
         if "train" not in self.parts:
             self.parts = {"all": f"every {self._annotations.suffixes[0][1:]} file"}
             self._ids = {"all": self._annotations.stems}
@@ -102,9 +116,8 @@ class PerPictureFolder(DatasetFolder):
             return picture
         picture = picture or self._find_otherwise(image_id, record.filename, part)
         if picture is None:
-            suffixes = " ".join(PICTURE_SUFFIXES)
-            message = f"there is no picture '{image_id}' with a suffix of {suffixes}"
-            problems.add("picture missing", message, self._finder.folder.name)
+            message = self._finder.explain_missing(image_id)
+            problems.add("picture missing", message, self.annotation_file(part, image_id))
             return None
         builder.add_record(image_id, str(self._finder.folder / picture), record)
         return picture

@@ -6,17 +6,18 @@ import re
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
+from vision.datasets.files.class_lists import read_class_list
 from vision.datasets.files.folders import read_head, some_files
-from vision.datasets.files.listing import FileListing, find_child, read_list
-from vision.datasets.files.values import around, to_number, to_side
+from vision.datasets.files.listing import FileListing, find_child, read_list, strip_suffix
+from vision.datasets.files.values import around, around_turned, to_number, to_side
 from vision.datasets.formats.per_picture import AnnotationError, PerPictureFolder
 from vision.datasets.index.builder import Record
-from vision.utils.labels import read_labels
 
 VOC_LISTS = ("trainval", "train", "val", "test", "default")
 VOC_PICTURE_FOLDERS = ("JPEGImages", "images", "JPG", "JPEG", "PNGImages")
+TURNED_BOX = ("cx", "cy", "w", "h", "angle")
 VOC_CORNERS = ("xmin", "ymin", "xmax", "ymax")
-ROOT_ELEMENT = re.compile(rb"<annotation[\s>]")
+ROOT_ELEMENT = re.compile(rb"<annotation[\s>]", re.IGNORECASE)
 
 
 class VOCFolder(PerPictureFolder):
@@ -27,7 +28,7 @@ class VOCFolder(PerPictureFolder):
 
     layout = "Annotations/*.xml with JPEGImages/ beside it, or *.xml beside the pictures"
 
-    def __init__(self, root: str | Path):
+    def __init__(self, root: str | Path, file: Path | None = None):
         """Find the lists; without any, all XML files are one part."""
         root = Path(root).resolve()
         annotations = FileListing(find_child(root, ("Annotations",)) or root, (".xml",))
@@ -45,7 +46,12 @@ class VOCFolder(PerPictureFolder):
             found = next(folder.rglob("*.[xX][mM][lL]"), None)
             if found is not None and b"<annotations" not in read_head(found):
                 return True
-        return any(ROOT_ELEMENT.search(read_head(path)) for path in some_files(root, ".xml"))
+        return any(map(cls.is_annotation, some_files(root, ".xml", anywhere=True)))
+
+    @classmethod
+    def is_annotation(cls, path: Path) -> bool:
+        """Return whether an XML file begins with VOC's element."""
+        return ROOT_ELEMENT.search(read_head(path)) is not None
 
     def read_record(self, path: Path) -> Record:
         """Read one XML file."""
@@ -56,24 +62,49 @@ class VOCFolder(PerPictureFolder):
         path = self.root / "labels.txt"
         if path.is_file():
             self.classes_from = path.name
-            return read_labels(path)[1:]
+            return read_class_list(path)
         names = super().class_names()
         self.classes_from = "collected from the XML files, as there is no labels.txt"
         return names
 
     def _find_parts(self) -> None:
         folder = find_child(self.root / "ImageSets", ("Main",)) or self.root / "ImageSets"
+        self._lists_folder = folder.relative_to(self.root).as_posix()
         files = {name: folder / f"{name}.txt" for name in VOC_LISTS}
         lists = {name: read_list(path) for name, path in files.items() if path.is_file()}
-        lists = {name: ids for name, ids in lists.items() if ids}
+        lists = {name: list(map(self._id_in, lines)) for name, lines in lists.items() if lines}
         chosen = self._choose(lists)
         for part, name in chosen.items():
             self.parts[part] = files[name].relative_to(self.root).as_posix()
             self._ids[part] = lists[name]
         if not chosen:
             self.divide_by_folders()
+        else:
+            listed = {strip_suffix(one).casefold() for ids in lists.values() for one in ids}
+            left = [one for one in self._annotations.stems if one.casefold() not in listed]
+            if left:
+                self.notes.append(
+                    f"{len(left):,} annotated pictures are in no list of {self._lists_folder} and "
+                    f"are not used, such as {left[0]}"
+                )
         if "all" in self.parts and not chosen:
             self.parts["all"] = "every XML file, as ImageSets/Main lists none"
+
+    def _id_in(self, line: str) -> str:
+        """Return the id in a line of a list, whatever stands around it.
+
+        Lines may have a path of another computer, quotes, or columns, as VOC's own lists of one
+        class have: the id, and 1 or -1.
+        """
+        words = [word.strip("'\"") for word in re.split(r"[\s,;]+", line)]
+        for candidate in dict.fromkeys([line, line.strip("'\""), *words]):
+            steps = candidate.replace("\\", "/").split("/")
+            for start in range(len(steps)):
+                ending = "/".join(steps[start:])
+                name = strip_suffix(strip_suffix(ending), (".xml",))
+                if name and self._annotations.find(name):
+                    return name if start else candidate
+        return line if len(words) > 2 else words[0] or line
 
     def _choose(self, lists: dict[str, list[str]]) -> dict[str, str]:
         """Return which list serves as which part.
@@ -114,13 +145,19 @@ def read_annotation(path: Path) -> Record:
         raise AnnotationError(f"declares entities, which is not safe to read: {error}") from None
     except (OSError, ValueError, LookupError) as error:
         raise AnnotationError(f"cannot be read: {error}") from None
+    if root is not None:
+        for element in root.iter():
+            element.tag = element.tag.lower()  # some tools write <Annotation>
     if root is None or root.tag != "annotation":
         found = "empty" if root is None else f"a <{root.tag}>"
         raise AnnotationError(f"must be an <annotation>, it is {found}", 1)
-    objects = root.findall("object")
+    objects = [one for one in root.findall("object") if _text(one, "deleted") != "1"]
+    sides = ("size/width", "size/height")
+    if root.find("size") is None:
+        sides = ("imagesize/ncols", "imagesize/nrows")  # of LabelMe 3.0
     return Record(
         _text(root, "filename"),
-        (to_side(_text(root, "size/width")), to_side(_text(root, "size/height"))),
+        (to_side(_text(root, sides[0])), to_side(_text(root, sides[1]))),
         [_box(element) for element in objects],
         [_text(element, "name") for element in objects],
         [_text(element, "difficult").lower() in ("1", "true", "yes") for element in objects],
@@ -128,12 +165,23 @@ def read_annotation(path: Path) -> Record:
 
 
 def _box(element: Element) -> tuple[float, ...]:
-    """Return the bndbox, or without one the box around the polygon, as xyxy counted from 0.
+    """Return the bndbox, or the box around a polygon or a turned box, as xyxy counted from 0.
 
     VOC counts pixels from 1, but some tools count from 0. We subtract 1, less if the box would
-    leave the picture, and nothing from fractions.
+    leave the picture, and nothing from fractions. The points of LabelMe 3.0 and the turned boxes
+    of roLabelImg count from 0.
     """
     box, polygon = element.find("bndbox"), element.find("polygon")
+    if box is None and element.find("robndbox") is not None:
+        x, y, width, height, angle = (
+            to_number(_text(element, f"robndbox/{tag}")) for tag in TURNED_BOX
+        )
+        return around_turned((x, y), (width / 2, height / 2), angle)
+    if box is None and polygon is not None and polygon.find("pt") is not None:
+        xs, ys = (
+            [to_number(_text(point, axis)) for point in polygon.findall("pt")] for axis in "xy"
+        )
+        return around(xs, ys)
     if box is None and polygon is not None:
         points = [(point.tag[:1], to_number(point.text or "")) for point in polygon]
         xs, ys = ([value for tag, value in points if tag == axis] for axis in "xy")

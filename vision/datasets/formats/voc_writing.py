@@ -30,8 +30,8 @@ class VOCPicture:
     """What to write about a picture file: N objects with their boxes, names and flags."""
 
     path: Path  # of the picture file
-    size: tuple[int, int]  # (width, height) of the stored picture
-    boxes: np.ndarray  # (N, 4) xyxy, pixels of the stored picture; clipped to it when written
+    size: tuple[int, int]  # (width, height) of the picture
+    boxes: np.ndarray  # (N, 4) xyxy, pixels of the picture; clipped to it when written
     names: Sequence[str]  # N class names
     image_id: str = ""  # the new name of the file; without it that of `path`
     # N flags each, or none if all are False.
@@ -223,7 +223,7 @@ def _pictures_of(index: AnnotationIndex) -> Iterator[VOCPicture]:
     from vision.pictures.reading import read_picture_size
 
     for annotation, size in zip(index, index.sizes.tolist()):
-        width, height = size if all(size) else read_picture_size(annotation.path)
+        width, height = size if all(size) else read_picture_size(annotation.path, index.upright)
         yield VOCPicture(
             Path(annotation.path),
             (width, height),

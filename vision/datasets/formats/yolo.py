@@ -16,7 +16,7 @@ from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder
 
 NOT_LABELS = ("classes", "train", "val", "valid", "test", "obj", "labels", "readme", "notes")
-LABEL_LINE = re.compile(rb"\s*\d+(?:\.0+)?(?:\s+[-+.\deE]+){4,}\s*(?:\r?\n|$)")
+LABEL_LINE = re.compile(rb"\s*\d+(?:\.0+)?(?:[\s,;]+[-+.\deE]+){4,}[\s,;]*?\s*(?:\r?\n|$)")
 PICTURE_FOLDER = re.compile(r"(^|.*/)(images|JPEGImages|JPG)(/.*)$", re.IGNORECASE)
 LABEL_FOLDER = re.compile(r"(^|/)(labels|obj_\w*data)/", re.IGNORECASE)
 
@@ -32,12 +32,12 @@ class YOLOFolder(DatasetFolder):
     layout = "YOLO's *.txt in labels/ or beside the pictures, and data.yaml"
     numbered_by = "line"
 
-    def __init__(self, root: str | Path):
+    def __init__(self, root: str | Path, file: Path | None = None):
         """Find pictures, labels and class names."""
         super().__init__(root)
         self._finder = PictureFinder(self.root)
         self._labels = FileListing(self.root, (".txt",))
-        self._settings = read_settings(self.root)
+        self._settings = read_settings(self.root, file)
         self._met: dict[int, str] = {}  # class names by number, in what was read
         self._pictures: dict[str, list[str]] = {}  # by part
         self._find_parts()
@@ -47,7 +47,7 @@ class YOLOFolder(DatasetFolder):
         """Return whether a text file begins with a whole number and four others."""
         return any(
             path.stem.lower() not in NOT_LABELS and LABEL_LINE.match(read_head(path))
-            for path in some_files(root, ".txt")
+            for path in some_files(root, ".txt", anywhere=True)
         )
 
     def class_names(self) -> list[str]:
@@ -65,15 +65,18 @@ class YOLOFolder(DatasetFolder):
         builder = IndexBuilder(relative=True)
         used: set[str | None] = set()
         negatives = 0
+        numbers: set[int] = set()
         for picture in self._pictures[part]:
             file = self._label_of(picture)
             used.add(file)
             negatives += file is None
             objects = read_label(self.root / file, self._settings.pose) if file else []
             names = [self._name(one.number) for one in objects]
+            numbers.update(one.number for one in objects if one.number is not None)
             builder.add(
                 strip_suffix(picture), str(self.root / picture), [one.box for one in objects], names
             )
+        self._require_count_from_zero(numbers)
         if negatives:
             self.notes.append(
                 f"{negatives:,} pictures of {self.parts[part]} have no label file and serve as "
@@ -85,6 +88,27 @@ class YOLOFolder(DatasetFolder):
     def annotation_file(self, part: str, image_id: str) -> str:
         """Return the label file of a picture, relative to the folder."""
         return self._label_of(image_id) or f"{image_id}.txt"
+
+    def _require_count_from_zero(self, numbers: set[int]) -> None:
+        """Refuse labels that count classes from 1: boxes would get the names of their neighbours.
+
+        Raises:
+            ValueError: no label has class 0, and one has the number behind the last class.
+        """
+        names = self._settings.names
+        dense = bool(names) and set(names) == set(range(len(names)))
+        if not dense or 0 in numbers or max(numbers, default=0) != len(names):
+            return
+        pictures = [one for files in self._pictures.values() for one in files]
+        for file in filter(None, map(self._label_of, pictures)):  # of the other parts too
+            labels = read_label(self.root / file, self._settings.pose)
+            numbers |= {one.number for one in labels if one.number is not None}
+        if 0 not in numbers and max(numbers) == len(names):
+            raise ValueError(
+                f"{self.root} numbers its classes from 1 (no label has class 0, some have "
+                f"{len(names)}), but {self._settings.names_from} names {len(names)} classes, which "
+                "YOLO numbers from 0: subtract 1 from the first number of every line of the labels"
+            )
 
     def _name(self, number: int | None) -> str:
         if number is None:
@@ -107,6 +131,7 @@ class YOLOFolder(DatasetFolder):
             if part and part not in self._settings.parts:
                 where[part] = f"the folders called {part}"
                 chosen.setdefault(part, []).append(file)
+        self._take_others(chosen, where)
         if "train" not in chosen:
             others = {file for files in chosen.values() for file in files}
             name = "train" if chosen else "all"
@@ -115,6 +140,21 @@ class YOLOFolder(DatasetFolder):
         for part in ("train", "val", "test", "all"):
             if chosen.get(part):
                 self.parts[part], self._pictures[part] = where[part], chosen[part]
+
+    def _take_others(self, chosen: dict[str, list[str]], where: dict[str, str]) -> None:
+        """Train on labelled pictures outside of the folders; say how many no list states."""
+        if "train" not in chosen:
+            return
+        used = {file for files in chosen.values() for file in files}
+        left = [f for f in self._finder.listing.files if f not in used and self._label_of(f)]
+        if left and "train" not in self._settings.parts:
+            chosen["train"] += left
+            where["train"] += f" and {len(left):,} labelled pictures elsewhere"
+        elif left:
+            self.notes.append(
+                f"{len(left):,} labelled pictures are in no part of {self._settings.parts_from} "
+                f"and are not used, such as {left[0]}"
+            )
 
     def _resolve(self, entry: str) -> Iterator[str]:
         """Yield the pictures of a folder or list, found by the end of its path."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Union
 
 import yaml
 
+from vision.datasets.files.class_lists import read_class_list
 from vision.datasets.files.listing import read_list
 from vision.datasets.files.values import NO_BOX, around_points, decode, to_number
 from vision.utils.labels import MAX_CLASSES
@@ -16,8 +18,17 @@ Value = Union[str, List[str], Dict[str, str]]
 
 LARGEST_YAML = 1 << 18  # bytes
 YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
-NAMES_FILES = ("obj.names", "classes.txt", "labels/classes.txt", "train/classes.txt")
+NAMES_FILES = (
+    "obj.names",
+    "classes.txt",
+    "_darknet.labels",
+    "labels/classes.txt",
+    "train/classes.txt",
+    "train/_darknet.labels",
+    "labels.txt",
+)
 PART_KEYS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
+WORDS_OF_A_BOX = 5
 LARGEST_CLASS_NUMBER = 1 << 31
 
 
@@ -47,13 +58,16 @@ class TextLoader(yaml.SafeLoader):
         """Do not merge tables by `<<`, which lets a short file make a table without end."""
 
 
-def read_settings(root: Path) -> YOLOSettings:
+def read_settings(root: Path, file: Path | None = None) -> YOLOSettings:
     """Read data.yaml, or else obj.data and obj.names, or classes.txt.
+
+    Args:
+        file: the YAML file to read instead of the first one.
 
     Raises:
         ValueError: one of them is not UTF-8 or not YAML, or names too many classes.
     """
-    known = [root / name for name in YAML_NAMES]
+    known = [file] if file else [root / name for name in YAML_NAMES]
     others = sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
     path = next((path for path in (*known, *others) if path.is_file()), None)
     if path is not None:
@@ -111,13 +125,25 @@ def read_class_names(path: Path) -> dict[int, str]:
     Raises:
         ValueError: if it is not UTF-8, or names more than MAX_CLASSES.
     """
-    return _number(decode(path.read_bytes(), path).splitlines(), path)
+    lines = decode(path.read_bytes(), path).splitlines()
+    known = read_class_list(path)
+    # A blank line counts as a class without a name, and one that is called background counts too.
+    plain = [line.strip() for line in lines if line.strip()]
+    return _number(lines if set(known) <= set(plain) else known, path)
 
 
 def read_label(path: Path, pose: bool = False) -> list[LabelLine]:
     """Return the lines that are not blank; what is not text is not a number."""
     text = path.read_bytes().decode("utf-8-sig", "replace")
-    return [_parse(line.split(), pose) for line in text.splitlines() if line.strip()]
+    return [_parse(_words(line), pose) for line in text.splitlines() if line.strip()]
+
+
+def _words(line: str) -> list[str]:
+    """Return the numbers of a line, which some tools divide by commas."""
+    words = line.split()
+    if len(words) >= WORDS_OF_A_BOX and not any(word.endswith((",", ";")) for word in words):
+        return words
+    return [word for word in re.split(r"[\s,;]+", line) if word] or [""]
 
 
 def _parse(words: list[str], pose: bool) -> LabelLine:

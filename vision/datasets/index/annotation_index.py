@@ -30,13 +30,14 @@ class AnnotationIndex(SharedArrays):
     class_names: list[str]  # of the labels; BACKGROUND first
     image_ids: StringTable  # N
     paths: StringTable  # N, absolute paths of the picture files
-    sizes: np.ndarray  # (N, 2) int32, width and height of the stored picture; 0 if not known
+    sizes: np.ndarray  # (N, 2) int32, width and height, as `upright` says; 0 if not known
     relative: np.ndarray  # (N,) bool, whether the boxes are fractions of the picture, not pixels
     offsets: np.ndarray  # (N + 1,) int64
     boxes: np.ndarray  # (M, 4) float32 xyxy
     labels: np.ndarray  # (M,) int16, 1..C-1
     difficult: np.ndarray  # (M,) bool
     origins: np.ndarray  # (M,) int32, number of the object or line in its annotation file
+    upright: bool = True  # sizes and boxes are of pictures turned as EXIF says, not as stored
 
     def __post_init__(self) -> None:
         """Check that the arrays fit each other."""
@@ -81,6 +82,7 @@ class AnnotationIndex(SharedArrays):
             self.labels[objects].astype(np.int64),
             self.difficult[objects].copy(),
             bool(self.relative[row]),
+            self.upright,
         )
 
     def __iter__(self) -> Iterator[Annotation]:
@@ -139,6 +141,7 @@ class AnnotationIndex(SharedArrays):
             self.sizes[rows],
             self.relative[rows],
             offsets_of(self.offsets, rows),
+            upright=self.upright,
             **per_box,
         )
 
@@ -169,6 +172,8 @@ class AnnotationIndex(SharedArrays):
 def concatenate(indices: Sequence[AnnotationIndex], class_names: Sequence[str]) -> AnnotationIndex:
     """Join one or more indices; labels are renumbered by class name."""
     indices = [index.with_classes(class_names) for index in indices]
+    if len({index.upright for index in indices}) > 1:
+        raise ValueError("indices of upright pictures and of stored ones cannot be joined")
     if len(indices) == 1:
         return indices[0]
     arrays = {
@@ -180,5 +185,6 @@ def concatenate(indices: Sequence[AnnotationIndex], class_names: Sequence[str]) 
         image_ids=join_tables([index.image_ids for index in indices]),
         paths=join_tables([index.paths for index in indices]),
         offsets=join_offsets([index.offsets for index in indices]),
+        upright=indices[0].upright,
         **arrays,
     )

@@ -37,6 +37,7 @@ class Record(NamedTuple):
     names: Sequence[str]
     difficult: Sequence[bool] | None = None  # None: nothing is difficult
     origins: Sequence[int] | None = None  # lines of the objects; None: they count from 1
+    part: str = ""  # that the annotation states, if it states one
 
 
 class IndexBuilder:

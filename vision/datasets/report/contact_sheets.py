@@ -52,7 +52,7 @@ def choose(index: AnnotationIndex, most: int, seed: int = 0) -> np.ndarray:
 def _draw(index: AnnotationIndex, row: int) -> tuple[np.ndarray, str]:
     """Return one picture with its boxes, and its caption."""
     annotation = index[row]
-    picture = EncodedPicture.read(annotation.path)
+    picture = EncodedPicture.read(annotation.path, annotation.upright)
     longest = max(picture.width, picture.height)
     reduction = max(one for one in picture.reductions if longest >= one * TILE or one == 1)
     boxes = annotation.boxes_in_pixels(picture.width, picture.height) / np.float32(reduction)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 from typing import Iterator
@@ -10,8 +9,7 @@ from typing import Iterator
 import numpy as np
 
 from vision.datasets.checks.problems import Problems
-from vision.datasets.files.folders import read_head
-from vision.datasets.files.tables import read_blocks, read_column_names
+from vision.datasets.files.tables import first_row, read_blocks, read_column_names
 from vision.datasets.files.values import to_side
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
@@ -43,11 +41,7 @@ class CSVFolder(PerPartFolder):
     @classmethod
     def accepts(cls, path: Path) -> bool:
         """Return whether the first line of a CSV file names the columns."""
-        lines = read_head(path).decode("utf-8-sig", "replace").splitlines()
-        try:
-            header = next(csv.reader(lines[:1]), [])
-        except csv.Error:
-            return False
+        header = first_row(path)
         wanted = {**TEXT_COLUMNS, **CORNER_COLUMNS}
         return len(_find_columns(header, wanted)) == len(wanted)
 

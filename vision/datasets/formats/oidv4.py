@@ -1,0 +1,100 @@
+"""Read the folders of the OIDv4 ToolKit: SPLIT/CLASS/NAME.jpg and SPLIT/CLASS/Label/NAME.txt."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+from typing import Iterator
+
+from vision.datasets.checks.problems import Problems
+from vision.datasets.files.finder import PictureFinder
+from vision.datasets.files.folders import part_of_path, read_head
+from vision.datasets.files.listing import FileListing, strip_suffix
+from vision.datasets.files.values import decode, to_number
+from vision.datasets.formats.folder import DatasetFolder, usable_names
+from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.datasets.index.builder import IndexBuilder, Record
+
+LABEL_FOLDER_NAME = "Label"
+OIDV4_LINE = re.compile(rb"\s*[^\d\s][^\r\n]*?(?:[ \t]+[-+.\deE]+){4}[ \t]*(?:\r?\n|$)")
+
+
+class OIDv4Folder(DatasetFolder):
+    """Reads lines `class x1 y1 x2 y2` in pixels.
+
+    A picture that shows several classes lies in the folder of each, with the boxes of that class;
+    it is one picture here, with all of them.
+    """
+
+    layout = "OIDv4's train/CLASS/*.jpg with train/CLASS/Label/*.txt"
+    numbered_by = "line"
+
+    def __init__(self, root: str | Path, file: Path | None = None):
+        """Find the label files of every part."""
+        super().__init__(root)
+        self._finder = PictureFinder(self.root)
+        self._names: dict[str, None] = {}
+        self._labels: dict[str, dict[str, list[str]]] = {}  # by part: label files by picture
+        for label in FileListing(self.root, (".txt",)).files:
+            folder, _, name = label.rpartition("/")
+            if folder.rpartition("/")[2] == LABEL_FOLDER_NAME:
+                part = part_of_path(label) or "train"
+                pictures = self._labels.setdefault(part, {})
+                pictures.setdefault(strip_suffix(name, (".txt",)), []).append(label)
+        if set(self._labels) == {"train"}:
+            name = next(iter(self._labels["train"].values()))[0]
+            if part_of_path(name) is None:
+                self._labels = {"all": self._labels["train"]}
+        for part in ("train", "val", "test", "all"):
+            if part in self._labels:
+                self.parts[part] = f"the Label folders of {part}"
+
+    @classmethod
+    def detect(cls, root: Path) -> bool:
+        """Return whether a Label folder has a file of a class and four numbers."""
+        found = itertools.chain.from_iterable(
+            root.glob(f"{above}{LABEL_FOLDER_NAME}/*.txt") for above in ("*/*/", "*/")
+        )
+        return any(OIDV4_LINE.match(read_head(path)) for path in itertools.islice(found, 50))
+
+    def class_names(self) -> list[str]:
+        """Return all names in the labels, sorted."""
+        for part in self.parts if not self._names else ():
+            self.read(part, Problems())  # only the names are wanted, so nothing is reported
+        self.classes_from = "collected from the Label folders"
+        return sorted(usable_names(self._names))
+
+    def read(self, part: str, problems: Problems) -> AnnotationIndex:
+        """Return the pictures of a part, in the order of their names."""
+        builder = IndexBuilder()
+        for name, labels in sorted(self._labels[part].items()):
+            folders = [label.rpartition(f"{LABEL_FOLDER_NAME}/")[0] for label in labels]
+            found = [self._finder.listing.find(folder + name) for folder in folders]
+            picture = next(filter(None, found), None)
+            if picture is None:
+                problems.add("picture missing", self._finder.explain_missing(name), labels[0])
+                continue
+            objects = [one for label in labels for one in self._read_lines(label, problems)]
+            boxes, names, lines = zip(*objects) if objects else ((), (), ())
+            record = Record("", (0, 0), boxes, names, None, lines)
+            builder.add_record(strip_suffix(picture), str(self.root / picture), record)
+        index = builder.build()
+        self._names.update(dict.fromkeys(index.class_names[1:]))
+        return index
+
+    def annotation_file(self, part: str, image_id: str) -> str:
+        """Return the first label file of a picture, relative to the folder."""
+        return self._labels[part][image_id.rpartition("/")[2]][0]
+
+    def _read_lines(self, label: str, problems: Problems) -> Iterator[tuple[list[float], str, int]]:
+        """Yield box, class and number of every line."""
+        try:
+            text = decode((self.root / label).read_bytes(), self.root / label)
+        except (OSError, ValueError) as error:
+            problems.add("annotation broken", str(error), label)
+            return
+        for line, words in enumerate(map(str.split, text.splitlines()), start=1):
+            if words:
+                corners = [to_number(word) for word in words[-4:]]
+                yield [*corners, *[float("nan")] * 4][:4], " ".join(words[:-4]), line

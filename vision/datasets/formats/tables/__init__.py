@@ -1,0 +1,1 @@
+"""Readers of formats that are a table with one box a line."""

@@ -1,0 +1,113 @@
+"""Read what the VGG Image Annotator (VIA) saves: its projects, and its exports as JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any, Iterator
+
+from vision.datasets.checks.problems import Problems
+from vision.datasets.files.folders import file_has
+from vision.datasets.files.tables import delimiter_in, first_row, open_table
+from vision.datasets.files.values import NO_BOX, around, read_json, to_number, to_text
+from vision.datasets.formats.per_part import PerPartFolder
+from vision.datasets.index.builder import Record
+
+VIA_PICTURES = "_via_img_metadata"
+VIA_COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
+# Which attribute of a region is its class; without any of these it is the first one.
+CLASS_ATTRIBUTES = ("class", "label", "name", "category", "type", "object")
+
+
+class VIAFolder(PerPartFolder):
+    """Reads one file for every part: the box around each rectangle, ellipse, circle or polygon."""
+
+    suffix = (".json", ".csv")
+    layout = "a .json or .csv of the VGG Image Annotator"
+
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        """Return whether a file has VIA's columns or keys."""
+        if path.suffix.lower() == ".csv":
+            return set(VIA_COLUMNS) <= set(first_row(path))
+        return file_has(path, b'"shape_attributes"', b'"region_attributes"')
+
+    def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
+        """Yield the pictures of a file; marked points have no area and are left out."""
+        read = _read_csv if path.suffix.lower() == ".csv" else _read_json
+        for filename, regions in read(path).items():
+            marked = [(shape, name) for shape, name in regions if shape.get("name") != "point"]
+            boxes = [_box(shape) for shape, _ in marked]
+            yield Record(filename, (0, 0), boxes, [_class_of(name) for _, name in marked])
+
+
+def _read_json(path: Path) -> dict[str, list[tuple[dict, dict]]]:
+    data = read_json(path)
+    data = data.get(VIA_PICTURES, data) if isinstance(data, dict) else data
+    if not isinstance(data, dict):
+        raise ValueError(f"{path} must be an object with an entry for each picture, as VIA's are")
+    found: dict[str, list[tuple[dict, dict]]] = {}
+    for picture in filter(_is_table, data.values()):
+        regions = picture.get("regions")
+        regions = list(regions.values()) if _is_table(regions) else regions
+        objects = found.setdefault(to_text(picture.get("filename")), [])
+        for region in filter(_is_table, regions if isinstance(regions, list) else ()):
+            objects.append(
+                (_table(region.get("shape_attributes")), _table(region.get("region_attributes")))
+            )
+    return found
+
+
+def _read_csv(path: Path) -> dict[str, list[tuple[dict, dict]]]:
+    found: dict[str, list[tuple[dict, dict]]] = {}
+    with open_table(path) as file:
+        try:
+            for row in csv.DictReader(file, delimiter=delimiter_in(file)):
+                objects = found.setdefault((row["filename"] or "").strip(), [])
+                shape, name = (_table(row[column]) for column in VIA_COLUMNS[1:])
+                if shape or name:
+                    objects.append((shape, name))
+        except csv.Error as error:
+            raise ValueError(f"{path}: not CSV: {error}") from None
+    return found
+
+
+def _box(shape: dict[str, Any]) -> tuple[float, ...]:
+    """Return the box xyxy around a shape; nan for one that is not known."""
+    kind = shape.get("name")
+    if kind == "rect":
+        x, y, width, height = (to_number(shape.get(key)) for key in ("x", "y", "width", "height"))
+        return x, y, x + width, y + height
+    if kind in ("circle", "ellipse"):
+        keys = ("cx", "cy", "r", "r") if kind == "circle" else ("cx", "cy", "rx", "ry")
+        x, y, rx, ry = (to_number(shape.get(key)) for key in keys)
+        return x - rx, y - ry, x + rx, y + ry
+    xs, ys = (shape.get(key) for key in ("all_points_x", "all_points_y"))
+    if not isinstance(xs, list) or not isinstance(ys, list):
+        return NO_BOX
+    return around([to_number(x) for x in xs], [to_number(y) for y in ys])
+
+
+def _class_of(attributes: dict[str, Any]) -> str:
+    """Return the class that the attributes state, which may be ticked as `{"cat": true}`."""
+    lowered = {key.lower(): value for key, value in attributes.items()}
+    known = [lowered[key] for key in CLASS_ATTRIBUTES if key in lowered]
+    value = next(iter([*known, *lowered.values()]), "")
+    if isinstance(value, dict):
+        value = next((key for key, ticked in value.items() if ticked), "")
+    return to_text(value)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _table(value: Any) -> dict[str, Any]:
+    """Return a table of attributes, which a CSV file has as JSON; {} if it is none."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+    return value if isinstance(value, dict) else {}
