@@ -28,7 +28,7 @@ from vision.utils.options import add_options
 if TYPE_CHECKING:
     from vision.download.choice.class_names import ClassTable
     from vision.download.coco.dataset import CocoSplit
-    from vision.download.transfer.pictures import PictureSource
+    from vision.download.transfer.pictures import PictureStore
     from vision.download.transfer.retry import RetryPolicy
 
 
@@ -84,7 +84,7 @@ def download(
     from vision.download.gather import conclude, gather_splits, write_voc_beside
     from vision.download.transfer.lock import locked
 
-    open_sources: Callable[[int], Sequence[PictureSource]] = partial(open_web, args.url, policy)
+    open_sources: Callable[[int], Sequence[PictureStore]] = partial(open_web, args.url, policy)
     if args.archives:
         open_sources = partial(open_archives, args.cache_dir, args.url, policy)
     with locked(args.data):

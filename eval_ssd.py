@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 from vision.datasets.options import DataOptions, options_of_run
 from vision.evaluation.options import (
     RESULTS_FOLDER,
-    DetectorOptions,
+    MeasuredOptions,
     MeasureOptions,
     OutputOptions,
     SpeedOptions,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from vision.datasets.index.annotation_index import AnnotationIndex
     from vision.deploy.emulation.clustering import PostProcessing
     from vision.deploy.readiness.candidate import Outputs
-    from vision.evaluation.collection import PictureFacts
+    from vision.evaluation.collection import EvaluatedPicture
     from vision.evaluation.judge import Judge, Normalisation
     from vision.evaluation.matching import GroundTruth
     from vision.evaluation.report.tables import Entry
@@ -74,7 +74,7 @@ class EvalDataOptions(DataOptions):
 
 @dataclass(frozen=True)
 class EvalOptions(
-    LogOptions, SpeedOptions, OutputOptions, MeasureOptions, EvalDataOptions, DetectorOptions
+    LogOptions, SpeedOptions, OutputOptions, MeasureOptions, EvalDataOptions, MeasuredOptions
 ):
     """Everything that eval_ssd.py can be told."""
 
@@ -161,7 +161,7 @@ class EvalData:
     """The pictures to measure on, with the classes that the dataset has."""
 
     index: AnnotationIndex
-    pictures: list[PictureFacts]
+    pictures: list[EvaluatedPicture]
 
     def truths(self, class_names: Sequence[str]) -> list[GroundTruth]:
         """Return the objects of these classes in each picture, labelled in their order."""
@@ -184,7 +184,7 @@ class EvalData:
 def open_data(options: EvalOptions) -> EvalData:
     """Open the split, with the classes of the dataset."""
     from vision.datasets.opening import open_split
-    from vision.evaluation.collection import PictureFacts
+    from vision.evaluation.collection import EvaluatedPicture
 
     index = open_split(
         options.datasets,
@@ -196,7 +196,7 @@ def open_data(options: EvalOptions) -> EvalData:
     if not len(index):
         raise ValueError(f"there is no picture to measure on in the {options.split} part")
     rows = zip(index.image_ids, index.paths, index.sizes.tolist())
-    return EvalData(index, [PictureFacts(name, file, *size) for name, file, size in rows])
+    return EvalData(index, [EvaluatedPicture(name, file, *size) for name, file, size in rows])
 
 
 def make_judge(
@@ -230,7 +230,7 @@ def measure_file(file: Path, data: EvalData, options: EvalOptions) -> Entry:
     from vision.evaluation.detections_file import read_detections
     from vision.utils.labels import read_labels
 
-    stored = read_detections(file, read_labels(options.label_file) if options.label_file else None)
+    stored = read_detections(file, read_labels(options.labels) if options.labels else None)
     divided = stored.divide(data.pictures)
     seen = [row for row, found in enumerate(divided) if found is not None]
     notes = []
@@ -333,13 +333,9 @@ def load_model(file: Path, options: EvalOptions) -> OpenDetector:
     from vision.checkpoints.detector import EXPORTED, open_detector
     from vision.utils.device import select_device
     from vision.utils.nms import Suppression
-    from vision.utils.overrides import Overrides
 
     device = select_device(options.use_cuda and file.suffix.lower() != EXPORTED)
-    overrides = Overrides(
-        options.net, options.label_file, options.resolution, options.mb2_width_mult
-    )
-    loaded = open_detector(file, overrides, Suppression(method=options.nms_method), device)
+    loaded = open_detector(file, options, Suppression(method=options.nms_method), device)
     side = loaded.predictor.image_size
     logger.info("Loaded %s, %d x %d pixels.", file.absolute(), side, side)
     return loaded

@@ -35,6 +35,7 @@ from vision.utils.options import (
     switch,
     text_or_none,
 )
+from vision.utils.overrides import Overrides
 
 if TYPE_CHECKING:
     from vision.checkpoints.detector import Detector
@@ -51,7 +52,7 @@ PRECAUTION = (
 
 
 @dataclass(frozen=True)
-class WeightsOptions(Options):
+class WeightsOptions(Overrides):
     """What is exported."""
 
     model_dir: Path | None = option(
@@ -59,24 +60,6 @@ class WeightsOptions(Options):
     )
     input: Path | None = option(
         None, kind=path_or_none, metavar="FILE", help="weights; a bare name is in --model-dir"
-    )
-    net: str | None = option(
-        None, kind=text_or_none, help="name of the net (default: what the weights say)"
-    )
-    labels: Path | None = option(
-        None, kind=path_or_none, metavar="FILE", help="class names, if the weights do not say them"
-    )
-    mb2_width_mult: float | None = option(
-        None,
-        kind=Number(above=0),
-        metavar="FACTOR",
-        help="width of mb2 and mb3 (default: what the weights say)",
-    )
-    resolution: int | None = option(
-        None,
-        kind=Whole(1),
-        metavar="PIXELS",
-        help="side of the net's input (default: as it was trained)",
     )
     width: int | None = option(None, kind=Whole(1), help="the same as --resolution")
     height: int | None = option(None, kind=Whole(1), help="the same as --resolution")
@@ -206,13 +189,11 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
     from vision.loading.held_out import open_held_out
     from vision.utils.files import write_together
     from vision.utils.labels import write_labels
-    from vision.utils.overrides import Overrides
 
     settings = export_settings(options)
     weights = find_weights(options.input, options.model_dir)
     logger.info("loading checkpoint: %s", weights)
-    overrides = Overrides(options.net, options.labels, side, options.mb2_width_mult)
-    detector = load_detector(weights, overrides)
+    detector = load_detector(weights, options.replace(resolution=side))
     output = output_path(options.output, options.model_dir, detector)
     labels = output.with_name("labels.txt")
     class_names = list(detector.description.class_names)

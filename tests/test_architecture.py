@@ -208,6 +208,25 @@ def test_of_the_nets_only_the_predictor_looks_at_pictures():
         assert not looks or path.name == "predictor.py", name_of(path)
 
 
+def public_names(path):
+    """Return what a file defines for others, at its top level."""
+    for node in tree_of(path).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def test_a_public_name_has_one_meaning():
+    """A search for a name finds one thing."""
+    places = collections.defaultdict(set)
+    for path in MODULES:
+        for name in public_names(path):
+            if not name.startswith("_") and name != "logger":
+                places[name].add(name_of(path))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 def test_no_failure_is_swallowed():
     for path in FILES:
         for handler in nodes(path, ast.ExceptHandler):

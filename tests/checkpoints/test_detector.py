@@ -56,7 +56,7 @@ def test_a_described_file_may_be_told_what_it_knows(described, tmp_path):
     [
         (Overrides(net="mb1-ssd"), "is a mb3-small-ssd-lite, not a mb1-ssd; leave --net out"),
         (Overrides(net="mb9"), "there is no net 'mb9'"),
-        (Overrides(width_mult=0.5), "has width multiplier 1.0; leave it out"),
+        (Overrides(mb2_width_mult=0.5), "has width multiplier 1.0; leave it out"),
     ],
 )
 def test_a_description_is_not_contradicted(described, overrides, message):
@@ -132,7 +132,7 @@ def test_the_wrong_net_is_refused_with_the_first_differences(bare):
 
 def test_the_wrong_width_is_refused(bare):
     with pytest.raises(ValueError, match="does not fit the net: base_net"):
-        load_detector(bare, Overrides(width_mult=0.5))
+        load_detector(bare, Overrides(mb2_width_mult=0.5))
 
 
 def test_a_backbone_alone_is_no_detector(bare):

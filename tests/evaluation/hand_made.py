@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vision.evaluation.collection import PictureFacts, collect
+from vision.evaluation.collection import EvaluatedPicture, collect
 from vision.evaluation.matching import GroundTruth, match_tables
 from vision.structures import Detections
 
@@ -34,6 +34,8 @@ def truth(*rows):
 
 def gathered(*pictures, names=NAMES, size=(100, 100)):
     """Return a Collection of (truth, detections) pairs, and what became of its detections."""
-    facts = (PictureFacts(f"picture {n}", f"picture {n}.png", *size) for n in range(len(pictures)))
+    facts = (
+        EvaluatedPicture(f"picture {n}", f"picture {n}.png", *size) for n in range(len(pictures))
+    )
     collection = collect(((fact, *pair) for fact, pair in zip(facts, pictures)), names)
     return collection, match_tables(collection.found, collection.objects)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.evaluation.hand_made import found, truth
-from vision.evaluation.collection import PictureFacts, collect
+from vision.evaluation.collection import EvaluatedPicture, collect
 
 
 def stored_collection(real_datasets):
@@ -26,7 +26,7 @@ def stored_collection(real_datasets):
     return collect(
         [
             (
-                PictureFacts(
+                EvaluatedPicture(
                     one["file_name"],
                     str(folder / "images" / one["file_name"]),
                     one["width"],

@@ -7,14 +7,14 @@ import pytest
 
 from tests.evaluation.hand_made import HERE, NAMES, THERE, found, truth
 from tests.evaluation.stored import stored_collection
-from vision.evaluation.collection import PictureFacts, collect
+from vision.evaluation.collection import EvaluatedPicture, collect
 from vision.evaluation.detections_file import read_detections, write_detections
 
 GOOD = {"image_id": "a", "category_id": 1, "bbox": [0, 0, 10, 10], "score": 0.5}
 
 
 def facts(path, image_id="an id"):
-    return PictureFacts(image_id, path, 100, 80)
+    return EvaluatedPicture(image_id, path, 100, 80)
 
 
 def write(tmp_path, content):

@@ -4,12 +4,12 @@ import pytest
 
 from tests.evaluation.hand_made import HERE, NOWHERE, THERE, found, truth
 from vision.evaluation.class_matching import match_classes
-from vision.evaluation.collection import PictureFacts
+from vision.evaluation.collection import EvaluatedPicture
 from vision.evaluation.judge import NORMALISATIONS, Judge
 from vision.evaluation.measure import MeasureSettings
 
 NAMES = ["BACKGROUND", "cat", "dog"]
-PICTURES = [PictureFacts(str(n), f"{n}.jpg", 100, 100) for n in range(2)]
+PICTURES = [EvaluatedPicture(str(n), f"{n}.jpg", 100, 100) for n in range(2)]
 TRUTHS = [truth((HERE, 1)), truth((THERE, 1), (NOWHERE, 1))]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import train_ssd
 from vision.download.transfer.retry import DownloadError
-from vision.utils.cli import boolean, lower, one_line, parse_options, run_main, set_up_logging
+from vision.utils.cli import one_line, parse_options, run_main, set_up_logging
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,7 +23,6 @@ def parser():
     parser = argparse.ArgumentParser(prog="train_ssd.py")
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--model-dir", "--checkpoint-folder", default="models")
-    parser.add_argument("--use-cuda", type=boolean, default=True)
     return parser
 
 
@@ -71,7 +70,6 @@ def test_no_argv_is_that_of_the_process(parser, monkeypatch):
         (["--zzz"], "unrecognized argument --zzz\n"),
         (["stray"], "unrecognized argument stray\n"),
         (["--batch-size", "many"], "argument --batch-size: invalid int value: 'many'"),
-        (["--use-cuda", "maybe"], "argument --use-cuda: invalid boolean value: 'maybe'"),
     ],
 )
 def test_usage_errors_say_what_is_near_and_end_with_status_2(parser, capsys, words, message):
@@ -79,15 +77,6 @@ def test_usage_errors_say_what_is_near_and_end_with_status_2(parser, capsys, wor
         parse_options(parser, words)
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
-
-
-def test_booleans():
-    assert [boolean(text) for text in ("true", "True", "1", "yes", "Y", "on", "T")] == [True] * 7
-    assert [boolean(text) for text in ("false", "FALSE", "0", "no", "N", "off", "F")] == [False] * 7
-    for text in ("", "2", "tru"):
-        with pytest.raises(ValueError, match="expected true or false"):
-            boolean(text)
-    assert lower("SGD") == "sgd"
 
 
 class Main:

@@ -200,7 +200,7 @@ def _compare(path: Path, description: Description, overrides: Overrides) -> None
                 f"{path} was trained on {', '.join(description.class_names[1:])}, "
                 f"{overrides.labels} lists {', '.join(names[1:])}; leave --labels out"
             )
-    if overrides.width_mult and overrides.width_mult != description.width_mult:
+    if overrides.mb2_width_mult and overrides.mb2_width_mult != description.width_mult:
         raise ValueError(f"{path} has width multiplier {description.width_mult}; leave it out")
 
 

@@ -165,11 +165,21 @@ def _ignore(number: int) -> Callable[[_Machine, Any], object]:
     return replace
 
 
-NUMBERS = ("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT")
+PICKLED_NUMBERS = (
+    "INT",
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "LONG",
+    "LONG1",
+    "LONG4",
+    "FLOAT",
+    "BINFLOAT",
+)
 TEXTS = ("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8")
 STRINGS = ("STRING", "BINSTRING", "SHORT_BINSTRING")  # of Python 2
 BYTES = ("SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8")
-VALUES = frozenset((*NUMBERS, *TEXTS, *STRINGS, *BYTES))
+VALUES = frozenset((*PICKLED_NUMBERS, *TEXTS, *STRINGS, *BYTES))
 CONSTANTS: dict[str, Callable[[], Any]] = {
     "NONE": type(None),
     "NEWTRUE": lambda: True,

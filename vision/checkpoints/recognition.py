@@ -34,8 +34,8 @@ def recognise(weights: Mapping[str, Tensor], path: Path, overrides: Overrides) -
         )
     num_classes = len(last_head) // NETS[name].config(resolution).prior_specs[-1].priors_per_cell
     class_names = _class_names(path, num_classes, overrides.labels)
-    width_mult = overrides.width_mult or 1.0
-    if NETS[name].has_width_mult and overrides.width_mult is None:
+    width_mult = overrides.mb2_width_mult or 1.0
+    if NETS[name].has_width_mult and overrides.mb2_width_mult is None:
         width_mult = recognise_width(name, weights)
     return describe_bare(name, class_names, resolution, width_mult)
 

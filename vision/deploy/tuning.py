@@ -26,9 +26,9 @@ from vision.deploy.readiness.candidate import Outputs, with_outputs
 from vision.structures import Sample
 
 DEFAULTS = PostProcessing()
-THRESHOLDS = tuple(round(0.05 * i, 2) for i in range(4, 20))  # 0.2 to 0.95
+TRIED_THRESHOLDS = tuple(round(0.05 * i, 2) for i in range(4, 20))  # 0.2 to 0.95
 CLUSTERINGS = tuple(round(0.05 * i, 2) for i in range(5, 16))  # 0.25 to 0.75
-MATCH_IOU = 0.5
+FOUND_IOU = 0.5
 # Fewer objects decide nothing: each of them is more than 3 % of the recall.
 NEEDED_OBJECTS = 30
 WORTH_IT = 0.005  # a gain of F1 that is worth another export
@@ -113,7 +113,7 @@ def tune(model: ModelProto, samples: Iterable[Sample], labels: Sequence[str]) ->
     """
     inside = graph_nms(metadata(model))
     nms = inside or GraphNms()
-    seen = look_at(model if inside else add_nms(model, nms), samples)
+    seen = observe(model if inside else add_nms(model, nms), samples)
     plain = search_settings([(one.sample, one.plain) for one in seen], labels, CLUSTERINGS)
     # Behind NMS nothing is left to merge.
     with_nms = search_settings(
@@ -122,7 +122,7 @@ def tune(model: ModelProto, samples: Iterable[Sample], labels: Sequence[str]) ->
     return Tuning(len(seen), plain.best.objects, plain, with_nms, nms, inside is not None)
 
 
-def look_at(model: ModelProto, samples: Iterable[Sample]) -> list[Seen]:
+def observe(model: ModelProto, samples: Iterable[Sample]) -> list[Seen]:
     """Run a model with NMS in the graph on pictures; keep the rows over the lowest threshold."""
     session = open_session(with_outputs(model, [ALL_SCORES, ALL_BOXES]).SerializeToString())
     (value,) = session.get_inputs()
@@ -138,7 +138,7 @@ def look_at(model: ModelProto, samples: Iterable[Sample]) -> list[Seen]:
 
 
 def _promising(scores: np.ndarray, boxes: np.ndarray) -> Outputs:
-    rows = scores[:, 1:].max(axis=1) >= np.float32(THRESHOLDS[0])
+    rows = scores[:, 1:].max(axis=1) >= np.float32(TRIED_THRESHOLDS[0])
     return Outputs(scores[rows], boxes[rows])
 
 
@@ -152,13 +152,13 @@ def search_settings(
     Args:
         pictures: what is on each, and the rows of the output that reach the lowest threshold.
         labels: class names by label, as detectnet reads them.
-        clusterings: to be tried with each of THRESHOLDS.
+        clusterings: to be tried with each of TRIED_THRESHOLDS.
     """
     settings = [DEFAULTS]
-    settings += [PostProcessing(*pair) for pair in product(THRESHOLDS, clusterings)]
+    settings += [PostProcessing(*pair) for pair in product(TRIED_THRESHOLDS, clusterings)]
     counts = np.zeros((len(settings), 2), dtype=np.int64)
     for sample, (scores, boxes) in pictures:
-        counts += count_right_boxes(sample, scores, boxes, settings, labels, MATCH_IOU)
+        counts += count_right_boxes(sample, scores, boxes, settings, labels, FOUND_IOU)
     objects = sum(int((~sample.difficult).sum()) for sample, _ in pictures)
     ratings = [
         Rating(one, int(boxes), int(right), objects)
@@ -177,7 +177,7 @@ def tuning_lines(tuning: Tuning) -> list[str]:
     """Return what was measured as a table, and what follows from it."""
     lines = [
         f"What detectnet shows on {tuning.pictures} validation pictures with {tuning.objects}"
-        f" objects (right: IoU over {MATCH_IOU:g}):",
+        f" objects (right: IoU over {FOUND_IOU:g}):",
         f"{'threshold':>30}{'clustering':>12}{'boxes':>7}{'precision':>11}{'recall':>8}{'F1':>7}",
     ]
     groups = (("no NMS", tuning.plain), (f"NMS {tuning.nms.iou_threshold:g}", tuning.with_nms))

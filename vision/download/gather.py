@@ -12,7 +12,7 @@ from vision.download.choice.splits import Split, SplitT
 from vision.download.transfer.pictures import (
     DownloadReport,
     Picture,
-    PictureSource,
+    PictureStore,
     download_pictures,
     mean_size,
     split_by_presence,
@@ -32,7 +32,7 @@ PART_OF_SPLIT = {"train": "train", "validation": "val", "val": "val", "test": "t
 
 def gather_splits(
     splits: Sequence[SplitT],
-    open_sources: Callable[[int], Sequence[PictureSource]],
+    open_sources: Callable[[int], Sequence[PictureStore]],
     root: Path,
     policy: RetryPolicy,
     workers: int,
@@ -58,7 +58,7 @@ def gather_splits(
 
 def gather_pictures(
     pictures: Sequence[Picture],
-    open_sources: Callable[[int], Sequence[PictureSource]],
+    open_sources: Callable[[int], Sequence[PictureStore]],
     root: Path,
     policy: RetryPolicy,
     workers: int,

@@ -11,7 +11,7 @@ from vision.evaluation.matching import DetectionTable, GroundTruth, ObjectTable
 from vision.structures import Detections
 
 
-class PictureFacts(NamedTuple):
+class EvaluatedPicture(NamedTuple):
     """Which picture it is."""
 
     image_id: str
@@ -25,7 +25,7 @@ class Collection:
     """The pictures of a split, their objects, and the detections of one detector."""
 
     class_names: list[str]  # BACKGROUND first; the index is the label
-    pictures: list[PictureFacts]
+    pictures: list[EvaluatedPicture]
     objects: ObjectTable
     found: DetectionTable
 
@@ -56,7 +56,7 @@ class Collection:
 
 
 def collect(
-    results: Iterable[tuple[PictureFacts, GroundTruth, Detections]], class_names: Sequence[str]
+    results: Iterable[tuple[EvaluatedPicture, GroundTruth, Detections]], class_names: Sequence[str]
 ) -> Collection:
     """Gather what is there and what was found, picture by picture.
 
@@ -66,7 +66,7 @@ def collect(
         results: of every picture once, boxes in its pixels.
         class_names: BACKGROUND first; the index is the label.
     """
-    pictures: list[PictureFacts] = []
+    pictures: list[EvaluatedPicture] = []
     truths: list[GroundTruth] = []
     detections: list[Detections] = []
     for facts, truth, found in results:

@@ -22,7 +22,7 @@ from typing import Any, Iterator, Sequence
 
 import numpy as np
 
-from vision.evaluation.collection import Collection, PictureFacts
+from vision.evaluation.collection import Collection, EvaluatedPicture
 from vision.structures import Detections
 from vision.utils.files import atomic_write
 from vision.utils.labels import BACKGROUND
@@ -42,7 +42,7 @@ class StoredDetections:
     by_picture: dict[str, Detections]  # by name; boxes in pixels of the picture
     seen: frozenset[str] | None  # names of all pictures that were looked at; None: not stated
 
-    def divide(self, pictures: Sequence[PictureFacts]) -> list[Detections | None]:
+    def divide(self, pictures: Sequence[EvaluatedPicture]) -> list[Detections | None]:
         """Return the detections in each picture; None where it was not looked at.
 
         Raises:
@@ -68,12 +68,12 @@ class StoredDetections:
             for name in names
         ]
 
-    def unknown(self, pictures: Sequence[PictureFacts]) -> list[str]:
+    def unknown(self, pictures: Sequence[EvaluatedPicture]) -> list[str]:
         """Return the pictures with detections that are not among these."""
         known = {self._name_of(picture) for picture in pictures}
         return [name for name in self.by_picture if name not in known]
 
-    def _name_of(self, picture: PictureFacts) -> str | None:
+    def _name_of(self, picture: EvaluatedPicture) -> str | None:
         names = self.by_picture if self.seen is None else self.seen
         return next((name for name in names_of(picture) if name in names), None)
 
@@ -83,7 +83,7 @@ def no_detections() -> Detections:
     return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
-def names_of(picture: PictureFacts) -> list[str]:
+def names_of(picture: EvaluatedPicture) -> list[str]:
     """Return the names that a file may have for a picture, the most exact one first."""
     parts = PurePosixPath(Path(picture.path).as_posix()).parts
     names = ["/".join(parts[-count:]) for count in range(FOLDERS + 1, 0, -1)]
@@ -114,7 +114,7 @@ def write_detections(path: str | Path, collection: Collection) -> None:
         file.write("\n]}\n")
 
 
-def _file_names(pictures: Sequence[PictureFacts]) -> list[str]:
+def _file_names(pictures: Sequence[EvaluatedPicture]) -> list[str]:
     """Return names that differ, with as few folders in front as that needs."""
     for depth in range(1, FOLDERS + 2):
         parts = [PurePosixPath(Path(one.path).as_posix()).parts[-depth:] for one in pictures]

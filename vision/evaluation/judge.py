@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Mapping, Sequence, Tuple
 
 from vision.evaluation.class_matching import ClassMatching, without_classes
-from vision.evaluation.collection import Collection, PictureFacts, collect
+from vision.evaluation.collection import Collection, EvaluatedPicture, collect
 from vision.evaluation.matching import GroundTruth, match_detections
 from vision.evaluation.measure import MeasureSettings, measure
 from vision.evaluation.report.tables import Entry
@@ -30,7 +30,7 @@ WORKS = 0.3  # the F1 that says so
 class Judge:
     """What the detections of a detector are held against."""
 
-    pictures: Sequence[PictureFacts]
+    pictures: Sequence[EvaluatedPicture]
     truths: Sequence[GroundTruth]  # of the same pictures, labelled as the detector labels
     class_names: Sequence[str]  # of the detector, BACKGROUND first
     matching: ClassMatching  # of its classes with those of the dataset

@@ -15,14 +15,14 @@ from vision.utils.options import (
     path,
     path_or_none,
     switch,
-    text_or_none,
 )
+from vision.utils.overrides import Overrides
 
 RESULTS_FOLDER = "evaluation"  # beside the detector
 
 
 @dataclass(frozen=True)
-class DetectorOptions(Options):
+class MeasuredOptions(Overrides):
     """What is measured."""
 
     model: tuple[Path, ...] = option(
@@ -42,29 +42,6 @@ class DetectorOptions(Options):
         kind=path,
         metavar="FILE",
         help="detections in COCO's notation, from --save-detections or collected on the board",
-    )
-    net: str | None = option(
-        None, kind=text_or_none, help="the net of weights that do not say it (default: they say it)"
-    )
-    label_file: Path | None = option(
-        None,
-        *("--label-file", "--labels"),
-        kind=path_or_none,
-        metavar="FILE",
-        help="class names, for files that do not say them (default: the labels.txt beside)",
-    )
-    resolution: int | None = option(
-        None,
-        kind=Whole(32, 4096),
-        metavar="PIXELS",
-        help="side of the net's input (default: what the file says, else 300)",
-    )
-    mb2_width_mult: float | None = option(
-        None,
-        "--width-mult",
-        kind=Number(0.1, 4),
-        metavar="FACTOR",
-        help="width of a MobileNetV2 or V3 backbone (default: what the file says)",
     )
 
 

@@ -10,9 +10,9 @@ from vision.evaluation.average_precision import average_precision
 from vision.evaluation.matching import DetectionTable, ObjectTable, match_tables
 from vision.evaluation.measure import ClassMeasure, Evaluation
 from vision.evaluation.metrics.errors import CAUSES
-from vision.evaluation.metrics.groups import SIDES
+from vision.evaluation.metrics.groups import OBJECT_SIDES
 
-HOPELESS = 0.05  # a mean average precision below this has a cause of its own
+NEAR_ZERO = 0.05  # a mean average precision below this has a cause of its own
 SMALL = 32  # pixels; an object below this leaves a cell or two on the finest feature map
 ENOUGH = 10  # objects of a kind, to say something about them
 FAR_LESS = 0.2  # of recall or F1, that a kind must be worse than the rest to be named
@@ -61,7 +61,7 @@ def verdict(evaluation: Evaluation, advice: str | None = None) -> list[str]:
 def explain_hopeless(evaluation: Evaluation) -> tuple[str, str] | None:
     """Return why the mean average precision is near zero, and what to do; None if it is not."""
     mean = evaluation.precision.mean
-    if mean is None or mean >= HOPELESS:
+    if mean is None or mean >= NEAR_ZERO:
         return None
     collection = evaluation.collection
     found = collection.found
@@ -96,7 +96,7 @@ def _explain_names(evaluation: Evaluation) -> tuple[str, str] | None:
     order = np.argsort(-found.scores, kind="stable")
     hits = outcome.true_positive[order]
     area = average_precision(hits, max(1, int((~objects.difficult).sum())), False)
-    if area < max(0.2, 4 * HOPELESS):
+    if area < max(0.2, 4 * NEAR_ZERO):
         return None
     named = objects.labels[outcome.closest.objects[outcome.true_positive]]
     called = found.labels[outcome.true_positive]
@@ -205,7 +205,7 @@ def _next_step(evaluation: Evaluation, mistake: Mistake) -> str:
 
 def _small_objects(evaluation: Evaluation) -> str | None:
     """Say so if small objects are found far less often than others."""
-    limit = SIDES.index(SMALL) + 1
+    limit = OBJECT_SIDES.index(SMALL) + 1
     small, large = evaluation.by_size[:limit], evaluation.by_size[limit:]
     objects, others = (sum(group.objects for group in part) for part in (small, large))
     if objects < ENOUGH or others < ENOUGH:

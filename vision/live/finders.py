@@ -16,7 +16,6 @@ from vision.deploy.readiness.candidate import Bindings
 from vision.live.options import DetectorOptions, FinderOptions
 from vision.structures import Detections
 from vision.utils.device import select_device
-from vision.utils.overrides import Overrides
 
 logger = logging.getLogger(__name__)
 
@@ -45,10 +44,7 @@ class NmsFinder:
         """Load the detector; a folder's best."""
         path = detector_file(named_path(options))
         device = select_device(options.use_cuda and path.suffix.lower() != EXPORTED)
-        overrides = Overrides(
-            options.net, options.labels, options.resolution, options.mb2_width_mult
-        )
-        loaded = open_detector(path, overrides, device=device)
+        loaded = open_detector(path, options, device=device)
         self.path, self.class_names = path, loaded.class_names
         self.threshold = NMS_THRESHOLD if options.threshold is None else options.threshold
         self.clustering = NMS_CLUSTERING if options.clustering is None else options.clustering

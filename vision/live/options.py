@@ -11,7 +11,6 @@ from vision.utils.options import (
     LogOptions,
     Number,
     OneOf,
-    Options,
     Whole,
     boolean,
     option,
@@ -20,6 +19,7 @@ from vision.utils.options import (
     text,
     text_or_none,
 )
+from vision.utils.overrides import Overrides
 
 NOTHING = "none"  # of --output and --overlay
 USUAL_NAMES = ("input_0", "scores", "boxes")  # of an exported file's input and outputs
@@ -42,7 +42,7 @@ def tokens(value: Any) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class DetectorOptions(Options):
+class DetectorOptions(Overrides):
     """Detector."""
 
     model: Path | None = option(
@@ -52,22 +52,6 @@ class DetectorOptions(Options):
     model_dir: Path | None = option(
         None, kind=path_or_none, metavar="FOLDER", help="take the best .pth of this folder"
     )
-    net: str | None = option(
-        None, kind=text_or_none,
-        help="for weights that do not say which net they are (default: what they say)",
-    )  # fmt: skip
-    labels: Path | None = option(
-        None, "--labels", "--label-file", kind=path_or_none, metavar="FILE",
-        help="class names, for files that do not say them (default: the labels.txt beside)",
-    )  # fmt: skip
-    resolution: int | None = option(
-        None, kind=Whole(32, 4096), metavar="PIXELS",
-        help="side of the net's input (default: what the file says, else 300)",
-    )  # fmt: skip
-    mb2_width_mult: float | None = option(
-        None, "--mb2-width-mult", "--width-mult", kind=Number(above=0), metavar="FACTOR",
-        help="width of a MobileNetV2 or V3 backbone (default: what the file says)",
-    )  # fmt: skip
     use_cuda: bool = option(
         True, kind=boolean, nargs="?", const=True, metavar="BOOL",
         help="run a .pth on the GPU if there is one",

@@ -40,7 +40,7 @@ NO_SHARED_MEMORY = re.compile(
 SHARED_MEMORY_ADVICE = "a container needs --shm-size=1g or --ipc=host"
 SECONDS_TO_END = 5.0  # for a process whose connection broke, with the time for a core dump
 # The most frequent causes of a signal, and what to do.
-CAUSES = {
+LOSS_CAUSES = {
     "SIGKILL": "out of memory?",
     "SIGBUS": f"shared memory full? {SHARED_MEMORY_ADVICE}",
     "SIGSEGV": "a damaged picture, or a fault in a library?",
@@ -121,7 +121,7 @@ class WorkerRecovery(Generic[Item]):
         if codes[0] > 0:
             return f"has ended with status {codes[0]}"
         name = signal.Signals(-codes[0]).name
-        return f"was killed by {name}" + (f" ({CAUSES[name]})" if name in CAUSES else "")
+        return f"was killed by {name}" + (f" ({LOSS_CAUSES[name]})" if name in LOSS_CAUSES else "")
 
 
 def worker_init(worker: int) -> None:

@@ -18,7 +18,7 @@ from vision.utils.text import printable
 # tensors that do not fit or a device without memory (RuntimeError).
 USER_ERRORS = (ValueError, OSError, ImportError, RuntimeError)
 
-SURE = 0.8  # how alike an option must be to one that was typed, to be meant by it
+SURE_GUESS = 0.8  # how alike an option must be to one that was typed, to be meant by it
 MOST_NEAR = 3
 BROKEN_PIPE = 128 + 13  # exit status, as of a program that SIGPIPE ended
 # What other programs call our options; the first one that a script has is meant.
@@ -37,7 +37,7 @@ SYNONYMS = {
 }
 # Options of other programs for what is so here in any case: an option that a script must have for
 # that, and what is so.
-LEFT_OUT = {
+DROPPED_OPTIONS = {
     "--cache": ("--workers", "pictures are read by --workers processes while the net computes"),
     "--half": ("--no-amp", "a GPU computes in half precision unless --no-amp is typed"),
     "--amp": ("--no-amp", "a GPU computes in half precision unless --no-amp is typed"),
@@ -77,11 +77,11 @@ def _advice(typed: str, known: Sequence[str]) -> str:
     ours = [option for option in SYNONYMS.get(typed, ()) if option in known]
     if ours:
         return f"; here it is {ours[0]}"
-    needed, words = LEFT_OUT.get(typed, ("", ""))
+    needed, words = DROPPED_OPTIONS.get(typed, ("", ""))
     if needed in known:
         return f"; leave it out: {words}"
     begun = [option for option in known if option.startswith(typed)] if len(typed) > 4 else []
-    near = begun or difflib.get_close_matches(typed, known, n=1, cutoff=SURE)
+    near = begun or difflib.get_close_matches(typed, known, n=1, cutoff=SURE_GUESS)
     return f"; did you mean {' or '.join(near)}?" if 0 < len(near) <= MOST_NEAR else ""
 
 
@@ -90,25 +90,6 @@ def _hyphenated(word: str) -> str:
         return word
     name, equals, value = word.partition("=")
     return name.replace("_", "-") + equals + value
-
-
-def boolean(text: str) -> bool:
-    """Read the value of an option such as `--use-cuda false`.
-
-    Raises:
-        ValueError: for anything but the usual words.
-    """
-    words = {"yes": True, "true": True, "t": True, "y": True, "1": True, "on": True}
-    words.update({"no": False, "false": False, "f": False, "n": False, "0": False, "off": False})
-    try:
-        return words[text.lower()]
-    except KeyError:
-        raise ValueError(f"expected true or false, got {text!r}") from None
-
-
-def lower(text: str) -> str:
-    """Read the value of an option that may be typed in capitals."""
-    return text.lower()
 
 
 def survive_any_output() -> None:

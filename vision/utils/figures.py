@@ -8,7 +8,7 @@ from typing import Any
 from vision.utils.files import atomic_write
 
 BLUE, ORANGE, GREY = "#1f6fb4", "#e2711d", "#8a8f98"
-LONGEST_NAME = 24  # letters of a class name
+LONGEST_WORDS = 24  # letters of a class name
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -34,7 +34,7 @@ def write_on_axes(axes: Any, text: str) -> None:
 
 def plain_name(name: str) -> str:
     """Return a class name, shortened, in which matplotlib sees no formula."""
-    short = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 2] + "…"
+    short = name if len(name) <= LONGEST_WORDS else name[: LONGEST_WORDS - 2] + "…"
     return short.replace("$", r"\$")
 
 

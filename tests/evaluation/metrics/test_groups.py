@@ -6,7 +6,7 @@ import pytest
 from tests.evaluation.hand_made import HERE, NOWHERE, THERE, found, gathered, truth
 from vision.evaluation.metrics.groups import (
     NUMBERS,
-    SIDES,
+    OBJECT_SIDES,
     Group,
     found_objects,
     groups_by_number,
@@ -66,7 +66,7 @@ def test_numbers_of_objects_in_the_picture(measured):
 
 
 def test_names_of_ranges():
-    assert range_names(SIDES)[0] == "0-16"
+    assert range_names(OBJECT_SIDES)[0] == "0-16"
     assert range_names(NUMBERS, 1, True) == ["1", "2-3", "4-7", "8-15", "16+"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.drawing import CLASS_NAMES, draw_samples, write_picture
-from vision.evaluation.collection import PictureFacts, collect
+from vision.evaluation.collection import EvaluatedPicture, collect
 from vision.evaluation.matching import GroundTruth
 from vision.evaluation.measure import MeasureSettings, measure
 from vision.evaluation.report.tables import Entry
@@ -28,7 +28,7 @@ def drawn_evaluation(folder, count=6, names=CLASS_NAMES, prefix="drawn", **setti
         if number % 3 == 0 and len(labels):
             labels[0] = labels[0] % 3 + 1
             boxes[-1], scores = [0, 0, 12, 12], scores[::-1]
-        facts = PictureFacts(f"{prefix} {number}", str(path), 160, 120)
+        facts = EvaluatedPicture(f"{prefix} {number}", str(path), 160, 120)
         truth = GroundTruth(sample.boxes, sample.labels, sample.difficult)
         results.append((facts, truth, Detections(boxes, labels, scores)))
     return measure(collect(results, names), MeasureSettings(resolution=300, **settings))

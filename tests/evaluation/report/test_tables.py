@@ -10,8 +10,8 @@ from tests.evaluation.hand_made import HERE, NOWHERE, THERE, found, gathered, tr
 from tests.evaluation.report.drawn import drawn_entry
 from vision.evaluation.measure import MeasureSettings, measure
 from vision.evaluation.report.tables import (
+    SCREEN_WIDTH,
     SUMMARY,
-    WIDTH,
     Entry,
     as_csv,
     as_values,
@@ -62,7 +62,7 @@ def test_every_line_fits_the_screen():
     names = ["BACKGROUND", *(f"{'very ' * 12}long class {n}" for n in range(30))]
     long = entry("/".join(["folder"] * 20), names=names, notes=["word " * 60], verdict=["w " * 99])
     for entries in ([long], [long, long]):
-        assert max(map(len, result_lines(entries))) <= WIDTH
+        assert max(map(len, result_lines(entries))) <= SCREEN_WIDTH
 
 
 def test_a_long_name_keeps_both_ends():

@@ -6,7 +6,7 @@ import pytest
 
 from tests.drawing import draw_samples, write_picture
 from tests.evaluation.report.drawn import drawn_evaluation
-from vision.evaluation.collection import PictureFacts, collect
+from vision.evaluation.collection import EvaluatedPicture, collect
 from vision.evaluation.matching import GroundTruth
 from vision.evaluation.measure import MeasureSettings, measure
 from vision.evaluation.report import tiles
@@ -118,7 +118,7 @@ def test_boxes_that_are_none_do_not_stop_a_report(box, suffix, tmp_path):
     write_picture(path, sample.image)
     found = Detections(np.float32([box]), np.array([1]), np.float32([0.9]))
     truth = GroundTruth(sample.boxes, sample.labels, sample.difficult)
-    facts = PictureFacts("one", str(path), 320, 240)
+    facts = EvaluatedPicture("one", str(path), 320, 240)
     names = ["BACKGROUND", "red", "green", "größe"]
     evaluation = measure(collect([(facts, truth, found)], names), MeasureSettings(threshold=0.5))
     requests = [*worst_pictures(evaluation), *surest_mistakes(evaluation)]

@@ -8,15 +8,15 @@ import numpy as np
 
 from vision.deploy.emulation.clustering import PostProcessing, as_detections, post_process
 from vision.deploy.readiness.candidate import Outputs
-from vision.deploy.tuning import THRESHOLDS, search_settings
-from vision.evaluation.collection import PictureFacts
+from vision.deploy.tuning import TRIED_THRESHOLDS, search_settings
+from vision.evaluation.collection import EvaluatedPicture
 from vision.evaluation.matching import GroundTruth
 from vision.structures import Detections, Sample
 
 
 def show_pictures(
     outputs: Iterable[Outputs],
-    pictures: Sequence[PictureFacts],
+    pictures: Sequence[EvaluatedPicture],
     labels: Sequence[str],
     settings: Sequence[PostProcessing],
 ) -> list[list[Detections]]:
@@ -40,7 +40,7 @@ def show_pictures(
 
 def best_settings(
     outputs: Iterable[Outputs],
-    pictures: Sequence[PictureFacts],
+    pictures: Sequence[EvaluatedPicture],
     truths: Sequence[GroundTruth],
     labels: Sequence[str],
 ) -> PostProcessing:
@@ -50,6 +50,6 @@ def best_settings(
         # Of the picture only the size is asked for.
         image = np.broadcast_to(np.zeros(3, np.uint8), (facts.height, facts.width, 3))
         sample = Sample(image, truth.boxes, truth.labels, truth.difficult, facts.image_id)
-        rows = (scores[:, 1:] >= THRESHOLDS[0]).any(axis=1)
+        rows = (scores[:, 1:] >= TRIED_THRESHOLDS[0]).any(axis=1)
         seen.append((sample, Outputs(scores[rows], boxes[rows])))
     return search_settings(seen, labels).best.settings

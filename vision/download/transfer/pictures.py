@@ -27,7 +27,7 @@ JOIN_SECONDS = 2.0  # time that all threads together get to end
 T = TypeVar("T")
 
 
-class PictureSource(Protocol):
+class PictureStore(Protocol):
     """Where pictures come from; each thread has one of its own."""
 
     def read(self, key: str) -> bytes:
@@ -76,7 +76,7 @@ def split_by_presence(pictures: Sequence[Picture]) -> tuple[list[Picture], list[
 
 def download_pictures(
     pictures: Sequence[Picture],
-    sources: Sequence[PictureSource],
+    sources: Sequence[PictureStore],
     policy: RetryPolicy,
     report: DownloadReport,
     on_picture: Callable[[], None] | None = None,
@@ -105,7 +105,7 @@ def download_pictures(
 
 
 def mean_size(
-    pictures: Sequence[Picture], source: PictureSource, policy: RetryPolicy
+    pictures: Sequence[Picture], source: PictureStore, policy: RetryPolicy
 ) -> float | None:
     """Ask the source for the lengths of some pictures; return their mean in bytes.
 
@@ -131,7 +131,7 @@ def mean_size(
 
 
 def fetch_picture(
-    source: PictureSource, picture: Picture, policy: RetryPolicy, pause: Callable[[float], object]
+    source: PictureStore, picture: Picture, policy: RetryPolicy, pause: Callable[[float], object]
 ) -> None:
     """Get one picture onto the disk, whole, whatever the network does meanwhile.
 
@@ -156,7 +156,7 @@ def fetch_picture(
 class _Reader:
     """Reads whole pictures only; what comes damaged in the same way twice is so at its source."""
 
-    def __init__(self, source: PictureSource) -> None:
+    def __init__(self, source: PictureStore) -> None:
         self.source = source
         self.damaged: bytes | None = None
 
@@ -195,7 +195,7 @@ class _Team:
     """Threads that take pictures from one list and put what became of them into one queue."""
 
     def __init__(
-        self, pictures: Sequence[Picture], sources: Sequence[PictureSource], policy: RetryPolicy
+        self, pictures: Sequence[Picture], sources: Sequence[PictureStore], policy: RetryPolicy
     ) -> None:
         self.count = len(pictures)
         self.policy = policy
@@ -231,7 +231,7 @@ class _Team:
             if thread.ident is not None:
                 thread.join(JOIN_SECONDS / len(self.threads))
 
-    def _work(self, source: PictureSource) -> None:
+    def _work(self, source: PictureStore) -> None:
         try:
             while not self.stopping.is_set():
                 with self.lock:

@@ -9,7 +9,7 @@ import numpy as np
 from vision.evaluation.collection import Collection
 from vision.evaluation.matching import Outcome
 
-SIDES = (16, 32, 64, 128)  # pixels, where one group of sizes ends and the next begins
+OBJECT_SIDES = (16, 32, 64, 128)  # pixels, where one group of sizes ends and the next begins
 NUMBERS = (2, 4, 8, 16)  # objects in a picture, likewise
 
 
@@ -44,10 +44,10 @@ def groups_by_size(
         resolution: S, pixels of the square that the net sees; None for pixels of the picture.
     """
     counted = ~collection.objects.difficult
-    places = np.digitize(collection.sides(resolution)[counted], SIDES)
+    places = np.digitize(collection.sides(resolution)[counted], OBJECT_SIDES)
     return tuple(
         Group(name, int((places == place).sum()), int(found[counted][places == place].sum()), None)
-        for place, name in enumerate(range_names(SIDES))
+        for place, name in enumerate(range_names(OBJECT_SIDES))
     )
 
 

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 REPORT, VALUES, TABLE = "report.html", "results.json", "results.csv"
 # What tensorboard raises when it is imported: where it is missing, where NumPy has become too new
 # for it, and where protobuf has.
-UNUSABLE = (ImportError, AttributeError, TypeError)
+NO_TENSORBOARD = (ImportError, AttributeError, TypeError)
 
 
 def write_results(folder: Path, entries: Sequence[Entry], title: str | None) -> None:
@@ -65,7 +65,7 @@ def write_tensorboard(folder: Path, entries: Sequence[Entry]) -> None:
     """Write the figures for TensorBoard, a run for each entry."""
     try:
         from torch.utils.tensorboard import SummaryWriter
-    except UNUSABLE as error:
+    except NO_TENSORBOARD as error:
         logger.warning("Nothing for TensorBoard: %s; pip install tensorboard", error)
         return
     for entry in entries:

@@ -15,10 +15,10 @@ from vision.evaluation.measure import ClassMeasure, Evaluation
 from vision.evaluation.metrics.curves import RECALLS, THRESHOLDS, Curves
 
 WIDTH, HEIGHT, DPI = 5.2, 3.8, 150  # inches, and pixels of an inch
-MOST_CURVES = 10  # of single classes; the weakest where there are more
-MOST_BARS = 25
-MOST_NAMES = 30  # of classes in the matrix
-LONGEST_NAME = 22  # letters
+MOST_CLASS_CURVES = 10  # of single classes; the weakest where there are more
+MOST_CLASS_BARS = 25
+MOST_LABELS = 30  # of classes in the matrix
+LONGEST_LABEL = 22  # letters
 # Colours that can be told apart, on white and, turned by the page's style, on black.
 PALETTE = (
     "#3b82c4",
@@ -107,7 +107,7 @@ def draw_f1(evaluation: Evaluation, axes: Axes) -> None:
 def draw_classes(evaluation: Evaluation, axes: Axes) -> None:
     """Draw the average precision and the F1 of every class as bars."""
     known = [one for one in evaluation.classes if one.objects]
-    shown = sorted(known, key=_ap)[:MOST_BARS][::-1]
+    shown = sorted(known, key=_ap)[:MOST_CLASS_BARS][::-1]
     places = np.arange(len(shown))
     values = [_ap(one) for one in shown]
     bars = axes.barh(places + 0.2, values, 0.38, color=BLUE, label="average precision")
@@ -191,7 +191,7 @@ def matrix_labels(evaluation: Evaluation) -> list[int]:
     used = [int(label) for label in np.flatnonzero(matrix.sum(axis=0) + matrix.sum(axis=1))]
     mistakes = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * np.diag(matrix)
     worst = sorted((label for label in used if label), key=mistakes.__getitem__, reverse=True)
-    return [*sorted(worst[:MOST_NAMES]), 0]
+    return [*sorted(worst[:MOST_LABELS]), 0]
 
 
 def matrix_name(evaluation: Evaluation, label: int) -> str:
@@ -201,7 +201,7 @@ def matrix_name(evaluation: Evaluation, label: int) -> str:
 
 def short(name: str) -> str:
     """Return a name of bearable length, in which dollars do not mean a formula."""
-    text = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+    text = name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…"
     return text.replace("$", r"\$")
 
 
@@ -239,8 +239,8 @@ def _ap(one: ClassMeasure) -> float:
 def _chosen_classes(evaluation: Evaluation) -> list[tuple[int, str]]:
     """Return labels with their colours: of all classes, or of the weakest."""
     known = [one for one in evaluation.classes if one.objects]
-    if len(known) > MOST_CURVES:
-        known = sorted(known, key=_ap)[: MOST_CURVES - 2]
+    if len(known) > MOST_CLASS_CURVES:
+        known = sorted(known, key=_ap)[: MOST_CLASS_CURVES - 2]
     return [(one.label, PALETTE[place % len(PALETTE)]) for place, one in enumerate(known)]
 
 

@@ -18,7 +18,7 @@ from vision.evaluation.report.tiles import (
 )
 
 SHADES = 5
-CAUSES = {
+CAUSE_WORDS = {
     "class": "on an object, with the name of another class",
     "place": "of the right class, but too far off its object",
     "both": "near an object of another class, and off it",
@@ -131,7 +131,7 @@ def causes_table(entry: Entry) -> Markup:
         element(
             "tr",
             element("th", name, scope="row"),
-            element("td", CAUSES[name], class_="text"),
+            element("td", CAUSE_WORDS[name], class_="text"),
             element("td", f"{one.count:,}"),
             element("td", f"{100 * one.cost:.1f}"),
         )

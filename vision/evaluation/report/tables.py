@@ -10,8 +10,8 @@ from typing import Any, Mapping, Sequence
 
 from vision.evaluation.measure import ClassMeasure, Evaluation
 
-WIDTH = 80  # letters in a line of the screen
-LONGEST_NAME = 28  # letters
+SCREEN_WIDTH = 80  # letters in a line of the screen
+LONGEST_CELL = 28  # letters
 SUMMARY = ("mAP", "AP50:95", "AP50", "AP75", "P", "R", "F1", "score", "boxes")
 
 
@@ -58,9 +58,9 @@ def result_lines(entries: Sequence[Entry]) -> list[str]:
         lines += [*comparison_lines(entries), ""]
     for entry in entries:
         name = f"{entry.name}: " if len(entries) > 1 else ""
-        lines += textwrap.wrap(name + " ".join(entry.verdict), WIDTH)
+        lines += textwrap.wrap(name + " ".join(entry.verdict), SCREEN_WIDTH)
         for note in entry.notes:
-            lines += textwrap.wrap(f"Note: {note}", WIDTH)
+            lines += textwrap.wrap(f"Note: {note}", SCREEN_WIDTH)
     return lines
 
 
@@ -85,7 +85,7 @@ def class_lines(entry: Entry) -> list[str]:
 
 def _line(name: str, cells: Sequence[str]) -> str:
     right = "".join(f"{cell:>8}" for cell in cells)
-    return name.ljust(WIDTH - len(right)) + right
+    return name.ljust(SCREEN_WIDTH - len(right)) + right
 
 
 def metric_lines(entry: Entry) -> list[str]:
@@ -100,7 +100,7 @@ def metric_lines(entry: Entry) -> list[str]:
         f"Precision, recall and F1 at a score threshold of {figure(entry.evaluation.threshold)}",
         f"COCO: {_listed(by_overlap)}",
         f"COCO AP of {_listed(by_size)} objects",
-        *textwrap.wrap(f"Points of mAP lost by: {costs}", WIDTH, subsequent_indent="    "),
+        *textwrap.wrap(f"Points of mAP lost by: {costs}", SCREEN_WIDTH, subsequent_indent="    "),
     ]
 
 
@@ -111,7 +111,7 @@ def _listed(figures: Mapping[str, float | None]) -> str:
 def comparison_lines(entries: Sequence[Entry]) -> list[str]:
     """Return a table with a line for each entry."""
     widths = [8 if name == "AP50:95" else 7 if name == "boxes" else 6 for name in SUMMARY]
-    first = WIDTH - sum(widths)
+    first = SCREEN_WIDTH - sum(widths)
     lines = [" " * first + "".join(f"{name:>{w}}" for name, w in zip(SUMMARY, widths))]
     for entry in entries:
         values = summary(entry).values()
@@ -121,7 +121,7 @@ def comparison_lines(entries: Sequence[Entry]) -> list[str]:
     return [*lines, f"{objects:,} objects"]
 
 
-def shortened(name: str, longest: int = LONGEST_NAME) -> str:
+def shortened(name: str, longest: int = LONGEST_CELL) -> str:
     """Return a name with its middle left out where it is too long."""
     if len(name) <= longest:
         return name

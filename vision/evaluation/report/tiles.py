@@ -27,7 +27,7 @@ MOST_CROPS = 180  # for all cells together
 WHOLE_SIDE, CROP_SIDE = 560, 240  # pixels, the longer side of a tile
 SURROUNDINGS = 2.5  # side of a crop, in sides of what it shows
 SMALLEST_CROP = 48  # pixels of the picture
-QUALITY = 80  # of JPEG
+TILE_QUALITY = 80  # of JPEG
 LINE = 2  # pixels
 MOST_MARKS = 60  # in one tile; the surest
 
@@ -175,7 +175,7 @@ def _window(focus: np.ndarray | None, width: int, height: int) -> np.ndarray:
 
 
 def _tile(image: np.ndarray, name: str, caption: str) -> Tile:
-    options = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+    options = [cv2.IMWRITE_JPEG_QUALITY, TILE_QUALITY]
     _, jpeg = cv2.imencode(".jpg", image[..., ::-1], options)
     return Tile(name, caption, jpeg.tobytes(), image.shape[1], image.shape[0])
 
