@@ -11,6 +11,7 @@ import numpy as np
 NMS_KEY = "nms"  # in the file's metadata
 MOST_CANDIDATES = 1000  # FP16 counts to 2048 without a fault
 IOU_RANGE = (0.1, 0.9)
+MERGELESS_IOU = 0.6  # up to here detectnet merges nothing that NMS leaves; suppression.py says why
 
 # How the graph computes IoU, so that FP16 can do it, too: 11 binary digits, from 6e-5 to 65504.
 NEAREST, FARTHEST = -4.0, 5.0  # corners are cut here: four pictures beyond the picture

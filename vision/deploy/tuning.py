@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Iterable, NamedTuple, Sequence
+from typing import Callable, Iterable, NamedTuple, Sequence
 
 import numpy as np
 from onnx import ModelProto
@@ -20,7 +20,7 @@ from vision.deploy.emulation.clustering import PostProcessing
 from vision.deploy.emulation.network_input import network_input
 from vision.deploy.emulation.sweep import count_right_boxes
 from vision.deploy.graph.suppression import ALL_BOXES, ALL_SCORES, add_nms
-from vision.deploy.nms import GraphNms, graph_nms
+from vision.deploy.nms import MERGELESS_IOU, GraphNms, graph_nms
 from vision.deploy.onnx_reading import metadata, open_session
 from vision.deploy.readiness.candidate import Outputs, with_outputs
 from vision.structures import Sample
@@ -92,20 +92,12 @@ class Tuning:
         return self.measured.best.settings if self.is_enough else DEFAULTS
 
 
-class Seen(NamedTuple):
-    """One picture: its truth, and the rows that can become boxes, with and without NMS."""
-
-    sample: Sample
-    plain: Outputs
-    with_nms: Outputs
-
-
 def tune(model: ModelProto, samples: Iterable[Sample], labels: Sequence[str]) -> Tuning:
     """Find the settings with the best F1 for a file.
 
     Args:
         model: an SSD for detectnet, with or without NMS in the graph, for one picture.
-        samples: annotated pictures that the net has not learnt from.
+        samples: annotated pictures that the net has not learnt from; one is held at a time.
         labels: class names by label, as detectnet reads them.
 
     Raises:
@@ -113,58 +105,61 @@ def tune(model: ModelProto, samples: Iterable[Sample], labels: Sequence[str]) ->
     """
     inside = graph_nms(metadata(model))
     nms = inside or GraphNms()
-    seen = observe(model if inside else add_nms(model, nms), samples)
-    plain = search_settings([(one.sample, one.plain) for one in seen], labels, CLUSTERINGS)
-    # Behind NMS nothing is left to merge.
-    with_nms = search_settings(
-        [(one.sample, one.with_nms) for one in seen], labels, (DEFAULTS.clustering,)
-    )
-    return Tuning(len(seen), plain.best.objects, plain, with_nms, nms, inside is not None)
+    run = _runner(model if inside else add_nms(model, nms))
+    merges = nms.iou_threshold > MERGELESS_IOU
+    plain = Sweep(labels)
+    with_nms = Sweep(labels, CLUSTERINGS if merges else (DEFAULTS.clustering,))
+    for sample in samples:
+        for sweep, rows in zip((plain, with_nms), run(sample.image)):
+            sweep.add(sample, rows)
+    measured = plain.measured(), with_nms.measured()
+    return Tuning(plain.pictures, plain.objects, *measured, nms, inside is not None)
 
 
-def observe(model: ModelProto, samples: Iterable[Sample]) -> list[Seen]:
-    """Run a model with NMS in the graph on pictures; keep the rows over the lowest threshold."""
+def _runner(model: ModelProto) -> Callable[[np.ndarray], tuple[Outputs, Outputs]]:
+    """Return what runs a file on a picture: rows of the net itself, and rows after NMS."""
     session = open_session(with_outputs(model, [ALL_SCORES, ALL_BOXES]).SerializeToString())
     (value,) = session.get_inputs()
     height, width = value.shape[2:]
-    scores_name, boxes_name = (output.name for output in model.graph.output)
-    names = [ALL_SCORES, ALL_BOXES, scores_name, boxes_name]
-    seen = []
-    for sample in samples:
-        tensor = network_input(sample.image, height, width)
-        values = [array[0] for array in session.run(names, {value.name: tensor})]
-        seen.append(Seen(sample, _promising(*values[:2]), _promising(*values[2:])))
-    return seen
+    names = [ALL_SCORES, ALL_BOXES, *(output.name for output in model.graph.output)]
+
+    def run(image: np.ndarray) -> tuple[Outputs, Outputs]:
+        values = session.run(names, {value.name: network_input(image, height, width)})
+        arrays = [array[0] for array in values]
+        return Outputs(*arrays[:2]), Outputs(*arrays[2:])
+
+    return run
 
 
-def _promising(scores: np.ndarray, boxes: np.ndarray) -> Outputs:
-    rows = scores[:, 1:].max(axis=1) >= np.float32(TRIED_THRESHOLDS[0])
-    return Outputs(scores[rows], boxes[rows])
+class Sweep:
+    """Counts right boxes for detectnet's own settings, and for each pair of a grid."""
 
+    def __init__(self, labels: Sequence[str], clusterings: Sequence[float] = CLUSTERINGS) -> None:
+        """Begin with no picture.
 
-def search_settings(
-    pictures: Sequence[tuple[Sample, Outputs]],
-    labels: Sequence[str],
-    clusterings: Sequence[float] = CLUSTERINGS,
-) -> Measured:
-    """Rate all pairs; of equally good ones the best is the one nearest to detectnet's own.
+        Args:
+            labels: class names by label, as detectnet reads them.
+            clusterings: to be tried with each of TRIED_THRESHOLDS.
+        """
+        pairs = product(TRIED_THRESHOLDS, clusterings)
+        self.pictures = self.objects = 0
+        self._labels = labels
+        self._settings = [DEFAULTS, *(PostProcessing(*pair) for pair in pairs)]
+        self._counts = np.zeros((len(self._settings), 2), dtype=np.int64)
 
-    Args:
-        pictures: what is on each, and the rows of the output that reach the lowest threshold.
-        labels: class names by label, as detectnet reads them.
-        clusterings: to be tried with each of TRIED_THRESHOLDS.
-    """
-    settings = [DEFAULTS]
-    settings += [PostProcessing(*pair) for pair in product(TRIED_THRESHOLDS, clusterings)]
-    counts = np.zeros((len(settings), 2), dtype=np.int64)
-    for sample, (scores, boxes) in pictures:
-        counts += count_right_boxes(sample, scores, boxes, settings, labels, FOUND_IOU)
-    objects = sum(int((~sample.difficult).sum()) for sample, _ in pictures)
-    ratings = [
-        Rating(one, int(boxes), int(right), objects)
-        for one, (boxes, right) in zip(settings, counts)
-    ]
-    return Measured(ratings[0], max(ratings, key=_f1_then_nearness))
+    def add(self, sample: Sample, rows: Outputs) -> None:
+        """Count one picture: what is on it, and what the file put out for it, (P, C) and (P, 4)."""
+        self.pictures += 1
+        self.objects += int((~sample.difficult).sum())
+        self._counts += count_right_boxes(sample, *rows, self._settings, self._labels, FOUND_IOU)
+
+    def measured(self) -> Measured:
+        """Rate all; of equally good settings the best are those nearest to detectnet's own."""
+        ratings = [
+            Rating(one, int(boxes), int(right), self.objects)
+            for one, (boxes, right) in zip(self._settings, self._counts)
+        ]
+        return Measured(ratings[0], max(ratings, key=_f1_then_nearness))
 
 
 def _f1_then_nearness(rating: Rating) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from vision.deploy.emulation.clustering import PostProcessing, as_detections, post_process
 from vision.deploy.readiness.candidate import Outputs
-from vision.deploy.tuning import TRIED_THRESHOLDS, search_settings
+from vision.deploy.tuning import Sweep
 from vision.evaluation.collection import EvaluatedPicture
 from vision.evaluation.matching import GroundTruth
 from vision.structures import Detections, Sample
@@ -45,11 +45,10 @@ def best_settings(
     labels: Sequence[str],
 ) -> PostProcessing:
     """Return the settings with the best F1; arguments as of `show_pictures`, and what is there."""
-    seen = []
+    sweep = Sweep(labels)
     for facts, truth, (scores, boxes) in zip(pictures, truths, outputs):
         # Of the picture only the size is asked for.
         image = np.broadcast_to(np.zeros(3, np.uint8), (facts.height, facts.width, 3))
         sample = Sample(image, truth.boxes, truth.labels, truth.difficult, facts.image_id)
-        rows = (scores[:, 1:] >= TRIED_THRESHOLDS[0]).any(axis=1)
-        seen.append((sample, Outputs(scores[rows], boxes[rows])))
-    return search_settings(seen, labels).best.settings
+        sweep.add(sample, Outputs(scores, boxes))
+    return sweep.measured().best.settings
