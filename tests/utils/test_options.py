@@ -46,6 +46,7 @@ class Oven(Kitchen, LogOptions):
     door: tuple = option((0.1, 0.9), nargs=2, kind=Number(0, 1), help="how far it opens")
     recipe: Path | None = option(None, kind=path_or_none, help="a file (default: none)")
     dessert: str | None = option("cake", kind=text_or_none, help="the last course")
+    guests: tuple = option((), nargs="+", kind=text_or_none, help="who comes")
     timer: int = option(0, nargs="?", const=16, kind=Whole(0), help="rings after N minutes")
     grill: bool = switch(help="brown the top")
     fan: bool = option(True, kind=boolean, help="turn the air")
@@ -167,6 +168,7 @@ def test_help_has_a_group_for_every_class_and_says_the_defaults(capsys):
     assert "when to look (default: 80,100)" in help_text
     assert "how far it opens (default: 0.1 0.9)" in help_text
     assert "a file (default: none) --dessert" in help_text
+    assert "who comes --timer" in help_text
     assert "turn the air (default: true)" in help_text
     assert "brown the top" in help_text
     assert "This line" not in help_text

@@ -171,7 +171,7 @@ def _keywords(one: dataclasses.Field) -> dict[str, Any]:
 
 def _default_text(one: dataclasses.Field) -> str:
     value = one.default
-    if value is None or (value is False and one.metadata["nargs"] == 0) or value == "":
+    if value in (None, "", ()) or (value is False and one.metadata["nargs"] == 0):
         return ""
     if isinstance(value, bool):
         text = str(value).lower()
