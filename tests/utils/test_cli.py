@@ -23,6 +23,7 @@ def parser():
     parser = argparse.ArgumentParser(prog="train_ssd.py")
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--model-dir", "--checkpoint-folder", default="models")
+    parser.add_argument("--use-cuda", default="true")
     return parser
 
 

@@ -124,6 +124,7 @@ def _runner(model: ModelProto) -> Callable[[np.ndarray], tuple[Outputs, Outputs]
     names = [ALL_SCORES, ALL_BOXES, *(output.name for output in model.graph.output)]
 
     def run(image: np.ndarray) -> tuple[Outputs, Outputs]:
+        """Run the file on a picture (H, W, 3) RGB."""
         values = session.run(names, {value.name: network_input(image, height, width)})
         arrays = [array[0] for array in values]
         return Outputs(*arrays[:2]), Outputs(*arrays[2:])
