@@ -134,9 +134,7 @@ def _runner(model: ModelProto) -> Callable[[np.ndarray], tuple[Outputs, Outputs]
 class Sweep:
     """Counts right boxes for detectnet's own settings, and for each pair of a grid."""
 
-    def __init__(
-        self, labels: Sequence[str], clusterings: Sequence[float] = CLUSTERINGS
-    ) -> None:
+    def __init__(self, labels: Sequence[str], clusterings: Sequence[float] = CLUSTERINGS) -> None:
         """Begin with no picture.
 
         Args:
