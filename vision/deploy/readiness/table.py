@@ -10,7 +10,7 @@ from vision.deploy.readiness.candidate import ERROR
 from vision.deploy.readiness.readiness import Verdict
 from vision.deploy.targets import Target
 
-WIDTH = 80
+TABLE_WIDTH = 80
 
 
 def check_table(verdicts: Sequence[Verdict], path: Path, target: Target) -> list[str]:
@@ -31,7 +31,7 @@ def check_table(verdicts: Sequence[Verdict], path: Path, target: Target) -> list
             indent = " " * 28
             lines += textwrap.wrap(
                 text,
-                WIDTH,
+                TABLE_WIDTH,
                 initial_indent=indent,
                 subsequent_indent=indent,
                 break_long_words=False,
