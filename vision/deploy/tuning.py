@@ -27,8 +27,8 @@ from vision.structures import Sample
 
 DEFAULTS = PostProcessing()
 TRIED_THRESHOLDS = tuple(round(0.05 * i, 2) for i in range(4, 20))  # 0.2 to 0.95
-CLUSTERINGS = tuple(round(0.05 * i, 2) for i in range(5, 16))  # 0.25 to 0.75
-FOUND_IOU = 0.5
+TRIED_CLUSTERINGS = tuple(round(0.05 * i, 2) for i in range(5, 16))  # 0.25 to 0.75
+RIGHT_IOU = 0.5
 # Fewer objects decide nothing: each of them is more than 3 % of the recall.
 NEEDED_OBJECTS = 30
 WORTH_IT = 0.005  # a gain of F1 that is worth another export
@@ -108,7 +108,7 @@ def tune(model: ModelProto, samples: Iterable[Sample], labels: Sequence[str]) ->
     run = _runner(model if inside else add_nms(model, nms))
     merges = nms.iou_threshold > MERGELESS_IOU
     plain = Sweep(labels)
-    with_nms = Sweep(labels, CLUSTERINGS if merges else (DEFAULTS.clustering,))
+    with_nms = Sweep(labels, TRIED_CLUSTERINGS if merges else (DEFAULTS.clustering,))
     for sample in samples:
         for sweep, rows in zip((plain, with_nms), run(sample.image)):
             sweep.add(sample, rows)
@@ -124,7 +124,7 @@ def _runner(model: ModelProto) -> Callable[[np.ndarray], tuple[Outputs, Outputs]
     names = [ALL_SCORES, ALL_BOXES, *(output.name for output in model.graph.output)]
 
     def run(image: np.ndarray) -> tuple[Outputs, Outputs]:
-        """Run the file on a picture (H, W, 3) RGB."""
+        """Return the rows of the net, and those after NMS."""
         values = session.run(names, {value.name: network_input(image, height, width)})
         arrays = [array[0] for array in values]
         return Outputs(*arrays[:2]), Outputs(*arrays[2:])
@@ -135,7 +135,9 @@ def _runner(model: ModelProto) -> Callable[[np.ndarray], tuple[Outputs, Outputs]
 class Sweep:
     """Counts right boxes for detectnet's own settings, and for each pair of a grid."""
 
-    def __init__(self, labels: Sequence[str], clusterings: Sequence[float] = CLUSTERINGS) -> None:
+    def __init__(
+        self, labels: Sequence[str], clusterings: Sequence[float] = TRIED_CLUSTERINGS
+    ) -> None:
         """Begin with no picture.
 
         Args:
@@ -152,7 +154,7 @@ class Sweep:
         """Count one picture: what is on it, and what the file put out for it, (P, C) and (P, 4)."""
         self.pictures += 1
         self.objects += int((~sample.difficult).sum())
-        self._counts += count_right_boxes(sample, *rows, self._settings, self._labels, FOUND_IOU)
+        self._counts += count_right_boxes(sample, *rows, self._settings, self._labels, RIGHT_IOU)
 
     def measured(self) -> Measured:
         """Rate all; of equally good settings the best are those nearest to detectnet's own."""
@@ -173,7 +175,7 @@ def tuning_lines(tuning: Tuning) -> list[str]:
     """Return what was measured as a table, and what follows from it."""
     lines = [
         f"What detectnet shows on {tuning.pictures} validation pictures with {tuning.objects}"
-        f" objects (right: IoU over {FOUND_IOU:g}):",
+        f" objects (right: IoU over {RIGHT_IOU:g}):",
         f"{'threshold':>30}{'clustering':>12}{'boxes':>7}{'precision':>11}{'recall':>8}{'F1':>7}",
     ]
     groups = (("no NMS", tuning.plain), (f"NMS {tuning.nms.iou_threshold:g}", tuning.with_nms))
