@@ -91,17 +91,17 @@ export class Stream {
         pen.strokeRect(x1, y1, x2 - x1, y2 - y1);
       }
     }
-    for (const [x1, y1, , , label, score] of last) {
-      this.drawTag(pen, x1, y1, label, `${this.nameOf(label)} ${score.toFixed(2)}`, scale);
-    }
+    for (const object of last) this.drawTag(pen, object, scale);
   }
 
-  // A text above the corner of a box; inside the box where there is no room above it.
-  drawTag(pen, x, y, label, text, scale) {
+  // The name above its box; below or in it, where there is no room above.
+  drawTag(pen, [x1, y1, , y2, label, score], scale) {
+    const text = `${this.nameOf(label)} ${score.toFixed(2)}`;
     const width = pen.measureText(text).width + LETTERS * scale;
     const height = 1.5 * LETTERS * scale;
-    const left = Math.max(0, Math.min(x, this.canvas.width - width));
-    const top = y >= height ? y - height : y;
+    const left = Math.max(0, Math.min(x1, this.canvas.width - width));
+    const places = [y1 - height, y2, y1];
+    const top = places.find((place) => place >= 0 && place + height <= this.canvas.height) ?? y1;
     pen.fillStyle = colourOf(label - 1);
     pen.fillRect(left, top, width, height);
     pen.fillStyle = inkOn(pen.fillStyle);
