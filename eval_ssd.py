@@ -196,7 +196,11 @@ def open_data(options: EvalOptions) -> EvalData:
     if not len(index):
         raise ValueError(f"there is no picture to measure on in the {options.split} part")
     rows = zip(index.image_ids, index.paths, index.sizes.tolist())
-    return EvalData(index, [EvaluatedPicture(name, file, *size) for name, file, size in rows])
+    pictures = [
+        EvaluatedPicture(name, file, width, height, index.upright)
+        for name, file, (width, height) in rows
+    ]
+    return EvalData(index, pictures)
 
 
 def make_judge(

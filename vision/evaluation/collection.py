@@ -18,6 +18,7 @@ class EvaluatedPicture(NamedTuple):
     path: str  # of the picture file
     width: int  # pixels of the picture in which boxes are given
     height: int
+    upright: bool = True  # turned as EXIF says, not as it is stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ class Collection:
         """
         sizes = self.objects.boxes[:, 2:] - self.objects.boxes[:, :2]
         if resolution is not None:
-            frames = np.array([one[2:] for one in self.pictures], np.float32).reshape(-1, 2)
+            frames = np.array([one[2:4] for one in self.pictures], np.float32).reshape(-1, 2)
             sizes = sizes / frames[self.objects.pictures] * np.float32(resolution)
         return np.sqrt(np.prod(sizes, axis=1))
 

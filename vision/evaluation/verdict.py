@@ -70,7 +70,7 @@ def explain_hopeless(evaluation: Evaluation) -> tuple[str, str] | None:
             "There is no prediction: no score reaches the lowest threshold in any picture.",
             "Look whether it was trained at all, and whether the scores are numbers.",
         )
-    frames = np.array([one[2:] for one in collection.pictures], np.float32)[found.pictures]
+    frames = np.array([one[2:4] for one in collection.pictures], np.float32)[found.pictures]
     centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
     outside = ((centres < 0) | (centres > frames)).any(axis=1)
     turned = (found.boxes[:, 2:] <= found.boxes[:, :2]).any(axis=1)

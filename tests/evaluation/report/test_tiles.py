@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.datasets.picture_bytes import find_red, red_corner, turned_jpeg
 from tests.drawing import draw_samples, write_picture
 from tests.evaluation.report.drawn import drawn_evaluation
 from vision.evaluation.collection import EvaluatedPicture, collect
@@ -23,6 +24,7 @@ from vision.evaluation.report.tiles import (
     surest_mistakes,
     worst_pictures,
 )
+from vision.pictures.reading import read_picture
 from vision.structures import Detections
 
 
@@ -81,6 +83,21 @@ def test_a_crop_shows_its_focus_in_the_middle(tmp_path):
     whole = cv2.imread(evaluation.collection.pictures[request.picture].path)[..., ::-1]
     colour = whole[int(centre[1]), int(centre[0])].astype(int)
     assert count_near(image, colour) > 0.08 * image.shape[0] * image.shape[1]
+
+
+@pytest.mark.parametrize("upright", [True, False])
+def test_phone_pictures_are_shown_as_they_were_measured(upright, tmp_path):
+    path = tmp_path / "phone.jpg"
+    path.write_bytes(turned_jpeg(red_corner(96, 64), orientation=6))
+    image = read_picture(path, upright=upright)
+    box = np.float32([find_red(image)])
+    facts = EvaluatedPicture("phone", str(path), image.shape[1], image.shape[0], upright)
+    truth = GroundTruth(box, np.array([1]), np.array([False]))
+    nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.float32([]))
+    evaluation = measure(collect([(facts, truth, nothing)], ["BACKGROUND", "patch"]))
+    (tile,) = draw_tiles(evaluation, [Request(0, "", box[0])])
+    left, top, right, bottom = find_red(pixels(tile))
+    assert (right - left) * (bottom - top) > 0.06 * tile.width * tile.height
 
 
 def test_examples_of_every_cell_are_limited(tmp_path, monkeypatch):

@@ -7,8 +7,10 @@ they need not be found, and what finds them does not count.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Iterator
 
 import numpy as np
 
@@ -60,17 +62,16 @@ def coco_metrics(found: DetectionTable, objects: ObjectTable, num_classes: int) 
         "images": [{"id": picture} for picture in pictures.tolist()],
         "categories": [{"id": label, "name": str(label)} for label in range(1, num_classes)],
     }
-    marks = [{"iscrowd": int(difficult)} for difficult in objects.difficult.tolist()]
     truth, answer = COCO(), COCO()
-    truth.dataset = {**shared, "annotations": _annotations(objects, marks)}
-    scores = [{"score": score, "iscrowd": 0} for score in found.scores.tolist()]
-    answer.dataset = {**shared, "annotations": _annotations(found, scores)}
-    for one in (truth, answer):
-        one.createIndex()
-    rating = COCOeval_faster(truth, answer, "bbox", print_function=_say_nothing)
-    rating.evaluate()
-    rating.accumulate()
-    rating.summarize()
+    with no_garbage_collection():
+        truth.dataset = {**shared, "annotations": _annotations(objects, objects.difficult)}
+        answer.dataset = {**shared, "annotations": _annotations(found, found.scores)}
+        for one in (truth, answer):
+            one.createIndex()
+        rating = COCOeval_faster(truth, answer, "bbox", print_function=_say_nothing)
+        rating.evaluate()
+        rating.accumulate()
+        rating.summarize()
     numbers = [_known(value) for value in rating.stats[:12]]
     precision = np.asarray(rating.eval["precision"])  # (overlaps, recalls, C - 1, areas, counts)
     per_class = precision[:, :, :, 0, -1].reshape(-1, num_classes - 1)
@@ -88,22 +89,43 @@ def best_of_each_class(found: DetectionTable, most: int) -> np.ndarray:
     return ranks < most
 
 
-def _annotations(
-    table: DetectionTable | ObjectTable, more: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Return the rows of a table in COCO's notation."""
+@contextlib.contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Keep the collector of circular garbage from going through a million new objects in vain."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _annotations(table: DetectionTable | ObjectTable, values: np.ndarray) -> list[dict[str, Any]]:
+    """Return the rows of a table in COCO's notation, with their scores, or whether difficult."""
     corners = table.boxes.astype(np.float64)
     sizes = corners[:, 2:] - corners[:, :2]
+    is_crowd = values.astype(np.int64) if values.dtype == bool else np.zeros(len(values), np.int64)
     columns = zip(
+        range(1, len(table) + 1),
         table.pictures.tolist(),
         table.labels.tolist(),
         np.hstack([corners[:, :2], sizes]).tolist(),
         np.prod(sizes, axis=1).tolist(),
-        more,
+        values.tolist(),
+        is_crowd.tolist(),
     )
     return [
-        {"id": row, "image_id": picture, "category_id": label, "bbox": box, "area": area, **rest}
-        for row, (picture, label, box, area, rest) in enumerate(columns, start=1)
+        {
+            "id": row,
+            "image_id": picture,
+            "category_id": label,
+            "bbox": box,
+            "area": area,
+            "score": value,
+            "iscrowd": crowd,
+        }
+        for row, picture, label, box, area, value, crowd in columns
     ]
 
 

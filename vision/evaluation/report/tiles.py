@@ -147,7 +147,7 @@ def draw_tiles(evaluation: Evaluation, requests: Iterable[Request]) -> list[Tile
         wanted = [place for place, one in enumerate(requests) if one.picture == picture]
         facts = evaluation.collection.pictures[picture]
         try:
-            encoded = _Decoded(EncodedPicture.read(facts.path))
+            encoded = _Decoded(EncodedPicture.read(facts.path, facts.upright))
             for place in wanted:
                 focus = requests[place].focus
                 window = _window(focus, facts.width, facts.height)
