@@ -84,7 +84,7 @@ def train(typed: Mapping[str, Any]) -> bool:
     )
     from vision.training.steps import LossMeter, train_step
     from vision.training.stopping import StopSignals
-    from vision.training.validation import validate
+    from vision.training.validation import example_ids, validate
     from vision.utils.device import select_device
 
     # What there is to train, and on what.
@@ -108,6 +108,7 @@ def train(typed: Mapping[str, Any]) -> bool:
     reports.begin(loaders.train)
     bad_batches = BadBatches(folder.path, data.class_names, options.max_bad_batches, progress)
     folder.save_for_restart(training, progress)
+    shown_ids = example_ids(data.validation)
 
     logger.info("Start training from epoch %d.", progress.epoch)
     with StopSignals() as stop, ProgressBar(options.num_epochs, steps) as bar:
@@ -148,8 +149,9 @@ def train(typed: Mapping[str, Any]) -> bool:
                 folder.save_for_restart(training, progress)
                 validated = bar.validate(loaders.validation, len(loaders.validation))
                 pictures = len(data.validation)
+                measured = options.validation_mean_ap
                 validation = validate(
-                    training, validated, data.class_names, pictures, options.validation_mean_ap
+                    training, validated, data.class_names, pictures, measured, shown_ids
                 )
                 score = validation.score_after(meter.average(), len(data.validation.boxes))
                 is_best = progress.judge(score)

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from vision.datasets.index.builder import IndexBuilder
-from vision.datasets.sampling import balance, repeat_rare
+from vision.datasets.sampling import balance, repeat_rare, spread_over_classes
 
 
 def make_index(*names_by_picture):
@@ -54,3 +55,21 @@ def test_nothing_is_repeated_where_classes_are_even_or_absent():
     assert list(repeat_rare(even).image_ids) == ["0", "1", "2"]
     assert len(repeat_rare(make_index())) == 0
     assert len(repeat_rare(make_index([], []))) == 2
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 7, 100])
+def test_pictures_of_all_classes(count):
+    # As the drawn fruit lies: all pictures of the first class come first.
+    labels = [1] * 40 + [2] * 3 + [3] * 2
+    rows = spread_over_classes(make_index(*([str(label)] for label in labels), *[[]] * 5), count)
+    assert len(rows) == len(set(rows.tolist())) == min(count, 50)
+    assert (np.diff(rows) > 0).all()
+    shown = [labels[row] for row in rows if row < len(labels)]
+    assert len(set(shown)) == min(count, 3)
+    if count == 7:
+        assert [shown.count(label) for label in (1, 2, 3)] == [3, 2, 2]
+
+
+def test_an_index_without_objects_or_pictures_still_gives_what_it_has():
+    assert spread_over_classes(make_index([], []), 4).tolist() == [0, 1]
+    assert spread_over_classes(make_index(), 4).tolist() == []

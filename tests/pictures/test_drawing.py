@@ -6,6 +6,9 @@ import pytest
 from vision.pictures import drawing
 from vision.pictures.drawing import class_colour, draw_detections
 from vision.structures import Detections
+from vision.utils import lettering
+from vision.utils.figures import new_figure, plain_name, save_figure
+from vision.utils.lettering import drawable, text_width, write_text
 from vision.utils.numpy_boxes import shared_area
 
 NAMES = ["BACKGROUND", "apple", "pineapple with a long name", "größe", "蘋果"]
@@ -72,14 +75,53 @@ def test_labels_keep_clear_of_each_other():
         assert apart, "there is room for two labels at every box"
 
 
-def test_names_beyond_ascii_are_drawn_as_far_as_the_font_goes(monkeypatch):
-    monkeypatch.setattr(drawing.cv2, "__version__", "4.5.5")
-    assert [drawing.drawable(name, label) for label, name in enumerate(NAMES)][3:] == [
-        "groe",
-        "class 4",
-    ]
-    monkeypatch.setattr(drawing.cv2, "__version__", "5.0.0")
-    assert drawing.drawable(NAMES[3], 3) == "größe"
+@pytest.mark.parametrize("name", ["größe", "мяч", "μήλο", "تفاحة", "תפוח", "naïve $x^2$", "O0o"])
+def test_names_of_many_scripts_are_drawn_in_their_letters(name):
+    assert drawable(name, "class 1") == name
+    image = np.zeros((60, 300, 3), np.uint8)
+    write_text(image, name, (10, 40), 16, (255, 255, 255))
+    columns = np.nonzero(image.any(axis=(0, 2)))[0]
+    assert columns.max() - columns.min() == pytest.approx(text_width(name, 16), abs=6)
+
+
+def test_letters_that_no_font_here_has_give_way(monkeypatch):
+    monkeypatch.setattr(lettering, "_fonts", lambda: (lettering.PLAIN_FONT,))
+    assert drawable("蘋果", "class 4") == "class 4"
+    assert drawable("apple 蘋果", "class 4") == "apple"
+    assert drawable("two\nlines", "class 4") == "two lines"
+    drawn = draw_detections(np.zeros((90, 90, 3), np.uint8), detections([9, 30, 60, 60]), NAMES)
+    assert drawn.any()
+
+
+def test_a_zero_reads_as_no_other_letter():
+    def ink(text):
+        image = np.zeros((60, 60, 3), np.uint8)
+        write_text(image, text, (10, 50), 32, (255, 255, 255))
+        return image[..., 0] > 128
+
+    rows, columns = np.nonzero(ink("0"))
+    middle = ink("0")[(rows.min() + rows.max()) // 2, (columns.min() + columns.max()) // 2]
+    assert not middle, "a stroke or a dot makes it an 8 or a Ø"
+
+
+def test_text_beyond_the_edge_is_cut_off():
+    image = np.zeros((20, 20, 3), np.uint8)
+    for start in ((-5, 10), (15, 25), (-500, 10), (5, 900)):
+        write_text(image, "apple", start, 12, (255, 255, 255))
+    assert image.shape == (20, 20, 3)
+    assert image.any()
+
+
+def test_names_in_figures_have_letters_that_matplotlib_has(tmp_path, recwarn):
+    names = ["größe", "мяч", "蘋果", "$x^2$", "りんご"]
+    assert plain_name("蘋果") == "\\u860b\\u679c"
+    figure = new_figure(3, 2)
+    axes = figure.subplots()
+    for name in names:
+        axes.plot([0, 1], [0, 1], label=plain_name(name))
+    axes.legend()
+    save_figure(figure, tmp_path / "a.png")
+    assert [str(one.message) for one in recwarn if "Glyph" in str(one.message)] == []
 
 
 def test_colours_differ_between_classes_and_never_between_pictures():

@@ -112,3 +112,16 @@ def test_the_score_of_an_epoch():
     assert validation.score_after(Losses(math.nan, math.nan), objects=5) == -math.inf
     broken = Validation(Losses(0.0, 0.0), precision(None), weights_are_finite=False)
     assert broken.score_after(losses, objects=0) == -math.inf
+
+
+def test_the_examples_are_those_asked_for_with_their_names():
+    batches = drawn_batches(3)
+    ids = [name for batch in batches for name in batch.image_ids]
+    training = tiny_training()
+    assert validate(training, batches, CLASS_NAMES, 12).examples is None
+    asked = {ids[1], ids[6], ids[11]}
+    examples = validate(training, batches, CLASS_NAMES, 12, shown_ids=asked).examples
+    assert list(examples.image_ids) == [ids[1], ids[6], ids[11]]
+    assert examples.images[1].equal(batches[1].images[2])
+    assert len(examples.truths[1].boxes) == int((batches[1].labels[2] > 0).sum())
+    assert len(examples.detections) == 3

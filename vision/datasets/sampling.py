@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from vision.datasets.index.annotation_index import AnnotationIndex
+
+MOST_LOOKED_AT = 20_000  # pictures, to find some of every class
 
 
 def balance(index: AnnotationIndex, seed: int = 0) -> AnnotationIndex:
@@ -46,6 +50,32 @@ def repeat_rare(index: AnnotationIndex, seed: int = 0) -> AnnotationIndex:
     times = np.empty(len(index), dtype=np.int64)
     times[order] = np.maximum(np.diff(ends, prepend=0), 1)
     return index.select(np.repeat(np.arange(len(index)), times))
+
+
+def spread_over_classes(index: AnnotationIndex, count: int) -> np.ndarray:
+    """Return the rows of up to `count` pictures that show as many classes as they can, (K,) int64.
+
+    The classes take turns, and in a large index only a part of the pictures is looked at.
+    """
+    looked_at = np.arange(min(len(index), MOST_LOOKED_AT)) * len(index)
+    looked_at //= max(1, min(len(index), MOST_LOOKED_AT))
+    pairs = _classes_on_pictures(index.select(looked_at))
+    rng = np.random.default_rng(0)
+    waiting = [
+        rng.permutation(pairs[pairs[:, 0] == label, 1]).tolist() for label in np.unique(pairs[:, 0])
+    ]
+    chosen: dict[int, None] = {}
+    while waiting and len(chosen) < count:
+        for rows in waiting:
+            while rows and rows[-1] in chosen:
+                rows.pop()
+            if rows and len(chosen) < count:
+                chosen[rows.pop()] = None
+        waiting = [rows for rows in waiting if rows]
+    # Where there are too few with objects, those without fill up.
+    others = (row for row in range(len(looked_at)) if row not in chosen)
+    chosen.update((row, None) for row in itertools.islice(others, count - len(chosen)))
+    return np.sort(looked_at[list(chosen)])
 
 
 def _classes_on_pictures(index: AnnotationIndex) -> np.ndarray:

@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.datasets.sampling import spread_over_classes
 from vision.loading.dataset import DetectionDataset, Transform
 from vision.loading.sampler import EpochSampler
 from vision.loading.workers import WorkerRecovery, collate_shared, worker_init
@@ -80,8 +81,9 @@ class EpochLoader:
         return self._recovery.batches(position)
 
     def sample_batch(self, pictures: int) -> Batch:
-        """Return the first pictures of the dataset as epoch 0 sees them, loaded by this process."""
-        return collate([self.dataset[0, row] for row in range(min(pictures, len(self.dataset)))])
+        """Return pictures of all classes as epoch 0 sees them, loaded by this process."""
+        rows = spread_over_classes(self.dataset.index, pictures)
+        return collate([self.dataset[0, int(row)] for row in rows])
 
     def _start(self, workers: int, position: int) -> DataLoader:
         if workers != self.data_loader.num_workers:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import colorsys
-import unicodedata
 from typing import Collection, NamedTuple, Sequence
 
 import cv2
 import numpy as np
 
 from vision.structures import Detections
+from vision.utils.lettering import drawable, text_width, write_text
 from vision.utils.numpy_boxes import shared_area
 
-FONT = cv2.FONT_HERSHEY_SIMPLEX
-FONT_HEIGHT = 22.0  # height of a capital at scale 1, pixels
 # From class to class the hue turns by this part of a circle: neighbours in the list look different.
 GOLDEN_TURN = 0.61803398875
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
@@ -24,8 +22,7 @@ class _Tag(NamedTuple):
     """A text on a filled rectangle."""
 
     text: str
-    scale: float  # of the font
-    thickness: int  # of its strokes
+    letters: float  # height of a capital, pixels
     width: int  # of the rectangle, pixels
     height: int
     margin: int  # between the text and the rectangle
@@ -85,7 +82,9 @@ def draw_boxes(
         notes: N texts to follow the names, left out where there is no room; or none.
         parts: which of BOX and NAME to draw.
     """
-    names = [drawable(class_names[label], int(label)) if NAME in parts else "" for label in labels]
+    names = [
+        drawable(class_names[label], f"class {label}") if NAME in parts else "" for label in labels
+    ]
     marks = [
         Mark(box, name, note, class_colour(int(label)))
         for box, name, note, label in zip(boxes, names, notes or [""] * len(boxes), labels)
@@ -149,14 +148,6 @@ def class_colour(label: int) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def drawable(name: str, label: int) -> str:
-    """Return the name; in ASCII if OpenCV is older than 5 and its font has nothing else."""
-    if name.isascii() or int(cv2.__version__.split(".")[0]) >= 5:
-        return name
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().strip()
-    return plain or f"class {label}"
-
-
 def _fit(name: str, note: str, width: int, height: int) -> _Tag:
     """Return the tag for a picture of this size: smaller, then without note, if it is too wide."""
     letters = max(9.0, (width * height) ** 0.5 / 45)  # pixels
@@ -168,11 +159,9 @@ def _fit(name: str, note: str, width: int, height: int) -> _Tag:
 
 
 def _measure(text: str, letters: float) -> _Tag:
-    scale = letters / FONT_HEIGHT
-    thickness = max(1, round(letters / 10))
     margin = max(2, round(letters / 3))
-    (width, _), _ = cv2.getTextSize(text, FONT, scale, thickness)
-    return _Tag(text, scale, thickness, width + 2 * margin, round(letters) + 2 * margin, margin)
+    width = text_width(text, letters) + 2 * margin
+    return _Tag(text, letters, width, round(letters) + 2 * margin, margin)
 
 
 def _place(
@@ -200,5 +189,4 @@ def _draw_tag(
     cv2.rectangle(image, (left, top), (right - 1, bottom - 1), colour, cv2.FILLED)
     luminance = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
     ink = BLACK if luminance > 130 else WHITE
-    origin = (left + tag.margin, bottom - tag.margin - 1)
-    cv2.putText(image, tag.text, origin, FONT, tag.scale, ink, tag.thickness, cv2.LINE_AA)
+    write_text(image, tag.text, (left + tag.margin, bottom - tag.margin), tag.letters, ink)

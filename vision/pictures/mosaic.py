@@ -9,16 +9,17 @@ from typing import Sequence
 import cv2
 import numpy as np
 
-from vision.pictures.drawing import BLACK, FONT, WHITE, draw_boxes, draw_detections
+from vision.pictures.drawing import BLACK, WHITE, draw_boxes, draw_detections
 from vision.structures import Detections
 from vision.utils.files import atomic_write
+from vision.utils.lettering import drawable, text_width, write_text
 
 TILE = 400  # pixels, the longest side of a picture
 CAPTION = 22  # pixels, the height of the line below a picture
 GAP = 6  # pixels between pictures
 DASH = 8  # pixels
 TAG = 17  # pixels, the height of the name of a dashed box
-FONT_SCALE = 0.45
+LETTERS = 9  # pixels, the height of a capital
 PAPER = 240  # grey, so that pictures with a white ground keep their edges
 
 
@@ -62,7 +63,7 @@ def draw_comparison(
         tile, Detections(found, detections.labels, detections.scores), class_names
     )
     for (_, _, x2, y2), label in zip(corners, labels):
-        _write_name(tile, class_names[label], (x2, y2))
+        _write_name(tile, drawable(class_names[label], f"class {label}"), (x2, y2))
     return tile
 
 
@@ -117,20 +118,20 @@ def _resized(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def _strip(text: str) -> np.ndarray:
     """Return a line of text; the beginning of a long one gives way."""
     strip = np.full((CAPTION, TILE, 3), PAPER, np.uint8)
-    text = text.encode("ascii", "replace").decode()  # all that OpenCV's font has
-    while cv2.getTextSize(text, FONT, FONT_SCALE, 1)[0][0] > TILE - 4:
+    text = drawable(text, "...")
+    while text_width(text, LETTERS) > TILE - 4:
         text = "..." + text.lstrip(".")[4:]
-    return cv2.putText(strip, text, (2, CAPTION - 7), FONT, FONT_SCALE, BLACK, 1, cv2.LINE_AA)
+    write_text(strip, text, (2, CAPTION - 7), LETTERS, BLACK)
+    return strip
 
 
 def _write_name(image: np.ndarray, name: str, end: tuple[int, int]) -> None:
     """Write a name in white on black, left of and above a point, but inside the picture."""
-    name = name.encode("ascii", "replace").decode()
-    width = cv2.getTextSize(name, FONT, FONT_SCALE, 1)[0][0] + 8
+    width = text_width(name, LETTERS) + 8
     left = max(0, min(end[0], image.shape[1]) - width)
     top = max(0, min(end[1], image.shape[0]) - TAG)
     cv2.rectangle(image, (left, top), (left + width - 1, top + TAG - 1), BLACK, cv2.FILLED)
-    cv2.putText(image, name, (left + 4, top + TAG - 5), FONT, FONT_SCALE, WHITE, 1, cv2.LINE_AA)
+    write_text(image, name, (left + 4, top + TAG - 4), LETTERS, WHITE)
 
 
 def _dashed_rectangle(image: np.ndarray, start: tuple[int, int], end: tuple[int, int]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Mapping, NamedTuple, Sequence
+from typing import Any, Collection, Iterable, Mapping, NamedTuple, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.datasets.sampling import spread_over_classes
 from vision.evaluation.average_precision import AveragePrecisionResult, rate_matches
 from vision.evaluation.evaluate import truths_of
 from vision.evaluation.matching import GroundTruth, match_detections
@@ -28,11 +30,17 @@ EXAMPLES = 16
 
 
 class Examples(NamedTuple):
-    """The first pictures, with what was found in them and what is there."""
+    """Pictures of all classes, with what was found in them and what is there."""
 
     images: Tensor  # (B, 3, S, S) uint8
     detections: Sequence[Detections]
     truths: Sequence[GroundTruth]
+    image_ids: Sequence[str]
+
+
+def example_ids(index: AnnotationIndex) -> frozenset[str]:
+    """Return the ids of pictures of all classes, to be drawn with what is found in them."""
+    return frozenset(index.image_ids[int(row)] for row in spread_over_classes(index, EXAMPLES))
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,7 @@ def validate(
     class_names: Sequence[str],
     pictures: int,
     measure_precision: bool = True,
+    shown_ids: Collection[str] = (),
 ) -> Validation:
     """Measure the losses of the best net, and its average precision (VOC 2007 metric, IoU 0.5).
 
@@ -91,6 +100,8 @@ def validate(
         batches: of whole pictures, only stretched: images (B, 3, S, S) uint8, boxes (B, M, 4) xyxy
             in [0, 1], labels (B, M), 0 = padding.
         pictures: in the validation part; among several processes the first batches may come twice.
+        measure_precision: or the losses alone.
+        shown_ids: of the pictures to return as examples.
     """
     net, device = training.best_net, training.device
     copy_buffers_of_main(net)
@@ -98,7 +109,7 @@ def validate(
     meter = LossMeter(device)
     detections: list[Detections] = []
     truths: list[GroundTruth] = []
-    images: list[Tensor] = []
+    shown: list[tuple[Tensor, Detections, GroundTruth, str]] = []
     for batch in batches:
         batch = batch.to(device, non_blocking=True)
         class_logits, locations = net(net.normalise(batch.images))
@@ -111,12 +122,18 @@ def validate(
             for kept in nms_per_picture(scores, boxes * net.config.image_size):
                 detections.append(Detections(*(value.cpu().numpy() for value in kept)))
             truths.extend(truths_of(batch))
-            if sum(map(len, images)) < EXAMPLES:
-                images.append(batch.images.cpu())
-    if not images:
+            rows = zip(batch.images, detections[-len(scores) :], truths[-len(scores) :])
+            shown.extend(
+                (image.cpu(), found, there, image_id)
+                for image_id, (image, found, there) in zip(batch.image_ids, rows)
+                if image_id in shown_ids
+            )
+    if not truths:
         return Validation(meter.average(), None, weights_are_finite=all_finite(net))
-    shown = torch.cat(images)[:EXAMPLES]
-    examples = Examples(shown, detections[: len(shown)], truths[: len(shown)])
+    examples = None
+    if shown:
+        images, *others = zip(*shown[:EXAMPLES])
+        examples = Examples(torch.stack(images), *others)
     detections, truths = interleave(detections, pictures), interleave(truths, pictures)
     matches = match_detections(detections, truths, len(class_names))
     return Validation(

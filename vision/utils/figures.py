@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vision.utils.files import atomic_write
+from vision.utils.lettering import plain_letters
 
 BLUE, ORANGE, GREY = "#1f6fb4", "#e2711d", "#8a8f98"
 LONGEST_WORDS = 24  # letters of a class name
@@ -33,7 +34,8 @@ def write_on_axes(axes: Any, text: str) -> None:
 
 
 def plain_name(name: str) -> str:
-    """Return a class name, shortened, in which matplotlib sees no formula."""
+    """Return a class name, shortened, that matplotlib can write and sees no formula in."""
+    name = plain_letters(name)
     short = name if len(name) <= LONGEST_WORDS else name[: LONGEST_WORDS - 2] + "…"
     return short.replace("$", r"\$")
 

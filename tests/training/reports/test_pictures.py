@@ -10,6 +10,7 @@ from vision.pictures.drawing import class_colour
 from vision.pictures.mosaic import CAPTION, GAP, PAPER, TILE
 from vision.structures import Detections, Sample
 from vision.training.reports.pictures import draw_batch, draw_predictions
+from vision.training.validation import Examples
 from vision.transforms import collate
 
 NAMES = ["BACKGROUND", "apple", "pear"]
@@ -89,7 +90,7 @@ def test_predictions_are_coloured_and_the_truth_is_dashed(tmp_path):
     detections = [found([[50, 50, 90, 90], [0, 50, 30, 80]], [0.9, 0.3])]
     truth = GroundTruth(np.float32([[10, 10, 40, 40]]), np.array([2]), np.array([False]))
     path = tmp_path / "val_predictions.png"
-    draw_predictions(images, detections, [truth], NAMES, path, threshold=0.5)
+    draw_predictions(Examples(images, detections, [truth], ["a"]), NAMES, path, threshold=0.5)
     tile = tile_of(read(path))
     assert near(tile[220:350, 199:202], class_colour(1)).any(axis=1).all()
     assert not near(tile[:, :100], class_colour(1)).any(), "0.3 is below the threshold"
@@ -103,7 +104,7 @@ def test_nothing_found_and_nothing_there(tmp_path):
     images = torch.zeros(2, 3, 50, 50, dtype=torch.uint8)
     empty = GroundTruth(NO_BOXES, np.zeros(0, np.int64), np.zeros(0, bool))
     path = tmp_path / "val_predictions.jpg"
-    draw_predictions(images, [found([], [])] * 2, [empty] * 2, NAMES, path)
+    draw_predictions(Examples(images, [found([], [])] * 2, [empty] * 2, ["a", "b"]), NAMES, path)
     assert tile_of(read(path)).max() < 40
 
 
@@ -111,7 +112,20 @@ def test_boxes_beyond_the_picture_are_cut_off_at_its_border(tmp_path):
     images = torch.full((1, 3, 100, 100), 200, dtype=torch.uint8)
     empty = GroundTruth(NO_BOXES, np.zeros(0, np.int64), np.zeros(0, bool))
     path = tmp_path / "val_predictions.png"
-    draw_predictions(images, [found([[-40, 20, 160, 60]], [0.9])], [empty], NAMES, path)
+    detections = [found([[-40, 20, 160, 60]], [0.9])]
+    draw_predictions(Examples(images, detections, [empty], ["a"]), NAMES, path)
     tile = tile_of(read(path))
     assert near(tile[100:230, 0], class_colour(1)).all()
     assert near(tile[100:230, -1], class_colour(1)).all()
+
+
+def test_predictions_name_their_files(tmp_path, monkeypatch):
+    from vision.training.reports import pictures
+
+    captions = []
+    monkeypatch.setattr(pictures, "mosaic", lambda tiles, texts: captions.extend(texts) or tiles[0])
+    truth = GroundTruth(np.float32([[10, 10, 40, 40]]), np.array([2]), np.array([False]))
+    images = torch.zeros(1, 3, 50, 50, dtype=torch.uint8)
+    examples = Examples(images, [found([[0, 0, 9, 9], [1, 1, 8, 8]], [0.9, 0.3])], [truth], ["a/b"])
+    draw_predictions(examples, NAMES, tmp_path / "val_predictions.jpg")
+    assert captions == ["a/b: 1 object (dashed), 1 found at 0.5"]

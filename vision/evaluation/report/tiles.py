@@ -16,8 +16,9 @@ import numpy as np
 from vision.evaluation.matching import overlaps_of_pairs
 from vision.evaluation.measure import Evaluation
 from vision.evaluation.metrics.errors import CAUSES, NEAR
-from vision.pictures.drawing import Mark, draw_marks, drawable
+from vision.pictures.drawing import Mark, draw_marks
 from vision.pictures.reading import EncodedPicture, PictureError
+from vision.utils.lettering import drawable
 
 logger = logging.getLogger(__name__)
 
@@ -251,10 +252,10 @@ class _MarkFinder:
 
     def _detection(self, row: int, colour: tuple[int, int, int]) -> Mark:
         label = int(self.found.labels[row])
-        name = drawable(self.names[label], label)
+        name = drawable(self.names[label], f"class {label}")
         return Mark(self.found.boxes[row], name, f" {self.found.scores[row]:.2f}", colour)
 
     def _object(self, row: int, colour: tuple[int, int, int]) -> Mark:
         label = int(self.objects.labels[row])
-        name = drawable(self.names[label], label) if colour == MISSED else ""
+        name = drawable(self.names[label], f"class {label}") if colour == MISSED else ""
         return Mark(self.objects.boxes[row], name, "", colour, dashed=True)

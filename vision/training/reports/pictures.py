@@ -10,10 +10,10 @@ import numpy as np
 from torch import Tensor
 
 from vision.evaluation.evaluate import truths_of
-from vision.evaluation.matching import GroundTruth
 from vision.loading.loaders import EpochLoader
 from vision.pictures.mosaic import draw_comparison, draw_tile, mosaic, save_picture
 from vision.structures import Detections
+from vision.training.validation import Examples
 from vision.transforms import collate
 from vision.transforms.collate import Batch
 
@@ -38,9 +38,7 @@ def draw_batch(batch: Batch, class_names: Sequence[str], path: Path) -> None:
 
 
 def draw_predictions(
-    images: Tensor,
-    detections: Sequence[Detections],
-    truths: Sequence[GroundTruth],
+    examples: Examples,
     class_names: Sequence[str],
     path: Path,
     threshold: float = 0.5,
@@ -48,19 +46,18 @@ def draw_predictions(
     """Write a mosaic of what is there, dashed, and what was found, with its scores.
 
     Args:
-        images: (B, 3, S, S) uint8 RGB; the first 16 are drawn.
-        detections: one for each picture, boxes in pixels of S x S.
-        truths: one for each picture, likewise.
+        examples: the first 16 are drawn.
         class_names: BACKGROUND first; the index is the label.
         threshold: what a score has to reach to be drawn.
     """
     tiles, captions = [], []
-    for image, found, truth in zip(_pictures(images), detections, truths):
+    images, detections, truths, image_ids = examples
+    for image, found, truth, image_id in zip(_pictures(images), detections, truths, image_ids):
         sure = found.scores >= threshold
         kept = Detections(found.boxes[sure], found.labels[sure], found.scores[sure])
         tiles.append(draw_comparison(image, kept, truth.boxes, truth.labels, class_names))
         captions.append(
-            f"{_objects(len(truth.boxes))} (dashed), {len(kept)} found with {threshold:.2f} or more"
+            f"{image_id}: {_objects(len(truth.boxes))} (dashed), {len(kept)} found at {threshold:g}"
         )
     save_picture(mosaic(tiles, captions), path)
 

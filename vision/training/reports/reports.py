@@ -53,10 +53,9 @@ class Reports:
         self._try(plot_results, rows, self.folder / "results.png")
         self._try(self.curves.add_epoch, epoch, losses, validation, learning_rates)
         if is_best and validation is not None and validation.examples is not None:
-            images, detections, truths = validation.examples
             path = self.folder / "val_predictions.jpg"
             class_names = self.description.class_names
-            self._try(draw_predictions, images, detections, truths, class_names, path)
+            self._try(draw_predictions, validation.examples, class_names, path)
 
     def close(self) -> None:
         """Finish the curves."""
@@ -66,5 +65,5 @@ class Reports:
     def _try(self, draw: Callable[..., None], *arguments: Any) -> None:
         try:
             draw(*arguments)
-        except (OSError, ImportError) as error:
+        except (OSError, ImportError, ValueError) as error:
             logger.warning("A report was not written: %s", error)
