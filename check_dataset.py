@@ -114,7 +114,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument("data", nargs="*", metavar="DIR", help="dataset folders", default=[])
+    parser.add_argument(
+        "data", nargs="*", metavar="DIR", default=[],
+        help="dataset folders; or a data.yaml, a COCO .json, CVAT's .xml, a folder of labels",
+    )  # fmt: skip
     parser.add_argument(
         "--data", "--datasets", dest="more_data", nargs="+", metavar="DIR", help="the same",
         default=[],
@@ -147,7 +150,9 @@ def main(args: argparse.Namespace) -> int:
     for line in report.lines():
         print(line)
 
-    output = options.output or Path(f"{Path(args.data[0]).resolve().name or 'dataset'}_check")
+    first = Path(args.data[0]).resolve()
+    name = first.stem if first.is_file() else first.name
+    output = options.output or Path(f"{name or 'dataset'}_check")
     print(f"\nwrote {report.write(output)}")
     parts = {part: index for part, index in report.parts.items() if len(index)}
     write_portraits(parts, output, options)

@@ -35,6 +35,12 @@ def real_models() -> Path:
     return _real_folder("models")
 
 
+@pytest.fixture
+def real_cases() -> Path:
+    """Return the folder of datasets of many kinds; skip where it is not there, but never in CI."""
+    return _real_folder("cases")
+
+
 def _real_folder(name: str) -> Path:
     folder = SHARED / name
     if not folder.is_dir():

@@ -213,6 +213,109 @@ def write_voc_beside(root, splits=None, seed=0, negatives=0):
     return drawn
 
 
+def write_kitti(root, splits=None, seed=0, negatives=0):
+    """KITTI: train/label_2 with train/image_2; a picture without objects has an empty file."""
+    drawn = draw_splits(splits, seed, negatives)
+    for split, samples in drawn.items():
+        for sample in samples:
+            write_picture(root / split / "image_2" / f"{sample.image_id}.png", sample.image)
+            path = root / split / "label_2" / f"{sample.image_id}.txt"
+            path.parent.mkdir(exist_ok=True)
+            lines = (
+                f"{name} 0.00 0 -10 {' '.join(map(str, box))} -1 -1 -1 -1000 -1000 -1000 -10\n"
+                for box, name in named(sample)
+            )
+            path.write_text("".join(lines), encoding="utf-8")
+    return drawn
+
+
+def write_oidv4(root, splits=None, seed=0, negatives=0):
+    """OIDv4: train/CLASS/Label; a picture of several classes is in the folder of each."""
+    drawn = draw_splits(splits, seed, negatives)
+    for split, samples in drawn.items():
+        for sample in samples:
+            names = dict.fromkeys(name for _, name in named(sample)) or {"red": None}
+            for name in names:
+                folder = root / split / name
+                write_picture(folder / f"{sample.image_id}.png", sample.image)
+                (folder / "Label").mkdir(exist_ok=True)
+                lines = (
+                    f"{name} {' '.join(map(str, box))}\n"
+                    for box, other in named(sample)
+                    if other == name
+                )
+                path = folder / "Label" / f"{sample.image_id}.txt"
+                path.write_text("".join(lines), encoding="utf-8")
+    return drawn
+
+
+def write_createml(root, splits=None, seed=0, negatives=0):
+    """CreateML, as Roboflow exports it: train/_annotations.createml.json beside the pictures."""
+    drawn = draw_splits(splits, seed, negatives)
+    for split, samples in drawn.items():
+        folder = root / {"val": "valid"}.get(split, split)
+        pictures = []
+        for sample in samples:
+            write_picture(folder / f"{sample.image_id}.png", sample.image)
+            marks = [
+                {
+                    "label": name,
+                    "coordinates": {
+                        "x": (x1 + x2) / 2,
+                        "y": (y1 + y2) / 2,
+                        "width": x2 - x1,
+                        "height": y2 - y1,
+                    },
+                }
+                for (x1, y1, x2, y2), name in named(sample)
+            ]
+            pictures.append({"image": f"{sample.image_id}.png", "annotations": marks})
+        path = folder / "_annotations.createml.json"
+        path.write_text(json.dumps(pictures), encoding="utf-8")
+    return drawn
+
+
+def write_via(root, splits=None, seed=0, negatives=0):
+    """VIA, as Mask R-CNN's balloons have it: train/via_region_data.json beside the pictures."""
+    drawn = draw_splits(splits, seed, negatives)
+    for split, samples in drawn.items():
+        pictures = {}
+        for sample in samples:
+            write_picture(root / split / f"{sample.image_id}.png", sample.image)
+            regions = [
+                {
+                    "shape_attributes": {
+                        "name": "polygon",
+                        "all_points_x": [x1, x2, x2, x1],
+                        "all_points_y": [y1, y1, y2, y2],
+                    },
+                    "region_attributes": {"name": name},
+                }
+                for (x1, y1, x2, y2), name in named(sample)
+            ]
+            key = f"{sample.image_id}.png"
+            pictures[f"{key}{sample.image.size}"] = {"filename": key, "regions": regions}
+        path = root / split / "via_region_data.json"
+        path.write_text(json.dumps(pictures), encoding="utf-8")
+    return drawn
+
+
+def write_retinanet(root, splits=None, seed=0, negatives=0):
+    """RetinaNet: train_annotations.csv of path, corners and class, without column names."""
+    drawn = draw_splits(splits, seed, negatives)
+    for split, samples in drawn.items():
+        path = root / f"{split}_annotations.csv"
+        root.mkdir(exist_ok=True)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            for sample in samples:
+                picture = f"images/{split}/{sample.image_id}.png"
+                write_picture(root / picture, sample.image)
+                for box, name in named(sample) or [([""] * 4, "")]:
+                    writer.writerow([f"/home/me/{picture}", *box, name])
+    return drawn
+
+
 WRITERS = {
     "voc": write_voc,
     "voc beside": write_voc_beside,
@@ -223,4 +326,9 @@ WRITERS = {
     "labelme": write_labelme,
     "csv": write_csv,
     "ccpd": write_ccpd,
+    "kitti": write_kitti,
+    "oidv4": write_oidv4,
+    "createml": write_createml,
+    "via": write_via,
+    "retinanet": write_retinanet,
 }

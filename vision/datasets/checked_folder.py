@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Sequence
@@ -13,14 +12,13 @@ from vision.datasets.checks.boxes import (
     report_unknown_classes,
 )
 from vision.datasets.checks.pictures import PictureChecks
-from vision.datasets.checks.problems import Problems, explain_unusable
+from vision.datasets.checks.problems import Problems, explain_unusable, first_losses
 from vision.datasets.formats import DATASETS
 from vision.datasets.formats.folder import DatasetFolder
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
+from vision.datasets.recognition import ANY_FORMAT, find_dataset
 from vision.datasets.selection import EVERYTHING, Selection, new_names, rename_classes
 from vision.datasets.splits import hold_out, rows_in, separate, without_copies_of
-
-ANY_FORMAT = "auto"
 
 
 class CheckedFolder:
@@ -36,18 +34,19 @@ class CheckedFolder:
         """Find out the format of the folder.
 
         Args:
+            root: the folder; or a data.yaml, an annotation file, or a folder inside it.
             kind: of DATASETS, or "auto".
             pictures: opens and checks all pictures that are read; without it only sizes are read.
             selection: says which classes are renamed, and how much is held out.
 
         Raises:
-            FileNotFoundError: there is no such folder.
+            FileNotFoundError: there is no such folder or file.
             ValueError: it is in no known format, or not in the one that `kind` names.
         """
-        self.root = Path(root)
-        self.lines: list[str] = []
-        self.kind = self._find_kind(kind)
-        self.reader: DatasetFolder = DATASETS[self.kind](self.root)
+        found = find_dataset(root, kind)
+        self.root, self.kind = found.root, found.kind
+        self.lines: list[str] = list(found.notes)
+        self.reader: DatasetFolder = DATASETS[self.kind](self.root, found.file)
         self.problems = Problems(self.root)
         self.pictures = pictures
         self.selection = selection
@@ -150,10 +149,10 @@ class CheckedFolder:
         if sentence:
             lost = {**self.problems.lost("picture"), **self.problems.lost("box")}
             kinds = ", ".join(f"{number:,} x {kind}" for kind, number in lost.items())
-            first = next(problem for problem in self.problems if problem.kind in lost)
             raise ValueError(
-                f"{self.reader.root} cannot be used: {sentence} ({kinds}; the first: {first}); "
-                "check_dataset.py lists all that has to be repaired"
+                f"{self.reader.root} cannot be used: {sentence} ({kinds})"
+                f"{first_losses([self.problems])}; check_dataset.py lists all that has to be "
+                "repaired"
             )
 
     def divide(self, val_split: float) -> tuple[AnnotationIndex, AnnotationIndex]:
@@ -185,42 +184,3 @@ class CheckedFolder:
     def _parts_found(self) -> str:
         parts = self.reader.parts.items()
         return ", ".join(f"{part} ({where})" for part, where in parts) or "none at all"
-
-    def _find_kind(self, kind: str) -> str:
-        if not self.root.is_dir():
-            raise FileNotFoundError(
-                f"there is no dataset folder {self.root.resolve()}; check the path"
-            )
-        if kind not in (ANY_FORMAT, *DATASETS):
-            raise ValueError(
-                f"dataset type must be {ANY_FORMAT} or one of {', '.join(DATASETS)}, got '{kind}'"
-            )
-        kinds = [name for name, reader in DATASETS.items() if reader.detect(self.root)]
-        if kind != ANY_FORMAT:
-            kinds = [name for name in kinds if name == kind]
-        if not kinds:
-            raise ValueError(describe_unknown(self.root, kind))
-        if len(kinds) > 1:
-            others = " or ".join(kinds[1:])
-            self.lines.append(f"{self.root}: read as {kinds[0]}, though it could be {others} too")
-        return kinds[0]
-
-
-def describe_unknown(root: Path, kind: str = ANY_FORMAT) -> str:
-    """Return what to say of a folder that is of no known format, or not of the one asked for."""
-    kinds = list(DATASETS) if kind == ANY_FORMAT else [kind]
-    expected = "; ".join(f"{name}: {DATASETS[name].layout}" for name in kinds)
-    entries = sorted(root.iterdir())
-    folders = [entry.name for entry in entries if entry.is_dir()]
-    suffixes = Counter(entry.suffix or "no suffix" for entry in entries if not entry.is_dir())
-    found = [f"{name}/" for name in folders[:8]] + ["..."] * (len(folders) > 8)
-    found += [f"{count:,} files {suffix}" for suffix, count in suffixes.most_common(5)]
-    hints = [
-        f"; did you mean {root / name}?"
-        for name in folders[:50]
-        if any(DATASETS[one].detect(root / name) for one in kinds)
-    ]
-    return (
-        f"{root.resolve()} is no dataset of a known layout ({expected}); "
-        f"it holds {', '.join(found) or 'nothing'}{''.join(hints[:1])}"
-    )

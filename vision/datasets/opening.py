@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence, Union
 
-from vision.datasets.checked_folder import ANY_FORMAT, CheckedFolder
+from vision.datasets.checked_folder import CheckedFolder
 from vision.datasets.checks.pictures import PictureChecks
-from vision.datasets.checks.problems import Problems
+from vision.datasets.checks.problems import Problems, first_losses
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
+from vision.datasets.recognition import ANY_FORMAT
 from vision.datasets.selection import EVERYTHING, Selection, limit_negatives, require_known
 from vision.datasets.splits import without_copies_of
 from vision.utils.labels import BACKGROUND, with_background
@@ -80,7 +81,10 @@ def open_datasets(
         lines = [sentence, line] if sentence else lines
     train, negatives = _limit_negatives(train, selection)
     if not train.num_boxes:
-        raise ValueError(f"there is no usable object to learn from in {_names(folders)}")
+        raise ValueError(
+            f"there is no usable object to learn from in {_names(folders)}"
+            f"{first_losses([folder.problems for folder in folders])}"
+        )
     several = len(folders) > 1
     lines += [*negatives, describe_part("training", train, several)]
     if len(validation):
@@ -172,6 +176,11 @@ def _join_classes(
 ) -> tuple[list[str], str]:
     """Number all labels by the union of the folders' classes; return it and a line about it."""
     union = dict.fromkeys(name for folder in folders for name in folder.class_names())
+    if not set(union) - {BACKGROUND}:
+        raise ValueError(
+            f"no annotation in {_names(folders)} names a class"
+            f"{first_losses([folder.problems for folder in folders])}"
+        )
     class_names = with_background(list(union), _names(folders))
     known = dict.fromkeys(name for folder in folders for name in folder.found_classes)
     require_known(selection.class_map, known, "the old names of a class map")

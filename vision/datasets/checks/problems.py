@@ -152,6 +152,19 @@ class Problems:
         return lines
 
 
+def first_losses(problems: Sequence[Problems], most: int = 3) -> str:
+    """Return the first pictures and boxes that were lost, with file and line; "" if none was."""
+    lost = [one for each in problems for one in each if KINDS[one.kind].loses]
+    by_kind: dict[str, list[Problem]] = {}
+    for problem in lost:
+        by_kind.setdefault(problem.kind, []).append(problem)
+    # One of each kind first, as the first cases of all may be the same fault.
+    chosen = [cases[0] for cases in by_kind.values()]
+    chosen += [case for cases in by_kind.values() for case in cases[1:]]
+    shown = "; ".join(f"{case} ({case.kind})" for case in chosen[:most])
+    return f"; the first of {sum(one.count for one in lost):,} losses: {shown}" if shown else ""
+
+
 def explain_unusable(indices: Sequence[AnnotationIndex], problems: Sequence[Problems]) -> str:
     """Return why data should not be used, "" if it can be: less than half of it is left.
 

@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 from typing import Iterator, Tuple, Union
 
+from vision.pictures.suffixes import PICTURE_SUFFIXES
+
 Suffixes = Union[str, Tuple[str, ...]]
 
 PART_WORDS = {
@@ -22,6 +24,7 @@ ANNOTATION_FOLDER = re.compile(
 )
 FILES_TO_TRY = 50
 FOLDERS_TO_TRY = 50  # of other names
+FOLDERS_TO_WALK = 1000
 
 
 def part_of_name(name: str) -> str | None:
@@ -80,6 +83,12 @@ def read_head(path: Path, size: int = 4096) -> bytes:
         return b""
     with path.open("rb") as file:
         return file.read(size)
+
+
+def has_pictures(root: Path) -> bool:
+    """Return whether there is a picture in a folder or below it; look at some folders only."""
+    walk = itertools.islice(os.walk(root, followlinks=True), FOLDERS_TO_WALK)
+    return any(name.lower().endswith(PICTURE_SUFFIXES) for _, _, names in walk for name in names)
 
 
 def file_has(path: Path, *keys: bytes) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from vision.datasets.files.listing import read_list, split_suffix, strip_suffix
+from vision.datasets.files.listing import base_name, read_list, split_suffix, strip_suffix
 from vision.datasets.formats.voc import VOC_CORNERS
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.utils.files import atomic_write
@@ -95,6 +96,8 @@ def write_voc(
 def copy_as_voc(parts: Mapping[str, AnnotationIndex], folder: str | Path) -> None:
     """Write indices of one class list as a VOC folder, which must be new or empty.
 
+    Pictures keep their names; where two folders have the same name, its folder comes before it.
+
     Args:
         parts: by part: any of "train", "val" and "test".
 
@@ -104,7 +107,12 @@ def copy_as_voc(parts: Mapping[str, AnnotationIndex], folder: str | Path) -> Non
     """
     require_new_folder(folder)
     class_names = next(iter(parts.values())).class_names
-    write_voc(folder, {part: _pictures_of(index) for part, index in parts.items()}, class_names)
+    counts = Counter(
+        _stem(image_id).casefold() for index in parts.values() for image_id in index.image_ids
+    )
+    unique = {stem for stem, count in counts.items() if count == 1}
+    pictures = {part: _pictures_of(index, unique) for part, index in parts.items()}
+    write_voc(folder, pictures, class_names)
 
 
 def require_new_folder(folder: str | Path) -> None:
@@ -218,18 +226,27 @@ def safe_name(image_id: str, taken: set[str]) -> str:
     return name
 
 
-def _pictures_of(index: AnnotationIndex) -> Iterator[VOCPicture]:
-    """Yield the pictures of an index; read from the files the sizes that it does not know."""
+def _stem(image_id: str) -> str:
+    return strip_suffix(base_name(image_id))
+
+
+def _pictures_of(index: AnnotationIndex, unique: set[str]) -> Iterator[VOCPicture]:
+    """Yield the pictures of an index; read from the files the sizes that it does not know.
+
+    Args:
+        unique: names without folder that no other picture has, in lower case.
+    """
     from vision.pictures.reading import read_picture_size
 
     for annotation, size in zip(index, index.sizes.tolist()):
         width, height = size if all(size) else read_picture_size(annotation.path, index.upright)
+        stem = _stem(annotation.image_id)
         yield VOCPicture(
             Path(annotation.path),
             (width, height),
             annotation.boxes_in_pixels(width, height),
             [index.class_names[label] for label in annotation.labels],
-            annotation.image_id,
+            stem if stem.casefold() in unique else annotation.image_id,
             annotation.difficult.tolist(),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Union
@@ -24,9 +25,9 @@ NAMES_FILES = (
     "_darknet.labels",
     "labels/classes.txt",
     "train/classes.txt",
-    "train/_darknet.labels",
     "labels.txt",
 )
+NAMES_BELOW = ("classes.txt", "_darknet.labels", "obj.names")  # in a folder of any name
 PART_KEYS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
 WORDS_OF_A_BOX = 5
 LARGEST_CLASS_NUMBER = 1 << 31
@@ -80,7 +81,9 @@ def read_settings(root: Path, file: Path | None = None) -> YOLOSettings:
     values = {key.strip(): value.strip() for key, _, value in pairs}
     named = [str(values.get("names", "")).rsplit("/", 1)[-1], *NAMES_FILES]
     found = [name for name in named if name and (root / name).is_file()]
+    below = itertools.chain(*(root.glob(f"*/{name}") for name in NAMES_BELOW))
     found += [path.name for path in sorted(root.glob("*.names"))]
+    found += sorted(path.relative_to(root).as_posix() for path in below)
     names = read_class_names(root / found[0]) if found else {}
     return YOLOSettings(
         names, found[0] if found else "", _parts(values), data.name if data else "", False

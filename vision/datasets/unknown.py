@@ -1,0 +1,74 @@
+"""Say what a folder looks like that is no dataset of a known format, and what to do with it."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from vision.datasets.files.folders import file_has
+from vision.datasets.files.listing import FileListing
+from vision.pictures.suffixes import PICTURE_SUFFIXES, UNREADABLE_SUFFIXES
+
+LAYOUTS_PAGE = "docs/datasets.md shows every layout that is read"
+FILES_TO_TRY = 20
+FOLDERS_SHOWN, SUFFIXES_SHOWN = 8, 5
+
+
+class Likeness(NamedTuple):
+    """How the files of another tool are told, and what to do with them."""
+
+    name: str
+    files: tuple[str, ...]  # patterns of paths below the folder
+    keys: tuple[bytes, ...]  # that all stand in one of these files; none: the file is enough
+    advice: str
+
+
+LOOKS_LIKE = (
+    Likeness("an archive", ("*.zip", "*.tar", "*.tgz", "*.tar.gz", "*.rar", "*.7z"), (),
+             "unpack it"),
+    Likeness("Supervisely", ("ann/*.json", "*/ann/*.json", "*/*/ann/*.json"), (b'"classTitle"',),
+             "export as COCO, with the app 'Export to COCO' of its ecosystem"),
+    Likeness("Label Studio's own JSON", ("*.json",), (b'"from_name"', b'"to_name"'),
+             "export as COCO or YOLO"),
+    Likeness("Labelbox", ("*.json", "*.ndjson"), (b'"data_row"',), "export as COCO"),
+    Likeness("Labelbox", ("*.json",), (b'"Labeled Data"',), "export as COCO"),
+    Likeness("Datumaro", ("annotations/*.json", "*.json"), (b'"items"', b'"categories"'),
+             "convert it with `datum convert -f coco`"),
+    Likeness("BDD100K", ("*.json", "labels/*.json"), (b'"box2d"',),
+             "convert it to COCO with its own to_coco script"),
+    Likeness("Cityscapes", ("gtFine/*/*/*.json", "*/*/*_polygons.json"), (b'"imgHeight"',),
+             "convert it to COCO with cityscapesScripts or mmdetection"),
+    Likeness("TFRecord", ("*.tfrecord", "*.tfrecords", "*.record", "*/*.tfrecord"), (),
+             "export it again as VOC or COCO from where it was made"),
+    Likeness("Parquet of Hugging Face", ("*.parquet", "data/*.parquet"), (),
+             "write it out as COCO, with its pictures as files"),
+)  # fmt: skip
+
+
+def contents_of(root: Path) -> list[str]:
+    """Return what lies in a folder, in words: its first folders, and files by their suffix."""
+    entries = sorted(root.iterdir())
+    folders = [entry.name for entry in entries if entry.is_dir()]
+    suffixes = Counter(entry.suffix or "no suffix" for entry in entries if not entry.is_dir())
+    found = [f"{name}/" for name in folders[:FOLDERS_SHOWN]]
+    found += ["..."] * (len(folders) > FOLDERS_SHOWN)
+    common = suffixes.most_common(SUFFIXES_SHOWN)
+    return found + [f"{count:,} file{'s' * (count > 1)} {suffix}" for suffix, count in common]
+
+
+def looks_like(root: Path) -> str:
+    """Return what a folder looks like and what to do, without a full stop."""
+    for likeness in LOOKS_LIKE:
+        paths = itertools.chain.from_iterable(root.glob(pattern) for pattern in likeness.files)
+        for path in itertools.islice(paths, FILES_TO_TRY):
+            if file_has(path, *likeness.keys):
+                return f"It looks like {likeness.name}: {likeness.advice}"
+    pictures = FileListing(root, (*PICTURE_SUFFIXES, *UNREADABLE_SUFFIXES)).files
+    if not pictures:
+        return "There are no pictures in it: check the path"
+    return (
+        f"It has {len(pictures):,} pictures, but no boxes: mark the objects first, for example "
+        "with labelImg, CVAT or Label Studio"
+    )
