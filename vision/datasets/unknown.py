@@ -12,7 +12,7 @@ from vision.datasets.files.listing import FileListing
 from vision.pictures.suffixes import PICTURE_SUFFIXES, UNREADABLE_SUFFIXES
 
 LAYOUTS_PAGE = "docs/datasets.md shows every layout that is read"
-FILES_TO_TRY = 20
+FILES_TO_LOOK_AT = 20
 FOLDERS_SHOWN, SUFFIXES_SHOWN = 8, 5
 
 
@@ -62,7 +62,7 @@ def looks_like(root: Path) -> str:
     """Return what a folder looks like and what to do, without a full stop."""
     for likeness in LOOKS_LIKE:
         paths = itertools.chain.from_iterable(root.glob(pattern) for pattern in likeness.files)
-        for path in itertools.islice(paths, FILES_TO_TRY):
+        for path in itertools.islice(paths, FILES_TO_LOOK_AT):
             if file_has(path, *likeness.keys):
                 return f"It looks like {likeness.name}: {likeness.advice}"
     pictures = FileListing(root, (*PICTURE_SUFFIXES, *UNREADABLE_SUFFIXES)).files
