@@ -3,7 +3,7 @@
 Usage:
     python3 benchmarks/live.py
     python3 benchmarks/live.py --model models/fruit/best.pth models/fruit/ssd-mobilenet.onnx
-    python3 benchmarks/live.py --seconds 60 --viewers 10
+    python3 benchmarks/live.py --seconds 60 --rounds 1    memory over a minute
 
 A camera on loopback sends drawn pictures. First the bare net runs, then the whole demo without a
 viewer, with one, and with many of which one never reads. To reach: the demo with viewers keeps the
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import multiprocessing
 import resource
 import socket
 import sys
@@ -23,13 +24,18 @@ import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator, Sequence
+from statistics import median
+from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple, Sequence
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from vision.live.finders import Finder
     from vision.live.pipeline import Pipeline
     from vision.live.serving.server import LiveServer
 
+SPAWN = multiprocessing.get_context("spawn")
+ROOT = Path(__file__).resolve().parents[1]
 CAMERA_RATE = 30.0  # pictures per second
 NET, CLASSES = "mb1-ssd", 8
 
@@ -46,6 +52,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--width", type=int, default=1280, help="of the camera, pixels (default: %(default)s)")
     add("--height", type=int, default=720, help="likewise (default: %(default)s)")
     add("--seconds", type=float, default=10.0, help="for each figure (default: %(default)s)")
+    add("--rounds", type=int, default=3, help="of all figures (default: %(default)s)")
     add("--viewers", type=int, default=10, help="the last of them stalls (default: %(default)s)")
     # fmt: on
     return parser.parse_args(argv)
@@ -63,45 +70,69 @@ def main(args: argparse.Namespace) -> int:
     return missed
 
 
+class Watched(NamedTuple):
+    """What one run of the demo came to."""
+
+    rate: float  # pictures per second that were looked at
+    seen: float  # pictures per second of the viewer that got the fewest, without the stalled one
+    ages: list[float]  # of pictures when a viewer got them, seconds
+    growth: float  # of the memory, MB
+    stages: dict[str, float]  # milliseconds
+
+
 def measure(model: Path, address: str, args: argparse.Namespace) -> bool:
-    """Print the figures of one model; return whether they miss the aim."""
+    """Print the figures of one model; return whether they miss the aim.
+
+    All is measured in turns, so that a busy machine slows all alike; medians are printed.
+    """
     import torch
 
     from vision.live.finders import open_finder
     from vision.live.options import FinderOptions
 
     finder = open_finder(FinderOptions(model=model))
-    print(f"{model.name}, {torch.get_num_threads()} threads, camera {args.width} x {args.height}")
-    print(f"  {'bare net':<28}{bare_rate(finder, args.seconds):>8.1f} pictures/s")
-    rates, growth = [], 0.0
-    for viewers in (0, 1, args.viewers):
-        with demo(finder, address) as (pipeline, server):
-            with watching(server.port, viewers, stalled=viewers > 1) as readers:
-                time.sleep(min(5.0, args.seconds))  # until it runs evenly
-                before, count, start = memory(), pipeline.meters["detect"].count, time.monotonic()
-                taken = [reader.pictures for reader in readers]
-                time.sleep(args.seconds)
-                passed = time.monotonic() - start
-                rates.append((pipeline.meters["detect"].count - count) / passed)
-                growth = memory() - before
-                per_viewer = [
-                    (reader.pictures - old) / passed for reader, old in zip(readers, taken)
-                ]
-            stages = {name: meter.mean * 1000 for name, meter in pipeline.meters.items()}
-        ages = sorted(age for reader in readers for age in reader.ages)
-        print(f"  {f'demo, {viewers} viewers':<28}{rates[-1]:>8.1f} pictures/s", end="")
+    kinds = (0, 1, args.viewers)
+    bare: list[float] = []
+    runs: dict[int, list[Watched]] = {viewers: [] for viewers in kinds}
+    for _ in range(args.rounds):
+        bare.append(bare_rate(finder, args.seconds))
+        for viewers in kinds:
+            runs[viewers].append(run_demo(finder, address, viewers, args.seconds))
+    print(f"{model.name}, {torch.get_num_threads()} threads, camera {args.width} x {args.height}, "
+          f"{args.rounds} rounds of {args.seconds:.0f} s")  # fmt: skip
+    print(f"  {'bare net':<22}{median(bare):>7.1f} pictures/s")
+    for viewers, found in runs.items():
+        print(f"  {f'demo, {viewers} viewers':<22}{median([one.rate for one in found]):>7.1f} "
+              "pictures/s", end="")  # fmt: skip
+        ages = sorted(age for one in found for age in one.ages)
         if ages:
-            print(
-                f"; a viewer that reads gets {min(filter(None, per_viewer)):.1f} to "
-                f"{max(per_viewer):.1f}; age on arrival {1000 * ages[len(ages) // 2]:.0f} ms "
-                f"(95 %: {1000 * ages[int(len(ages) * 0.95)]:.0f}); memory {growth:+.1f} MB in "
-                f"{args.seconds:.0f} s",
-                end="",
-            )
-        print()
-        print("    " + ", ".join(f"{name} {value:.1f} ms" for name, value in stages.items()))
+            print(f"; the slowest viewer that reads {median([one.seen for one in found]):.1f}; "
+                  f"age on arrival {1000 * median(ages):.0f} ms "
+                  f"(95 %: {1000 * ages[int(len(ages) * 0.95)]:.0f}); memory "
+                  f"{max(one.growth for one in found):+.1f} MB", end="")  # fmt: skip
+        stages = {name: median([one.stages[name] for one in found]) for name in found[0].stages}
+        print("\n    " + ", ".join(f"{name} {value:.1f} ms" for name, value in stages.items()))
+    kept = median([many.rate / one.rate for one, many in zip(runs[1], runs[args.viewers])])
+    of_bare = median([run.rate / rate for run, rate in zip(runs[1], bare)])
+    print(f"  with {args.viewers} viewers {kept:.2f} of the rate with one, which is {of_bare:.2f} "
+          "of the bare net's")  # fmt: skip
     print(f"  peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
-    return rates[-1] < 0.9 * rates[1]
+    return kept < 0.9
+
+
+def run_demo(finder: Finder, address: str, viewers: int, seconds: float) -> Watched:
+    """Run the demo with some viewers; of several the last one stalls."""
+    with demo(finder, address) as (pipeline, server), watching(server.port, viewers) as taken:
+        time.sleep(min(5.0, seconds))  # until it runs evenly
+        taken()
+        before, count, start = memory(), pipeline.meters["detect"].count, time.monotonic()
+        time.sleep(seconds)
+        passed = time.monotonic() - start
+        rate = (pipeline.meters["detect"].count - count) / passed
+        growth = memory() - before
+        stages = {name: meter.mean * 1000 for name, meter in pipeline.meters.items()}
+        fewest, ages = taken()
+    return Watched(rate, fewest / passed, ages, growth, stages)
 
 
 def bare_rate(finder: Finder, seconds: float) -> float:
@@ -165,7 +196,7 @@ class Reader(threading.Thread):
     def __init__(self, port: int, stalled: bool) -> None:
         """Connect; one that is stalled asks and never reads."""
         super().__init__(daemon=True)
-        self.pictures, self.stalled = 0, stalled
+        self.stalled = stalled
         self.ages: list[float] = []
         self.connection = socket.create_connection(("127.0.0.1", port))
         if stalled:
@@ -188,26 +219,59 @@ class Reader(threading.Thread):
             *heads, rest = (rest + chunk).split(b"X-Captured: ")
             for text in [*heads[1:], *([rest] if heads else [])]:
                 self.ages.append(now - float(text.split(b"\r\n", 1)[0] or now))
-                self.pictures += 1
             rest = rest[-20:]
 
 
-@contextmanager
-def watching(port: int, count: int, stalled: bool) -> Iterator[list[Reader]]:
-    """Have some viewers for the time of a block; the last of them may be one that stalls."""
-    readers = [Reader(port, stalled and number == count - 1) for number in range(count)]
+def watch(port: int, count: int, line: Connection) -> None:
+    """Be some viewers, of several the last one stalled; answer each word with what came since."""
+    readers = [Reader(port, count > 1 and number == count - 1) for number in range(count)]
     for reader in readers:
         reader.start()
+    while line.recv():
+        reading = [reader for reader in readers if not reader.stalled]
+        fewest = min((len(reader.ages) for reader in reading), default=0)
+        line.send((fewest, [age for reader in reading for age in reader.ages]))
+        for reader in reading:
+            reader.ages.clear()
+
+
+@contextmanager
+def watching(port: int, count: int) -> Iterator[Callable[[], tuple[int, list[float]]]]:
+    """Have viewers in a process of their own, so that they take no time of the demo's interpreter.
+
+    Yields a function that returns, since its last call, how many pictures came to the viewer that
+    got the fewest, and how old all were when they came, seconds.
+    """
+    here, there = SPAWN.Pipe()
+    process = SPAWN.Process(target=watch, args=(port, count, there), daemon=True)
+    process.start()
+
+    def ask() -> tuple[int, list[float]]:
+        here.send(True)
+        return here.recv()
+
+    ask()  # they are connected now
     try:
-        yield readers
+        yield ask
     finally:
-        for reader in readers:
-            reader.connection.close()
+        here.send(False)
+        process.join()
 
 
 @contextmanager
 def camera(width: int, height: int) -> Iterator[str]:
-    """Send drawn pictures at CAMERA_RATE to whoever asks; yield the address."""
+    """Run `send_pictures` in a process of its own; yield the address."""
+    here, there = SPAWN.Pipe()
+    process = SPAWN.Process(target=send_pictures, args=(width, height, there), daemon=True)
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{here.recv()}/video"
+    finally:
+        process.terminate()
+
+
+def send_pictures(width: int, height: int, line: Connection) -> None:
+    """Send drawn pictures at CAMERA_RATE to whoever asks; say at which port."""
     import numpy as np
 
     from vision.pictures.writing import encode_picture
@@ -235,12 +299,8 @@ def camera(width: int, height: int) -> Iterator[str]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/video"
-    finally:
-        server.shutdown()
-        server.server_close()
+    line.send(server.server_address[1])
+    server.serve_forever()
 
 
 def untrained(folder: Path) -> list[Path]:
@@ -267,5 +327,5 @@ def memory() -> float:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    sys.path.insert(0, str(ROOT))
     sys.exit(main(parse_args()))
