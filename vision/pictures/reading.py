@@ -14,6 +14,7 @@ import numpy as np
 
 from vision.pictures.headers import PictureHeader, read_picture_header
 from vision.pictures.turning import TURNS, lies_on_its_side, turn_pixels
+from vision.utils.files import read_regular, require_regular
 
 LARGEST_AREA = 1 << 28  # pixels; 16,384 x 16,384 takes 800 MB decoded
 HEADER_BYTES = 1 << 16  # nearly always enough to find the size
@@ -57,9 +58,11 @@ class EncodedPicture:
                 more than LARGEST_AREA pixels.
         """
         try:
-            data = Path(path).read_bytes()
+            data = read_regular(path)
         except OSError as error:
             raise PictureError(f"cannot read the picture {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise PictureError(f"cannot read the picture: {error}") from error
         return cls.of(data, path, upright)
 
     @classmethod
@@ -144,10 +147,13 @@ def read_picture_size(path: str | Path, upright: bool = True) -> tuple[int, int]
         PictureError: there is no such file, or it is empty or not a picture.
     """
     try:
+        require_regular(path)
         with Path(path).open("rb") as file:
             header = read_picture_header(file.read(HEADER_BYTES))
     except OSError as error:
         raise PictureError(f"cannot read the picture {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise PictureError(f"cannot read the picture: {error}") from error
     if _says_size(header):
         if upright and lies_on_its_side(header.orientation):
             return header.height, header.width

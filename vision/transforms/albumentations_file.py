@@ -15,6 +15,7 @@ from vision.pictures.reading import read_picture
 from vision.structures import Annotation, Sample
 from vision.transforms import resampling
 from vision.transforms.geometry import can_be_seen
+from vision.utils.files import read_regular
 
 HOW_TO_SAVE = (
     "save it with albumentations.save(albumentations.Compose([...], "
@@ -95,7 +96,7 @@ def _read(path: Path) -> dict[str, Any]:
     """Read a saved pipeline as plain data, with its boxes and labels as they are given here."""
     if not path.is_file():
         raise ValueError(f"there is no pipeline file {path}; {HOW_TO_SAVE}")
-    text = path.read_text(encoding="utf-8")
+    text = read_regular(path).decode("utf-8")
     try:
         content = json.loads(text) if path.suffix.lower() == ".json" else _parse_yaml(text)
     except ValueError as error:

@@ -239,3 +239,9 @@ def require_regular(path: str | Path) -> None:
         kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
         kind = kinds.get(stat.S_IFMT(mode), "a device")
         raise ValueError(f"{path} must be a file, it is {kind}")
+
+
+def read_regular(path: str | Path) -> bytes:
+    """Return the bytes of a file, which must be one; see `require_regular`."""
+    require_regular(path)
+    return Path(path).read_bytes()

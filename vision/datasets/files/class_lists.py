@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from vision.datasets.files.values import decode
+from vision.utils.files import read_regular
 from vision.utils.labels import BACKGROUND, MAX_CLASSES
 from vision.utils.text import printable
 
@@ -26,7 +27,7 @@ def read_class_list(path: Path) -> list[str]:
         ValueError: it is not text, names more than MAX_CLASSES or a class twice, or its form
             cannot be told.
     """
-    numbered = enumerate(decode(path.read_bytes(), path).splitlines(), start=1)
+    numbered = enumerate(decode(read_regular(path), path).splitlines(), start=1)
     lines = [(number, line.strip()) for number, line in numbered if line.strip()]
     if len(lines) > MAX_CLASSES:
         raise ValueError(f"{path} must name at most {MAX_CLASSES} classes, it has {len(lines):,}")

@@ -9,6 +9,7 @@ from typing import Callable, Iterator, Sequence
 
 from vision.datasets.files.values import decode
 from vision.pictures.suffixes import PICTURE_SUFFIXES
+from vision.utils.files import read_regular
 
 
 class FileListing:
@@ -117,7 +118,7 @@ def read_list(path: Path) -> list[str]:
     Raises:
         ValueError: if it is not UTF-8.
     """
-    lines = decode(path.read_bytes(), path).splitlines()
+    lines = decode(read_regular(path), path).splitlines()
     return [line.strip() for line in lines if line.strip()]
 
 

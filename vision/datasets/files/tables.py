@@ -12,6 +12,7 @@ import numpy as np
 
 from vision.datasets.files.folders import read_head
 from vision.datasets.files.values import encoding_of, to_number
+from vision.utils.files import require_regular
 from vision.utils.text import printable
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ def delimiter_of(line: str) -> str:
 
 def open_table(path: Path) -> TextIO:
     """Open a table of UTF-8, or of UTF-16 as spreadsheets save it."""
+    require_regular(path)
     with path.open("rb") as file:
         encoding = encoding_of(file.read(4))
     return path.open(encoding=encoding, errors="replace", newline="")

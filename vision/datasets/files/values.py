@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
+from vision.utils.files import read_regular
 from vision.utils.text import printable
 
 NAN = float("nan")
@@ -88,7 +89,7 @@ def read_json(path: Path, hook: Callable[[dict], Any] | None = None) -> Any:
     Raises:
         ValueError: if it is not JSON, with the line.
     """
-    text = decode(path.read_bytes(), path)
+    text = decode(read_regular(path), path)
     try:
         return json.loads(text, object_hook=hook)
     except json.JSONDecodeError as error:

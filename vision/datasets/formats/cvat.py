@@ -13,6 +13,7 @@ from vision.datasets.files.folders import part_of_name, read_head
 from vision.datasets.files.values import around_points, around_turned, to_number, to_side
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
+from vision.utils.files import read_regular, require_regular
 
 SUBSET = re.compile(rb"<image\s[^>]*?\ssubset=[\"']([^\"']+)[\"']")
 CVAT_CORNERS = ("xtl", "ytl", "xbr", "ybr")
@@ -31,7 +32,7 @@ class CVATFolder(PerPartFolder):
 
     def stated_parts(self, path: Path) -> dict[str, str]:
         """Return the parts that the subsets of a project are."""
-        found = dict.fromkeys(SUBSET.findall(path.read_bytes()))
+        found = dict.fromkeys(SUBSET.findall(read_regular(path)))
         names = [name.decode("utf-8", "replace") for name in found]
         if not any(map(part_of_name, names)):
             return {}
@@ -62,6 +63,7 @@ def _elements(path: Path) -> Iterator[Element]:
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import iterparse
 
+    require_regular(path)
     try:
         for _, element in iterparse(str(path)):
             yield element

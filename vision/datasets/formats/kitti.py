@@ -10,6 +10,7 @@ from vision.datasets.files.listing import FileListing
 from vision.datasets.files.values import decode, to_number
 from vision.datasets.formats.per_picture import AnnotationError, PerPictureFolder
 from vision.datasets.index.builder import Record
+from vision.utils.files import read_regular
 
 # Class, truncated, occluded, alpha, then left, top, right, bottom, then seven numbers of a box in
 # space, and perhaps a score. Only the class may hold letters, and a blank.
@@ -63,7 +64,7 @@ class KITTIFolder(PerPictureFolder):
 
 def _read(path: Path) -> str:
     try:
-        return decode(path.read_bytes(), path)
+        return decode(read_regular(path), path)
     except (OSError, ValueError) as error:
         raise AnnotationError(str(error)) from None
 

@@ -15,6 +15,7 @@ from vision.datasets.files.values import decode, to_number
 from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder, Record
+from vision.utils.files import read_regular
 
 LABEL_FOLDER_NAME = "Label"
 OIDV4_LINE = re.compile(rb"\s*[^\d\s][^\r\n]*?(?:[ \t]+[-+.\deE]+){4}[ \t]*(?:\r?\n|$)")
@@ -90,7 +91,7 @@ class OIDv4Folder(DatasetFolder):
     def _read_lines(self, label: str, problems: Problems) -> Iterator[tuple[list[float], str, int]]:
         """Yield box, class and number of every line."""
         try:
-            text = decode((self.root / label).read_bytes(), self.root / label)
+            text = decode(read_regular(self.root / label), self.root / label)
         except (OSError, ValueError) as error:
             problems.add("annotation broken", str(error), label)
             return

@@ -12,6 +12,7 @@ from vision.datasets.files.listing import FileListing, find_child, read_list, st
 from vision.datasets.files.values import around, around_turned, to_number, to_side
 from vision.datasets.formats.per_picture import AnnotationError, PerPictureFolder
 from vision.datasets.index.builder import Record
+from vision.utils.files import require_regular
 
 VOC_LISTS = ("trainval", "train", "val", "test", "default")
 VOC_PICTURE_FOLDERS = ("JPEGImages", "images", "JPG", "JPEG", "PNGImages")
@@ -138,6 +139,7 @@ def read_annotation(path: Path) -> Record:
     from defusedxml.ElementTree import parse
 
     try:
+        require_regular(path)
         root = parse(str(path)).getroot()
     except ParseError as error:
         raise AnnotationError(f"not XML: {error}", error.position[0]) from None

@@ -12,6 +12,7 @@ import yaml
 from vision.datasets.files.class_lists import read_class_list
 from vision.datasets.files.listing import read_list
 from vision.datasets.files.values import NO_BOX, around_points, decode, to_number
+from vision.utils.files import read_regular
 from vision.utils.labels import MAX_CLASSES
 from vision.utils.text import printable
 
@@ -98,7 +99,7 @@ def read_yaml(path: Path) -> dict[str, Value]:
     Raises:
         ValueError: if the file is not UTF-8 or not YAML, or far too large for what it should hold.
     """
-    data = path.read_bytes()
+    data = read_regular(path)
     if len(data) > LARGEST_YAML:
         raise ValueError(f"{path} must be a short file of settings, it has {len(data):,} bytes")
     try:
@@ -128,7 +129,7 @@ def read_class_names(path: Path) -> dict[int, str]:
     Raises:
         ValueError: if it is not UTF-8, or names more than MAX_CLASSES.
     """
-    lines = decode(path.read_bytes(), path).splitlines()
+    lines = decode(read_regular(path), path).splitlines()
     known = read_class_list(path)
     # A blank line counts as a class without a name, and one that is called background counts too.
     plain = [line.strip() for line in lines if line.strip()]
@@ -137,7 +138,7 @@ def read_class_names(path: Path) -> dict[int, str]:
 
 def read_label(path: Path, pose: bool = False) -> list[LabelLine]:
     """Return the lines that are not blank; what is not text is not a number."""
-    text = path.read_bytes().decode("utf-8-sig", "replace")
+    text = read_regular(path).decode("utf-8-sig", "replace")
     return [_parse(_words(line), pose) for line in text.splitlines() if line.strip()]
 
 
