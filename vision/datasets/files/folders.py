@@ -9,7 +9,7 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import Iterator, Tuple, Union
+from typing import Iterator, Sequence, Tuple, Union
 
 from vision.pictures.suffixes import PICTURE_SUFFIXES
 
@@ -64,35 +64,38 @@ def some_files(root: Path, suffix: Suffixes, anywhere: bool = False) -> Iterator
         others = itertools.islice(folders_in(root), FOLDERS_TO_TRY)
         folders = iter(dict.fromkeys(itertools.chain(folders, others)))
     for folder in folders:
-        names = _annotation_names(folder)
         for one in (suffix,) if isinstance(suffix, str) else suffix:
-            yield from (folder / name for name in names[one])
+            yield from (folder / name for name in _first_names(folder, one))
 
 
-def _annotation_names(folder: Path) -> dict[str, list[str]]:
-    """Return the first FILES_TO_TRY names of files in a folder by each of ANNOTATION_SUFFIXES.
+def _first_names(folder: Path, suffix: str) -> Sequence[str]:
+    """Return the first FILES_TO_TRY names of files in a folder that end in a suffix.
 
     Every format asks, and there may be a million pictures beside. So a folder that has not changed
-    for a second is listed once.
+    for a second is listed once for all usual suffixes.
     """
     changed = folder.stat().st_mtime_ns
+    if suffix not in ANNOTATION_SUFFIXES:
+        return _list_names(folder, (suffix,))[suffix]
     if time.time_ns() - changed < 1_000_000_000:
-        return _list_annotations(folder)
-    return _listed_annotations(folder, changed)
+        return _list_names(folder, ANNOTATION_SUFFIXES)[suffix]
+    return _listed_names(folder, changed)[suffix]
 
 
 @functools.lru_cache(maxsize=256)
-def _listed_annotations(folder: Path, changed: int) -> dict[str, list[str]]:
-    return _list_annotations(folder)
+def _listed_names(folder: Path, changed: int) -> dict[str, list[str]]:
+    return _list_names(folder, ANNOTATION_SUFFIXES)
 
 
-def _list_annotations(folder: Path) -> dict[str, list[str]]:
-    names: dict[str, list[str]] = {suffix: [] for suffix in ANNOTATION_SUFFIXES}
+def _list_names(folder: Path, suffixes: tuple[str, ...]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {suffix: [] for suffix in suffixes}
     with os.scandir(folder) as entries:
         for entry in entries:
-            found = names.get(os.path.splitext(entry.name)[1].lower())  # noqa: PTH122 (faster)
-            if found is not None and len(found) < FILES_TO_TRY and not entry.name.startswith("."):
-                found.append(entry.name)
+            name = entry.name.lower()
+            if name.endswith(suffixes) and not name.startswith("."):
+                found = names[next(suffix for suffix in suffixes if name.endswith(suffix))]
+                if len(found) < FILES_TO_TRY:
+                    found.append(entry.name)
     return names
 
 
