@@ -90,6 +90,7 @@ def main(args: argparse.Namespace) -> int:
     with Records(finder.class_names, options.json, options.csv).begin(facts) as records:
         annotator = Annotator(finder, records, labels, options.overlay)
         annotator.voc_seconds, annotator.max_frames = options.voc_seconds, options.max_frames
+        annotator.upright = options.exif != "ignore"
         start = time.perf_counter()
         try:
             go_through(sources, outputs, annotator, options.verbose)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import run_ssd_example
+from tests.datasets.picture_bytes import turned_jpeg
 from tests.drawing import CLASS_NAMES, draw_samples, write_picture
 from tests.video.cameras import camera, jpeg, part, write_video
 from vision.datasets.opening import open_split
@@ -85,6 +86,17 @@ def test_one_picture_into_a_named_file(model, pictures, tmp_path):
     output = tmp_path / "new" / "drawn.png"
     assert run("--model", model, pictures / "a.jpg", "--output", output) == 0
     assert_drawn(output, pictures / "a.jpg")
+
+
+def test_a_phone_picture_is_drawn_upright_unless_told_otherwise(model, pictures):
+    image = draw_samples(1)[0].image
+    (pictures / "phone.jpg").write_bytes(turned_jpeg(image, orientation=6))
+    height, width = image.shape[:2]
+    for exif, shape in (("auto", (width, height, 3)), ("ignore", (height, width, 3))):
+        assert (
+            run("--model", model, pictures / "phone.jpg", f"--exif={exif}", "--output=a.png") == 0
+        )
+        assert read_picture("a.png").shape == shape
 
 
 def test_nothing_above_the_threshold(model, pictures, tmp_path, capsys):

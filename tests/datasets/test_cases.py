@@ -258,6 +258,27 @@ def folders_beside_train(root):
 
 
 COMMAS = "filename,class,xmin,ymin,xmax,ymax"
+
+
+def yolo_beside_train(root):
+    for number, folder in enumerate(("train", "train", "more", "more", "valid")):
+        draw(root / folder / f"images/p{number}.png", number)
+        put(root / folder / f"labels/p{number}.txt", yolo_line(0, CAT) + yolo_line(1, DOG))
+    put(root / "classes.txt", "cat\ndog\n")
+
+
+def labelme_beside_train(root):
+    for number, folder in enumerate(("train", "train", "more", "more", "valid")):
+        draw(root / folder / f"p{number}.png", number)
+        shapes = [
+            {"label": label, "points": [box[:2], box[2:]], "shape_type": "rectangle"}
+            for label, box in (("cat", CAT), ("dog", DOG))
+        ]
+        data = {"imagePath": f"p{number}.png", "shapes": shapes}
+        put(root / folder / f"p{number}.json", json.dumps(data))
+    put(root / "settings.json", "{}")
+
+
 SEMICOLONS = "filename;class;xmin;ymin;xmax;ymax"
 USUAL = (8, 16, ["cat", "dog"])
 # What is written, then pictures, boxes, classes, and of the training part where it is stated.
@@ -300,6 +321,8 @@ KINDS = {
     "kitti": (kitti, *USUAL, None),
     "oidv4": (oidv4, *USUAL, 6),
     "classes as folders": (classes_as_folders, 12, 12, ["bus", "car", "train"], None),
+    "yolo beside train": (yolo_beside_train, 5, 10, ["cat", "dog"], 4),
+    "labelme beside train": (labelme_beside_train, 5, 10, ["cat", "dog"], 4),
     "folders beside train": (folders_beside_train, 8, 16, ["cat", "dog"], 6),
 }  # fmt: skip
 

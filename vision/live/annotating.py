@@ -34,6 +34,7 @@ class Annotator:
     Attributes:
         voc_seconds: of a video, one frame per so many seconds becomes a labelled picture.
         max_frames: after which a video is left; None for all.
+        upright: turn picture files as their EXIF orientation says.
         failures: of sources that could not be read, counted by the caller.
     """
 
@@ -51,6 +52,7 @@ class Annotator:
         """
         self.voc_seconds = 1.0
         self.max_frames: int | None = None
+        self.upright = True
         self.failures = 0
         self._finder, self._records, self._labels = finder, records, labels
         self._parts = {BOX if part == "lines" else part for part in overlay}
@@ -83,7 +85,7 @@ class Annotator:
         )
 
     def _annotate_picture(self, source: PictureSource, output: Path | None) -> int:
-        image = read_picture(source.path)
+        image = read_picture(source.path, self.upright)
         detections = self._find(image)
         self._records.add(FoundObjects(str(source), _size(image), detections))
         if self._labels:

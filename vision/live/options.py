@@ -104,6 +104,11 @@ class ExampleOptions(FinderOptions, LogOptions):
         "with %i, which becomes a number; 'none' draws nothing (default: run_ssd_example_output "
         "in the current folder)",
     )  # fmt: skip
+    exif: str = option(
+        "auto", kind=OneOf("auto", "ignore"),
+        help="auto turns phone pictures upright, as a camera shows them; ignore takes them as they "
+        "are stored, as detectnet reads a file",
+    )  # fmt: skip
     overlay: tuple[str, ...] = option(
         ("box", "labels", "conf"), kind=parts, metavar="PARTS",
         help="what to draw of an object: box, labels, conf, several with commas, or none",

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from vision.pictures.headers import PictureHeader, read_picture_header
-from vision.pictures.turning import TURNS, lies_on_its_side, turn_pixels
+from vision.pictures.turning import TURNS, lies_on_its_side
 from vision.utils.files import read_regular, require_regular
 
 LARGEST_AREA = 1 << 28  # pixels; 16,384 x 16,384 takes 800 MB decoded
@@ -116,7 +116,7 @@ class EncodedPicture:
         pixels = self.pixels
         if pixels is None:
             pixels = _decode(self.data, reduction, self.path)
-        return turn_pixels(pixels, self.orientation)
+        return _turn_pixels(pixels, self.orientation)
 
     def _turned(self, upright: bool) -> EncodedPicture:
         """Return the picture with its EXIF orientation as the one to decode it by."""
@@ -183,3 +183,11 @@ def _decode(data: bytes, reduction: int, path: str | Path) -> np.ndarray:
     if picture is None:
         raise PictureError(f"{path} is damaged, or not a picture in a format that OpenCV reads")
     return picture if _DECODES_RGB else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=picture)
+
+
+def _turn_pixels(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Return the stored pixels (H, W, 3) as those of the upright picture."""
+    swap, back_x, back_y = TURNS[orientation]
+    if back_x or back_y:
+        pixels = cv2.flip(pixels, -1 if back_x and back_y else int(back_x))
+    return cv2.transpose(pixels) if swap else pixels

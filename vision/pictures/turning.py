@@ -1,10 +1,9 @@
-"""Turning pictures and boxes upright, as their EXIF orientation says, and back."""
+"""Turning boxes upright with their picture, as its EXIF orientation says, and back."""
 
 from __future__ import annotations
 
 from typing import Sequence
 
-import cv2
 import numpy as np
 
 # How a point of the upright picture gets to its place in the stored one, by EXIF orientation:
@@ -24,14 +23,6 @@ TURNS = {
 def lies_on_its_side(orientation: int) -> bool:
     """Return whether width and height change places when the picture is turned upright."""
     return TURNS[orientation][0]
-
-
-def turn_pixels(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Return the stored pixels (H, W, 3) as those of the upright picture."""
-    swap, back_x, back_y = TURNS[orientation]
-    if back_x or back_y:
-        pixels = cv2.flip(pixels, -1 if back_x and back_y else int(back_x))
-    return cv2.transpose(pixels) if swap else pixels
 
 
 def turn_upright(boxes: np.ndarray, orientation: int, size: Sequence[float]) -> np.ndarray:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.drawing import write_open_images, write_picture
+from tests.drawing import voc_xml, write_open_images, write_picture
 from tests.drawing import write_voc as draw_voc
 from vision.datasets.checks.problems import Problems
 from vision.datasets.formats.voc import VOCFolder
@@ -210,3 +210,16 @@ def test_nothing_is_written_over(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ValueError, match="must be a new folder"):
         copy_as_voc({"train": IndexBuilder().build()}, tmp_path)
+
+
+def test_names_stay_where_no_other_picture_has_the_same(tmp_path):
+    for number, place in enumerate(("train/a", "train/b", "valid/a", "valid/c")):
+        image = np.full((20, 30, 3), 40 * number, dtype=np.uint8)
+        write_picture(tmp_path / "data" / f"{place}.png", image)
+        text = voc_xml([[2, 3, 20, 15]], ["cat"], (30, 20))
+        (tmp_path / "data" / f"{place}.xml").write_text(text, encoding="utf-8")
+    datasets = open_datasets(tmp_path / "data")
+    copy_as_voc({"train": datasets.train, "val": datasets.validation}, tmp_path / "copy")
+    names = sorted(path.stem for path in (tmp_path / "copy" / "JPEGImages").iterdir())
+    assert names == ["b", "c", "train_a", "valid_a"]
+    assert len(open_datasets(tmp_path / "copy").validation) == 2

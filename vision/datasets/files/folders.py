@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import mmap
 import os
 import re
+import time
 from pathlib import Path
-from typing import Iterator, Tuple, Union
+from typing import Iterator, Sequence, Tuple, Union
 
 from vision.pictures.suffixes import PICTURE_SUFFIXES
 
@@ -22,6 +24,7 @@ PART_OF_WORD = {word: part for part, words in PART_WORDS.items() for word in wor
 ANNOTATION_FOLDER = re.compile(
     "annotations|labels|label_2|data|images|image_2|jpegimages|obj_.*data"
 )
+ANNOTATION_SUFFIXES = (".json", ".xml", ".csv", ".txt")
 FILES_TO_TRY = 50
 FOLDERS_TO_TRY = 50  # of other names
 FOLDERS_TO_WALK = 1000
@@ -58,13 +61,42 @@ def some_files(root: Path, suffix: Suffixes, anywhere: bool = False) -> Iterator
     """
     folders = annotation_folders(root)
     if anywhere:
-        others = itertools.islice(_folders_in(root), FOLDERS_TO_TRY)
-        folders = itertools.chain(folders, others)
+        others = itertools.islice(folders_in(root), FOLDERS_TO_TRY)
+        folders = iter(dict.fromkeys(itertools.chain(folders, others)))
     for folder in folders:
-        with os.scandir(folder) as entries:
-            names = (entry.name for entry in entries if not entry.name.startswith("."))
-            matching = (name for name in names if name.lower().endswith(suffix))
-            yield from (folder / name for name in itertools.islice(matching, FILES_TO_TRY))
+        for one in (suffix,) if isinstance(suffix, str) else suffix:
+            yield from (folder / name for name in _first_names(folder, one))
+
+
+def _first_names(folder: Path, suffix: str) -> Sequence[str]:
+    """Return the first FILES_TO_TRY names of files in a folder that end in a suffix.
+
+    Every format asks, and there may be a million pictures beside. So a folder that has not changed
+    for a second is listed once for all usual suffixes.
+    """
+    changed = folder.stat().st_mtime_ns
+    if suffix not in ANNOTATION_SUFFIXES:
+        return _list_names(folder, (suffix,))[suffix]
+    if time.time_ns() - changed < 1_000_000_000:
+        return _list_names(folder, ANNOTATION_SUFFIXES)[suffix]
+    return _listed_names(folder, changed)[suffix]
+
+
+@functools.lru_cache(maxsize=256)
+def _listed_names(folder: Path, changed: int) -> dict[str, list[str]]:
+    return _list_names(folder, ANNOTATION_SUFFIXES)
+
+
+def _list_names(folder: Path, suffixes: tuple[str, ...]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {suffix: [] for suffix in suffixes}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name.lower()
+            if name.endswith(suffixes) and not name.startswith("."):
+                found = names[next(suffix for suffix in suffixes if name.endswith(suffix))]
+                if len(found) < FILES_TO_TRY:
+                    found.append(entry.name)
+    return names
 
 
 def all_files(root: Path, suffix: Suffixes) -> list[Path]:
@@ -99,7 +131,8 @@ def file_has(path: Path, *keys: bytes) -> bool:
         return all(data.find(key) >= 0 for key in keys)
 
 
-def _folders_in(folder: Path) -> list[Path]:
+def folders_in(folder: Path) -> list[Path]:
+    """Return the folders in a folder, sorted, without hidden ones."""
     with os.scandir(folder) as entries:
         # For a link to itself, Path.is_dir() is False, while DirEntry.is_dir() raises.
         return sorted(
@@ -113,6 +146,6 @@ def _folders_in(folder: Path) -> list[Path]:
 def _annotation_subfolders(folder: Path) -> list[Path]:
     return [
         one
-        for one in _folders_in(folder)
+        for one in folders_in(folder)
         if ANNOTATION_FOLDER.fullmatch(one.name.lower()) or part_of_path(f"{one.name}/")
     ]

@@ -9,7 +9,7 @@ from typing import Iterator
 
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.finder import PictureFinder
-from vision.datasets.files.folders import part_of_path, read_head
+from vision.datasets.files.folders import FILES_TO_TRY, folders_in, part_of_path, read_head
 from vision.datasets.files.listing import FileListing, strip_suffix
 from vision.datasets.files.values import decode, to_number
 from vision.datasets.formats.folder import DatasetFolder, usable_names
@@ -19,6 +19,9 @@ from vision.utils.files import read_regular
 
 LABEL_FOLDER_NAME = "Label"
 OIDV4_LINE = re.compile(rb"\s*[^\d\s][^\r\n]*?(?:[ \t]+[-+.\deE]+){4}[ \t]*(?:\r?\n|$)")
+
+
+MOST_FOLDERS = 2000  # to look at; Open Images has 600 classes
 
 
 class OIDv4Folder(DatasetFolder):
@@ -54,10 +57,12 @@ class OIDv4Folder(DatasetFolder):
     @classmethod
     def detect(cls, root: Path) -> bool:
         """Return whether a Label folder has a file of a class and four numbers."""
-        found = itertools.chain.from_iterable(
-            root.glob(f"{above}{LABEL_FOLDER_NAME}/*.txt") for above in ("*/*/", "*/")
-        )
-        return any(OIDV4_LINE.match(read_head(path)) for path in itertools.islice(found, 50))
+        for folder in itertools.islice(_folders_below(root), MOST_FOLDERS):
+            if folder.name == LABEL_FOLDER_NAME:
+                files = itertools.islice(folder.glob("*.txt"), FILES_TO_TRY)
+                if any(OIDV4_LINE.match(read_head(path)) for path in files):
+                    return True
+        return False
 
     def class_names(self) -> list[str]:
         """Return all names in the labels, sorted."""
@@ -99,3 +104,11 @@ class OIDv4Folder(DatasetFolder):
             if words:
                 corners = [to_number(word) for word in words[-4:]]
                 yield [*corners, *[float("nan")] * 4][:4], " ".join(words[:-4]), line
+
+
+def _folders_below(root: Path) -> Iterator[Path]:
+    """Yield the folders on the three levels of SPLIT/CLASS/Label, or the two of CLASS/Label."""
+    for first in folders_in(root):
+        for second in folders_in(first):
+            yield second
+            yield from folders_in(second)
