@@ -113,9 +113,12 @@ def draw_marks(
         places.append(_place(tag, mark.box, places, (width, height)))
     for mark in reversed(marks) if with_boxes else ():
         x1, y1, x2, y2 = (round(float(value)) for value in mark.box)
-        draw = _draw_dashed if mark.dashed else cv2.rectangle
+        corners = (x1, y1), (x2 - 1, y2 - 1)
+        if mark.dashed:
+            _draw_dashed(drawn, *corners, mark.colour, line)
+            continue
         for ink, thickness in ((BLACK, line + 2), (mark.colour, line)):
-            draw(drawn, (x1, y1), (x2 - 1, y2 - 1), ink, thickness)
+            cv2.rectangle(drawn, *corners, ink, thickness)
     for tag, place, mark in reversed(list(zip(tags, places, named))):
         if tag.text:
             _draw_tag(drawn, tag, place, mark.colour)

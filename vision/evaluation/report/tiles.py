@@ -244,7 +244,7 @@ class _MarkFinder:
             box = mark.box - origin
             if (box[:2] < size).all() and (box[2:] > 0).all():
                 if focus is not None and not _lie_together(mark.box, focus):
-                    mark = mark._replace(name="")
+                    mark = mark._replace(name="", note="")
                 # One pixel beyond the edge, lines do not show.
                 box = np.clip(box, -1, np.tile(size, 2) + 1) * (width / size[0])
                 inside.append(mark._replace(box=box))
