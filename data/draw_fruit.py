@@ -274,7 +274,7 @@ def main(args: argparse.Namespace) -> None:
     """Draw the dataset."""
     began = time.perf_counter()
     pictures = plan(args.output, args.images, args.size, args.seed)
-    claim(args.output, {"images": args.images, "size": args.size, "seed": args.seed})
+    claim(args.output, {"pictures": args.images, "size": args.size, "seed": args.seed})
     fruits = draw_all(pictures, args.workers)
     remove_others(args.output, pictures)
     write_tables(args.output, pictures, fruits)

@@ -150,10 +150,3 @@ def test_other_json_is_not_coco(tmp_path):
     (tmp_path / "a.json").write_text('[{"image": "a.jpg", "annotations": []}]')
     (tmp_path / "b.json").write_text('{"shapes": [], "imagePath": "b.jpg"}')
     assert not COCOFolder.detect(tmp_path)
-
-
-def test_a_json_file_that_only_counts_images_is_none_of_coco(tmp_path):
-    (tmp_path / "settings.json").write_text('{"images": 1500, "size": [320, 320]}')
-    assert not COCOFolder.accepts(tmp_path / "settings.json")
-    (tmp_path / "empty.json").write_text('{"images" : [], "annotations": []}')
-    assert COCOFolder.accepts(tmp_path / "empty.json")

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple
 
 from vision.datasets.checks.problems import Problems
-from vision.datasets.files.folders import (
-    file_has,
-    file_matches,
-    part_of_name,
-    part_of_path,
-    read_head,
-)
+from vision.datasets.files.folders import file_has, part_of_name, part_of_path, read_head
 from vision.datasets.files.values import (
     NAN,
     NO_BOX,
@@ -26,7 +19,6 @@ from vision.datasets.files.values import (
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
 
-LIST_OF_PICTURES = re.compile(rb'"images"\s*:\s*\[')
 # How the published files of other tasks are called; their pictures are those of the instances.
 OTHER_TASKS = ("captions_", "person_keypoints_", "stuff_", "panoptic_", "image_info_")
 
@@ -55,7 +47,7 @@ class COCOFolder(PerPartFolder):
     def accepts(cls, path: Path) -> bool:
         """Return whether a JSON file is an object with COCO's pictures, and marks areas."""
         head = read_head(path).lstrip(b"\xef\xbb\xbf \t\r\n")
-        if not head.startswith(b"{") or not file_matches(path, LIST_OF_PICTURES):
+        if not head.startswith(b"{") or not file_has(path, b'"images"'):
             return False
         return file_has(path, b'"bbox"') or not file_has(path, b'"caption"')
 
