@@ -6,6 +6,7 @@ import pytest
 from tests.evaluation.hand_made import HERE, NOWHERE, THERE, found, gathered, truth
 from tests.evaluation.stored import stored_collection
 from vision.evaluation.matching import DetectionTable
+from vision.evaluation.metrics import coco_metrics as coco_module
 from vision.evaluation.metrics.coco_metrics import best_of_each_class, coco_metrics
 
 CAT, DOG = 1, 2
@@ -63,6 +64,17 @@ def test_only_the_best_of_a_class_in_a_picture_are_handed_over():
     assert kept.pictures.tolist() == [0, 0, 0, 1]
     empty = DetectionTable.join([])
     assert best_of_each_class(empty, 2).tolist() == []
+
+
+def test_many_classes_are_rated_in_portions(real_datasets, monkeypatch):
+    collection = stored_collection(real_datasets)
+    tables = collection.found, collection.objects, collection.num_classes
+    whole = coco_metrics(*tables)
+    for lists in (1, 300):
+        monkeypatch.setattr(coco_module, "LISTS_AT_ONCE", lists)
+        portions = coco_metrics(*tables)
+        assert portions.metrics == whole.metrics
+        assert portions.class_ap == whole.class_ap
 
 
 def test_stored_detections_have_the_published_numbers(real_datasets):

@@ -78,7 +78,11 @@ def test_all_figures_as_json(tmp_path):
     assert 0 < values["mAP"] < 1
     assert set(values["errors"]) == {"class", "place", "both", "double", "background", "missed"}
     counts = [one["ground_truths"] for one in values["classes"]]
-    assert counts == [sum(row) for row in values["confusion"]["matrix"][1:]]
+    cells = values["confusion"]
+    names = [one["name"] for one in values["classes"]]
+    there = [sum(one["count"] for one in cells if one["there"] == name) for name in names]
+    assert counts == there
+    assert {one["found"] for one in cells} == {"BACKGROUND", *names}
     assert sum(counts) == values["true_positives"] + values["false_negatives"]
     assert {"name", "average_precision", "coco_ap", "precision", "found", "own_f1"} <= set(
         values["classes"][0]

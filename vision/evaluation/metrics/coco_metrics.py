@@ -17,6 +17,7 @@ import numpy as np
 from vision.evaluation.matching import DetectionTable, ObjectTable
 
 MOST_DETECTIONS = 100  # of a class in a picture
+LISTS_AT_ONCE = 500_000  # the library keeps one for each class in each picture
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,45 @@ def coco_metrics(found: DetectionTable, objects: ObjectTable, num_classes: int) 
     Args:
         num_classes: C, BACKGROUND included.
     """
+    found = found.select(best_of_each_class(found, MOST_DETECTIONS))
+    labels = np.flatnonzero(objects.counts_per_class(num_classes))  # others have no figures
+    pictures = 1 + max(found.pictures.max(initial=0), objects.pictures.max(initial=0))
+    at_once = max(1, int(LISTS_AT_ONCE // pictures))
+    parts = [
+        _rate(found, objects, labels[first : first + at_once])
+        for first in range(0, len(labels), at_once)
+    ]
+    if not parts:
+        return CocoResult(CocoMetrics(*[None] * 12), (None,) * (num_classes - 1))
+    precision, recall = (np.concatenate(arrays, axis=-3) for arrays in zip(*parts))
+    numbers = [_mean(precision[..., 0, -1]), *(_mean(precision[one, ..., 0, -1]) for one in (0, 5))]
+    numbers += [_mean(precision[..., area, -1]) for area in (1, 2, 3)]
+    numbers += [_mean(recall[..., 0, most]) for most in (0, 1, 2)]
+    numbers += [_mean(recall[..., area, -1]) for area in (1, 2, 3)]
+    by_label = {
+        label: _mean(precision[:, :, row, 0, -1]) for row, label in enumerate(labels.tolist())
+    }
+    class_ap = tuple(by_label.get(label) for label in range(1, num_classes))
+    return CocoResult(CocoMetrics(*numbers), class_ap)
+
+
+def _rate(
+    found: DetectionTable, objects: ObjectTable, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Have the library rate K classes.
+
+    Returns:
+        Precision (10 overlaps, 101 recalls, K, 4 areas, 3 counts of detections) and recall (10, K,
+        4, 3); -1 where there is nothing to find.
+    """
     from faster_coco_eval import COCO, COCOeval_faster
 
-    found = found.select(best_of_each_class(found, MOST_DETECTIONS))
+    found = found.select(np.isin(found.labels, labels))
+    objects = objects.select(np.isin(objects.labels, labels))
     pictures = np.unique(np.concatenate([found.pictures, objects.pictures]))
     shared = {
         "images": [{"id": picture} for picture in pictures.tolist()],
-        "categories": [{"id": label, "name": str(label)} for label in range(1, num_classes)],
+        "categories": [{"id": label, "name": str(label)} for label in labels.tolist()],
     }
     truth, answer = COCO(), COCO()
     with no_garbage_collection():
@@ -71,12 +104,9 @@ def coco_metrics(found: DetectionTable, objects: ObjectTable, num_classes: int) 
         rating = COCOeval_faster(truth, answer, "bbox", print_function=_say_nothing)
         rating.evaluate()
         rating.accumulate()
-        rating.summarize()
-    numbers = [_known(value) for value in rating.stats[:12]]
-    precision = np.asarray(rating.eval["precision"])  # (overlaps, recalls, C - 1, areas, counts)
-    per_class = precision[:, :, :, 0, -1].reshape(-1, num_classes - 1)
-    class_ap = [float(one[one > -1].mean()) if (one > -1).any() else None for one in per_class.T]
-    return CocoResult(CocoMetrics(*numbers), tuple(class_ap))
+    shape = len(labels), 4, 3
+    precision = np.asarray(rating.eval["precision"]).reshape(10, 101, *shape)
+    return precision, np.asarray(rating.eval["recall"]).reshape(10, *shape)
 
 
 def best_of_each_class(found: DetectionTable, most: int) -> np.ndarray:
@@ -129,8 +159,10 @@ def _annotations(table: DetectionTable | ObjectTable, values: np.ndarray) -> lis
     ]
 
 
-def _known(value: float) -> float | None:
-    return float(value) if value >= 0 else None
+def _mean(values: np.ndarray) -> float | None:
+    """Return the mean of what is known; None if nothing is."""
+    known = values[values > -1]
+    return float(known.mean()) if known.size else None
 
 
 def _say_nothing(text: str) -> None:

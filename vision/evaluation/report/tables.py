@@ -8,6 +8,8 @@ import textwrap
 from dataclasses import asdict, dataclass, field
 from typing import Any, Mapping, Sequence
 
+import numpy as np
+
 from vision.evaluation.measure import ClassMeasure, Evaluation
 
 SCREEN_WIDTH = 80  # letters in a line of the screen
@@ -132,7 +134,7 @@ def shortened(name: str, longest: int = LONGEST_CELL) -> str:
 def as_values(entry: Entry) -> dict[str, Any]:
     """Return all figures as JSON can hold them; null is what there is nothing to compute from."""
     shown, ranking = entry.evaluation, entry.ranking
-    names = shown.collection.class_names
+    names, counts = shown.collection.class_names, shown.confusion.matrix
     rating = asdict(ranking.precision)
     return {
         "mAP": rating.pop("mean"),
@@ -151,7 +153,10 @@ def as_values(entry: Entry) -> dict[str, Any]:
         "errors": {name: asdict(one) for name, one in ranking.errors.costs.items()},
         "by_size": [asdict(group) for group in shown.by_size],
         "by_number": [asdict(group) for group in shown.by_number],
-        "confusion": {"names": names, "matrix": shown.confusion.matrix.tolist()},
+        "confusion": [
+            {"there": names[row], "found": names[column], "count": int(counts[row, column])}
+            for row, column in np.argwhere(counts).tolist()
+        ],
         "classes": [
             {**rated, **_class_values(one, its_ap)}
             for rated, one, its_ap in zip(rating["classes"], shown.classes, ranking.classes)
