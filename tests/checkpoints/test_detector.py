@@ -244,3 +244,11 @@ def test_the_real_detector(real_models):
     detector = load_detector(path)
     assert detector.description.net == "mb1-ssd"
     assert len(detector.description.class_names) == detector.net.num_classes
+
+
+def test_a_head_that_is_a_single_number_is_no_head(bare):
+    weights = torch.load(bare, weights_only=True)
+    weights["classification_headers.5.weight"] = torch.tensor(1.0)
+    torch.save(weights, bare)
+    with pytest.raises(ValueError, match="has no prediction heads"):
+        load_detector(bare, Overrides(resolution=SIDE))

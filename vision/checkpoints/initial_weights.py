@@ -210,7 +210,7 @@ def _class_names_of(
     if description is not None:
         return description.class_names
     rows = weights.get("classification_headers.5.weight")
-    if rows is None:
+    if rows is None or not rows.ndim:
         return ()
     num_classes = len(rows) // net.config.prior_specs[-1].priors_per_cell
     if num_classes == len(VOC_CLASS_NAMES):

@@ -28,7 +28,7 @@ def recognise(weights: Mapping[str, Tensor], path: Path, overrides: Overrides) -
     name = resolve_net(overrides.net) if overrides.net else recognise_net(weights, path)
     resolution = overrides.resolution or 300
     last_head = weights.get("classification_headers.5.weight")  # one convolution in every net
-    if last_head is None:
+    if last_head is None or not last_head.ndim:
         raise ValueError(
             f"{path} has no prediction heads, so it is no {name}; a backbone is for --base-net"
         )

@@ -10,6 +10,8 @@ import logging
 from pathlib import Path
 from typing import Iterator
 
+from vision.utils.files import read_regular
+
 logger = logging.getLogger(__name__)
 
 MAX_LINE_BYTES = 511  # detectnet's line buffer without its closing zero
@@ -31,7 +33,7 @@ def read_detectnet_labels(path: str | Path | None, num_classes: int) -> list[str
     Raises:
         FileNotFoundError: if there is no such file.
     """
-    lines = [] if path is None else label_lines(Path(path).read_bytes())
+    lines = [] if path is None else label_lines(read_regular(path))
     if path is not None and len(lines) != num_classes:
         logger.warning(
             "%s has %d lines, the net has %d classes with the background; the names will be wrong",

@@ -25,6 +25,7 @@ from vision.deploy.readiness.number_checks import NUMBER_CHECKS
 from vision.deploy.readiness.probes import probe_inputs
 from vision.deploy.readiness.requirements import REQUIREMENTS
 from vision.deploy.targets import DEFAULT_TARGET, Target
+from vision.utils.files import read_regular
 
 Check = Callable[[Candidate], Iterator[Finding]]
 
@@ -133,7 +134,7 @@ def open_candidate(
     """
     labels = None
     if labels_path is not None:
-        labels = LabelFile(Path(labels_path), Path(labels_path).read_bytes())
+        labels = LabelFile(Path(labels_path), read_regular(labels_path))
     candidate = Candidate(read_model(path), Path(path), labels, target, bindings)
     inputs = graph_inputs(candidate.model)
     shape = fixed_shape_of(inputs[0]) if inputs else None
