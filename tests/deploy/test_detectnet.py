@@ -11,7 +11,7 @@ from vision.deploy.detectnet import DetectNet
 from vision.deploy.emulation.clustering import post_process
 from vision.deploy.emulation.network_input import network_input
 from vision.deploy.export import export_onnx
-from vision.deploy.readiness.candidate import Bindings
+from vision.deploy.readiness.candidate import Bindings, LabelFile
 
 
 @pytest.fixture
@@ -92,12 +92,15 @@ def test_a_trained_net_finds_the_apple(real_models, real_datasets, tmp_path):
 
     (weights,) = real_models.glob("mb1-ssd-*.pth")
     shutil.copy(real_models / "labels.txt", tmp_path)
-    report = export_onnx(
-        load_detector(weights).net, tmp_path / "a.onnx", labels_path=tmp_path / "labels.txt"
+    labels = tmp_path / "labels.txt"
+    made = export_onnx(
+        load_detector(weights).net,
+        tmp_path / "a.onnx",
+        labels=LabelFile(labels, labels.read_bytes()),
     )
-    assert report.warnings == []
+    assert list(made.warnings) == []
     picture = cv2.imread(str(real_datasets / "fruit" / "JPEGImages" / "apple_80.jpg"))
-    (found,) = DetectNet(report.path, tmp_path / "labels.txt").detect(picture[..., ::-1])
+    (found,) = DetectNet(tmp_path / "a.onnx", labels).detect(picture[..., ::-1])
     assert found.label == "apple"
     # The annotation says (155, 105, 453, 436).
     corners = [found.left, found.top, found.right, found.bottom]

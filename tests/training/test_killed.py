@@ -14,7 +14,7 @@ import torch
 
 from tests.drawing import write_voc
 from tests.tiny import NET
-from vision.checkpoints.detector import LAST
+from vision.checkpoints.detector import LAST, PREVIOUS
 from vision.training.model_folder.state import load_state
 
 KILLS = 20
@@ -104,8 +104,10 @@ def test_a_run_killed_at_twenty_moments_ends_like_one_that_was_not(tmp_path, wor
         number += 1
         while runs.kill(name, rng.uniform(0, 0.8 * seconds), *more):
             kills += 1
-            # Killed before its first step was saved, a run has nothing to go on from.
-            more = ("--resume",) if (tmp_path / name / LAST).exists() else ()
+            # Killed before its first step was saved, a run has nothing to go on from. Killed while
+            # one state took the place of another, it has the older one.
+            states = [tmp_path / name / state for state in (LAST, PREVIOUS)]
+            more = ("--resume",) if any(state.exists() for state in states) else ()
             if kills >= KILLS:
                 runs.finish(name, *more)
                 break
