@@ -4,7 +4,8 @@ Opsets and operators are those of the parser that NVIDIA builds into TensorRT: o
 https://github.com/onnx/onnx-tensorrt, in the branches 7.0, 7.1 and release/8.0 to 10.x-GA. Each of
 these lists marks every operator of COMMON_OPERATORS as supported, with limits that the checks of
 `vision.deploy.readiness.graph_checks` know: constants for Clip, Conv, Pad, Slice and TopK. For the
-operators of NMS in the graph the lists of 7.0, 7.2, 8.0, 8.2, 8.5, 10.0 and 10.15 say:
+operators of NMS in the graph the lists of 7.2, 8.0, 8.5 and 10.15 were read; that TensorRT 7.1 is
+like 7.2 is a conclusion, as its own list was not to be had. They say:
 
     Gather, Max, Min, ReduceMax, Relu, MatMul, Transpose    yes
     TopK                                                    yes, with a constant K, of 3840 at most
