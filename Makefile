@@ -28,7 +28,8 @@ $(VENV)/.installed: requirements.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
-	$(RUN) -m pip install --quiet $$(grep -v "^[-#]" requirements-dev.txt)
+	@grep -v "^-r" requirements-dev.txt > $(VENV)/needed-dev.txt
+	$(RUN) -m pip install --quiet -r $(VENV)/needed-dev.txt
 	@touch $@
 
 test: setup-dev
