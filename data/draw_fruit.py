@@ -37,6 +37,7 @@ COLUMNS = [
 MARKER = "draw_fruit.json"
 EMPTY_EVERY = 15  # every 15th picture has no fruit
 ON_SHEET = 24  # pictures
+RARE = 20
 
 
 class Picture(NamedTuple):
@@ -50,6 +51,8 @@ class Picture(NamedTuple):
     number: int
     size: tuple[int, int]
     seed: int
+    scale: float = 1.0  # of all things, against their usual size
+    rare: str | None = None  # a fruit that is drawn RARE times less often than the others
 
     @property
     def image_id(self) -> str:
@@ -104,6 +107,19 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="for all that is drawn (default: 0)",
     )
     parser.add_argument(
+        "--scale",
+        type=factor,
+        default=1.0,
+        metavar="FACTOR",
+        help="size of fruit and things, 0.1 to 1 of the usual (default: 1)",
+    )
+    parser.add_argument(
+        "--rare",
+        type=fruit,
+        metavar="FRUIT",
+        help=f"draw this fruit {RARE} times less often than the others",
+    )
+    parser.add_argument(
         "--workers",
         type=whole_number,
         default=os.cpu_count() or 1,
@@ -130,6 +146,22 @@ def number_of_images(text: str) -> int:
     return int(text)
 
 
+def fruit(text: str) -> str:
+    """Return the name of a fruit."""
+    from painting.fruit import FRUITS
+
+    if text not in FRUITS:
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(FRUITS)}, got {text!r}")
+    return text
+
+
+def factor(text: str) -> float:
+    """Return the factor that `text` says."""
+    if not re.fullmatch(r"0\.[0-9]+|1(\.0+)?", text) or float(text) < 0.1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0.1 to 1, got {text!r}")
+    return float(text)
+
+
 def width_and_height(text: str) -> tuple[int, int]:
     """Return (width, height) of "640x480" or "400"."""
     sides = [int(side) for side in re.findall("[0-9]+", text)]
@@ -138,12 +170,12 @@ def width_and_height(text: str) -> tuple[int, int]:
     return sides[0], sides[-1]
 
 
-def plan(folder: Path, images: int, size: tuple[int, int], seed: int) -> list[Picture]:
+def plan(args: argparse.Namespace) -> list[Picture]:
     """Return all pictures of a dataset, split by split."""
-    counts = {split: max(1, round(share * images)) for split, share in SHARES.items()}
-    counts["train"] = images - counts["validation"] - counts["test"]
+    counts = {split: max(1, round(share * args.images)) for split, share in SHARES.items()}
+    counts["train"] = args.images - counts["validation"] - counts["test"]
     return [
-        Picture(folder, split, number, size, seed)
+        Picture(args.output, split, number, args.size, args.seed, args.scale, args.rare)
         for split, count in counts.items()
         for number in range(count)
     ]
@@ -201,25 +233,35 @@ def draw(picture: Picture) -> list[Drawn]:
     """Draw and write a picture; return its fruits."""
     import cv2
     import numpy as np
+    from painting.fruit import FRUITS
     from painting.scene import draw_scene
 
     rng = np.random.default_rng([picture.seed, list(SHARES).index(picture.split), picture.number])
-    image, fruits = draw_scene(rng, picture.size, first_fruit(picture.number))
+    names = list(FRUITS)
+    if picture.rare:
+        names = [one for one in FRUITS for _ in range(1 if one == picture.rare else RARE)]
+    first = first_fruit(picture.number, picture.rare)
+    image, fruits = draw_scene(rng, picture.size, first, names, picture.scale)
     jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
     write(picture.path, jpeg.tobytes())
     return fruits
 
 
-def first_fruit(number: int) -> str | None:
+def first_fruit(number: int, rare: str | None = None) -> str | None:
     """Return the class that a picture certainly has; None if it has no fruit.
 
-    Classes take turns, so every split has all of them, whatever the random numbers are.
+    Classes take turns, so every split has all of them, whatever the random numbers are. A rare one
+    lets the next have most of its turns.
     """
     from painting.fruit import FRUITS
 
     if number % EMPTY_EVERY == EMPTY_EVERY - 1:
         return None
-    return list(FRUITS)[number % len(FRUITS)]
+    names = list(FRUITS)
+    turn, place = divmod(number, len(names))
+    if names[place] == rare and turn % RARE:
+        return names[(place + 1) % len(names)]
+    return names[place]
 
 
 def box_row(picture: Picture, fruit: Drawn, label: str) -> list:
@@ -273,8 +315,9 @@ def write_sheet(path: Path, pictures: list[Picture], fruits: list[list[Drawn]]) 
 def main(args: argparse.Namespace) -> None:
     """Draw the dataset."""
     began = time.perf_counter()
-    pictures = plan(args.output, args.images, args.size, args.seed)
-    claim(args.output, {"pictures": args.images, "size": args.size, "seed": args.seed})
+    pictures = plan(args)
+    made_with = {"pictures": args.images, "size": args.size, "seed": args.seed}
+    claim(args.output, {**made_with, "scale": args.scale, "rare": args.rare})
     fruits = draw_all(pictures, args.workers)
     remove_others(args.output, pictures)
     write_tables(args.output, pictures, fruits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Sequence
 
 import cv2
 import numpy as np
@@ -48,7 +48,11 @@ class Thing(NamedTuple):
 
 
 def draw_scene(
-    rng: np.random.Generator, size: tuple[int, int], first: str | None
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    first: str | None,
+    names: Sequence[str] = tuple(FRUITS),
+    scale: float = 1.0,
 ) -> tuple[np.ndarray, list[Drawn]]:
     """Draw a picture of 1 to 5 fruits, the first of class `first`; of none if that is None.
 
@@ -56,18 +60,20 @@ def draw_scene(
         rng: decides everything else.
         size: (width, height) in pixels.
         first: a name in FRUITS, or None.
+        names: in FRUITS, of which the others are; what stands there more often is more often drawn.
+        scale: size of all things, against their usual one.
 
     Returns:
         The picture, (height, width, 3) uint8 RGB, and its fruits.
     """
-    more = [choose(rng, list(FRUITS)) for _ in range(rng.choice(5, p=FRUIT_COUNTS))]
+    more = [choose(rng, names) for _ in range(rng.choice(5, p=FRUIT_COUNTS))]
     others = [choose(rng, list(DISTRACTORS)) for _ in range(rng.choice(4, p=OTHER_COUNTS))]
     if first is None:
         fruits, others = [], [choose(rng, list(DISTRACTORS)), *others]
     else:
         fruits = [first, *more]
     picture = choose(rng, BACKGROUNDS)(Ground(rng, *size)).astype(np.float32)
-    things = arrange(rng, fruits + others, size)
+    things = arrange(rng, fruits + others, size, scale)
     for thing in things:
         lay(picture, thing)
     picture *= rng.normal(1, 0.08) * rng.normal(1, 0.03, (3, 1, 1))
@@ -78,12 +84,14 @@ def draw_scene(
     return pixels, visible(things)
 
 
-def arrange(rng: np.random.Generator, names: list[str], size: tuple[int, int]) -> list[Thing]:
+def arrange(
+    rng: np.random.Generator, names: list[str], size: tuple[int, int], scale: float = 1.0
+) -> list[Thing]:
     """Paint the named things and find a place for each; return those that fit, the lowest first."""
     placed: list[Thing] = []
     shared: list[float] = []  # pixels that each shares with the others
     for name in names:
-        planes = painted(rng, name, min(size))
+        planes = painted(rng, name, min(size) * scale)
         for _ in range(TRIES):
             thing = put(rng, name, planes, size)
             overlaps = [overlap(thing, other) for other in placed]
@@ -99,7 +107,7 @@ def arrange(rng: np.random.Generator, names: list[str], size: tuple[int, int]) -
     return plates + [thing for thing in mixed if thing.name != "plate"]
 
 
-def painted(rng: np.random.Generator, name: str, unit: int) -> np.ndarray:
+def painted(rng: np.random.Generator, name: str, unit: float) -> np.ndarray:
     """Paint a thing for a picture whose shorter side is `unit`; return its planes, (4, h, w)."""
     turn = rng.normal(0, 0.35) if rng.random() < 0.6 else rng.uniform(-np.pi, np.pi)
     if name in FRUITS:

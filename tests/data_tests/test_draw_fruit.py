@@ -89,7 +89,7 @@ def test_every_split_has_every_class(dataset):
 
 def test_every_split_has_every_class_and_an_empty_picture_by_default():
     args = draw_fruit.parse_args([])
-    pictures = draw_fruit.plan(args.output, args.images, args.size, args.seed)
+    pictures = draw_fruit.plan(args)
     assert len(pictures) == args.images == 500
     for split in draw_fruit.SHARES:
         numbers = [picture.number for picture in pictures if picture.split == split]
@@ -218,3 +218,34 @@ def test_the_sheet_has_six_pictures_a_row(tmp_path):
     sheet = cv2.imread(str(tmp_path / "sheet.jpg"))
     assert sheet.shape == (2 * 80, 6 * 80, 3)
     assert np.all(sheet[100:, 100:] > 250)  # the five places after the seventh are blank
+
+
+def test_a_scale_makes_fruit_smaller_and_changes_no_number_of_pictures(tmp_path):
+    def widths(folder):
+        return [float(row["XMax"]) - float(row["XMin"]) for row in rows_of(folder, "train")]
+
+    for name, scale in (("usual", "1"), ("small", "0.3")):
+        draw(tmp_path / name, "--images", "20", "--scale", scale)
+    assert max(widths(tmp_path / "small")) < 0.3 * 0.75  # the largest usual fruit is 0.64 long
+    assert max(widths(tmp_path / "usual")) > 0.3
+
+
+def test_a_rare_fruit_is_a_twentieth_of_any_other():
+    turns = [draw_fruit.first_fruit(number, "Pear") for number in range(8 * 15 * 20)]
+    others = [turns.count(name) for name in LABELS if name not in ("Pear", "Pineapple")]
+    assert turns.count("Pear") == pytest.approx(min(others) / 20, abs=2)
+    assert turns.count("Pineapple") > 1.8 * max(others)  # it is behind the pear, and has its turns
+    assert max(others) - min(others) < 0.1 * max(others)
+
+
+@pytest.mark.parametrize("bad", [["--scale", "0"], ["--scale", "2"], ["--scale", "x"]])
+def test_a_scale_that_cannot_be_drawn_is_refused(bad, capsys):
+    with pytest.raises(SystemExit):
+        draw_fruit.parse_args(bad)
+    assert "must be a number from 0.1 to 1" in capsys.readouterr().err
+
+
+def test_a_rare_fruit_must_be_one(capsys):
+    with pytest.raises(SystemExit):
+        draw_fruit.parse_args(["--rare", "Plum"])
+    assert "must be one of Apple, Orange" in capsys.readouterr().err
