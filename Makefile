@@ -43,11 +43,10 @@ check: setup-dev
 bench: setup-dev
 	$(RUN) benchmarks/run_all.py
 
-# Few of the net's own priors fit fruit of this size: fitted, an object has 20 to learn from, not 2.
 demo: setup
 	$(RUN) data/draw_fruit.py $(FRUIT) --images 1500 --size 320
 	$(RUN) train_ssd.py --data $(FRUIT) --model-dir $(DEMO) --overwrite --net mb3-small-ssd-lite \
-		--pretrained-ssd none --anchors auto --resolution 224 --batch-size 16 --epochs 7 \
+		--pretrained-ssd none --resolution 224 --batch-size 16 --epochs 7 \
 		--validation-epochs 6 --optim-choose adamw --lr 0.01 --base-net-lr 0.01 --warm-up 150 \
 		--debug-steps 0
 	$(RUN) eval_ssd.py --model-dir $(DEMO) --dataset $(FRUIT) --split test

@@ -162,7 +162,7 @@ def _mistakes(evaluation: Evaluation) -> Iterable[Mistake]:
         yield Mistake(
             loose,
             f"The commonest mistakes are boxes too far off their object ({loose:,}).",
-            "Fitted priors (train with --anchors auto) and more epochs make boxes tighter.",
+            "Fitted priors (train with --anchors fitted) and more epochs make boxes tighter.",
         )
     if numbers["double"]:
         yield Mistake(
@@ -198,7 +198,7 @@ def _next_step(evaluation: Evaluation, mistake: Mistake) -> str:
     if numbers.ap50 and numbers.ap75 is not None and numbers.ap50 - numbers.ap75 > LOOSE:
         return (
             f"Boxes are loose (AP {numbers.ap50:.2f} at an overlap of 0.5, {numbers.ap75:.2f} at "
-            "0.75): fitted priors (--anchors auto) and more epochs make them tighter."
+            "0.75): fitted priors (--anchors fitted) and more epochs make them tighter."
         )
     return mistake.advice
 

@@ -20,7 +20,10 @@ MAX_SIZE = 1.1  # largest max size of a map, as a fraction of the input's side
 RATIOS = (1.1, 6.0)  # smallest and largest aspect ratio
 STEPS = (1.3, 1.1, 1.03)  # factors by which the search changes a number, coarse to fine
 ROUNDS = 12  # most passes over all maps with one factor
-LEAST_GAIN = 1e-4  # a change must raise the score by more than this
+LEAST_GAIN = 1e-4  # a step of the search must raise the score by more than this
+# Fitted priors must raise it by this: with other priors than the net's own, older scripts cannot
+# use the weights.
+LEAST_GAIN_OF_FIT = 0.01
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,16 @@ class PriorFit:
 
     def __str__(self) -> str:
         if not self.before.boxes:
-            return "there are no boxes to fit priors to, they stay as they are"
-        kept = "" if self.changed else "; nothing fits better, they stay as they are"
+            return "priors: there are no boxes to fit them to, they stay as they are"
+        if not self.changed:
+            return (
+                f"priors on {self.before.boxes} boxes: none fit better than the net's own, which "
+                f"leave {self.before.uncovered:.1%} without one of IoU {MATCH_IOU}"
+            )
         return (
             f"priors on {self.before.boxes} boxes: mean best IoU {self.before.mean_iou:.3f} -> "
             f"{self.after.mean_iou:.3f}, without a prior of IoU {MATCH_IOU} "
-            f"{self.before.uncovered:.1%} -> {self.after.uncovered:.1%}{kept}"
+            f"{self.before.uncovered:.1%} -> {self.after.uncovered:.1%}"
         )
 
 
@@ -88,7 +95,8 @@ def fit_priors(boxes: np.ndarray, config: SSDConfig, seed: int = 0) -> PriorFit:
     for start in (own, *_propose(boxes, own, side, rng)):
         specs = _refine(boxes, start, side, before.uncovered)
         after = measure_priors(boxes, specs, side)
-        if after.at_least(before) and _score(after) > _score(fit.after) + LEAST_GAIN:
+        needed = _score(fit.after) + (LEAST_GAIN if fit.changed else LEAST_GAIN_OF_FIT)
+        if after.at_least(before) and _score(after) > needed:
             fit = PriorFit(specs, before, after, changed=True)
     return fit
 

@@ -40,7 +40,7 @@ def open_training_data(options: TrainOptions) -> Datasets:
         priors = priors_by_resolution(options.net, options.resolution)
         report = inspect(datasets, pictures, priors, options.resolution)
         # What else there is to say, `open_datasets` has said.
-        if report.coverage and options.anchors == "net":  # else the fit says how priors lie
+        if report.coverage and not options.fits_priors:  # else the fit says how priors lie
             logger.info(report.coverage)
         for problems in report.problems:
             if problems not in datasets.problems:

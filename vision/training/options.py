@@ -112,12 +112,19 @@ class NetOptions(Options):
         "none: start from random weights",
     )
     anchors: str = option(
-        "net",
-        kind=OneOf("net", "auto"),
-        help="net: the priors of the net; auto: priors that are fitted to the boxes of the data",
+        AUTO,
+        kind=OneOf("auto", "fitted", "stock", earlier={"net": "stock"}),
+        help="auto: priors fitted to the boxes of the data, where that helps and no heads are "
+        "loaded; fitted: also where they are; stock: the net's own, as in the older scripts",
     )
     freeze_base_net: bool = switch(help="do not train the backbone")
     freeze_net: bool = switch(help="train only the prediction heads")
+
+    @property
+    def fits_priors(self) -> bool:
+        """Whether priors are fitted, as far as can be said before a detector is fetched."""
+        has_heads = not self.base_net and self.pretrained_ssd not in (None, "", NO_FILE)
+        return self.anchors == "fitted" or (self.anchors == AUTO and not has_heads)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,6 @@ from vision.loading.dataset import Transform
 from vision.loading.loaders import EpochLoader, LoaderOptions
 from vision.nn.multibox_loss import MultiboxLoss
 from vision.ssd import NETS, resolve_net
-from vision.ssd.prior_search import fit_priors
 from vision.ssd.ssd import SSD
 from vision.training import optimization
 from vision.training.averaging import WeightAverage
@@ -42,6 +41,7 @@ from vision.training.machine.machine import tool_versions
 from vision.training.machine.sizing import choose_sizes
 from vision.training.model_folder.state import Progress, SavedState, find_state, holds_run
 from vision.training.options import TrainOptions
+from vision.training.prior_choice import choose_config, config_to_go_on
 from vision.training.reports.pictures import write_inputs
 from vision.training.steps import Training
 from vision.transforms import EvalTransform, TrainTransform
@@ -158,13 +158,10 @@ def make_net(
         ValueError: if the net does not fit the state of the run, or its weights cannot be used.
     """
     logger.info("Build network.")
-    config = NETS[options.net].config(options.resolution)
-    if options.anchors == "auto" and saved:
-        config = saved.description.config
-    elif options.anchors == "auto":
-        fit = fit_priors(data.train.boxes_in_square(options.resolution), config, options.seed)
-        logger.info("%s", fit)
-        config = replace(config, prior_specs=fit.specs)
+    if saved:
+        config = config_to_go_on(options, saved.description)
+    else:
+        config = choose_config(options, data.train, options.resume_from or pretrained)
     description = Description(
         options.net,
         tuple(data.class_names),

@@ -270,10 +270,11 @@ def finite(value: Any, convert: Callable[[Any], float]) -> float | None:
 
 
 class OneOf:
-    """One of some words, in any case."""
+    """One of some words, in any case; also under names that it had in earlier versions."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, earlier: Mapping[str, str] | None = None) -> None:
         self.words = words
+        self.earlier = earlier or {}
         self.metavar = "{" + ",".join(words) + "}"
 
     def __call__(self, value: Any) -> str:
@@ -282,9 +283,11 @@ class OneOf:
         Raises:
             ValueError: naming the words, and what it was.
         """
-        if not isinstance(value, str) or value.lower() not in self.words:
+        word = value.lower() if isinstance(value, str) else ""
+        word = self.earlier.get(word, word)
+        if word not in self.words:
             raise ValueError(f"must be one of {', '.join(self.words)}, got {shown(value)}")
-        return value.lower()
+        return word
 
 
 @dataclass(frozen=True)

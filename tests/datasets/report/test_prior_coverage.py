@@ -37,7 +37,7 @@ def test_small_boxes_are_told_and_a_resolution_is_advised():
     assert fit.advised == 512
     assert str(fit) == (
         "sizes: median 30x30 px at 300x300; 90% of boxes match no prior (IoU 0.5): "
-        "try --anchors auto or --resolution 512 (leaves 10%)"
+        "try --anchors fitted or --resolution 512 (leaves 10%)"
     )
     assert measure_coverage(make_index(boxes, size=(100, 100)), priors, 512).advised is None
 

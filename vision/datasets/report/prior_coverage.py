@@ -14,7 +14,7 @@ IOU_TO_MATCH = 0.5
 MOST_BOXES = 2000  # compared with the priors, drawn by seed; the share is then right within 2 %
 BOXES_AT_ONCE = 32
 # Shares of the boxes that match no prior. Matching gives each of them its best prior anyway.
-WORTH_FITTING = 0.05  # suggest --anchors auto from this share on
+WORTH_FITTING = 0.05  # suggest --anchors fitted from this share on
 TOLERABLE = 0.1  # suggest a larger input only above this share
 # Suggest a larger input only if it leaves at most 75 % of today's unmatched boxes.
 WORTHWHILE = 0.75
@@ -36,7 +36,7 @@ class DatasetCoverage:
             f"sizes: median {width:.0f}x{height:.0f} px at {self.resolution}x{self.resolution}; "
             f"{self.unmatched:.0%} of boxes match no prior (IoU {IOU_TO_MATCH})"
         )
-        advice = ["--anchors auto"] * (self.unmatched >= WORTH_FITTING)
+        advice = ["--anchors fitted"] * (self.unmatched >= WORTH_FITTING)
         if self.advised:
             left = self.unmatched_at[self.advised]
             advice.append(f"--resolution {self.advised} (leaves {left:.0%})")

@@ -1,0 +1,102 @@
+"""Which priors a run begins with: by --anchors, by the boxes, by the heads that it starts from."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.drawing import write_voc
+from tests.tiny import NET, SIDE, tiny_description, tiny_net
+from vision.checkpoints.weights_file import save_weights
+from vision.datasets.opening import open_split
+from vision.ssd import NETS
+from vision.training.options import TrainOptions
+from vision.training.prior_choice import choose_config
+
+STOCK = NETS[NET].config(SIDE)
+FITTED = tuple(replace(spec, aspect_ratios=(2.5, 4.0)) for spec in STOCK.prior_specs)
+
+
+def options(anchors, **others):
+    return TrainOptions.of({"net": NET, "resolution": SIDE, "anchors": anchors, **others})
+
+
+@pytest.fixture
+def squares(tmp_path):
+    write_voc(tmp_path / "squares", {"train": 6, "test": 1})
+    return open_split(tmp_path / "squares", split="train")
+
+
+@pytest.fixture
+def pretrained(tmp_path):
+    """Return the file of a detector with priors of its own."""
+    config = replace(STOCK, prior_specs=FITTED)
+    save_weights(
+        tmp_path / "own.pth",
+        tiny_net().state_dict(),
+        replace(tiny_description(), config=config),
+    )
+    return tmp_path / "own.pth"
+
+
+@pytest.mark.parametrize("with_heads", [False, True])
+def test_stock_is_what_older_scripts_know(squares, pretrained, with_heads):
+    heads = pretrained if with_heads else None
+    assert choose_config(options("stock"), squares, heads) == STOCK
+
+
+def test_without_heads_the_priors_are_fitted_and_the_log_says_what_that_means(squares, caplog):
+    with caplog.at_level(logging.INFO):
+        config = choose_config(options("auto"), squares, None)
+    assert config.prior_specs != STOCK.prior_specs
+    assert replace(config, prior_specs=STOCK.prior_specs) == STOCK
+    assert "Fitted priors on" in caplog.text
+    assert "--anchors stock keeps those" in caplog.text
+
+
+def test_where_fitting_gains_little_older_scripts_can_go_on_using_the_weights(squares, caplog):
+    """Boxes that are priors of the net: nothing overlaps them better."""
+    spec = STOCK.prior_specs[0]
+    size = spec.min_size / SIDE * 100
+    centre = (
+        (np.arange(len(squares.boxes)) % spec.feature_map_size + 0.5) * spec.stride * 100 / SIDE
+    )
+    middle = np.stack([centre, centre, centre, centre], axis=1)
+    boxes = (middle + np.array([-1, -1, 1, 1]) * size / 2).astype(np.float32)
+    index = replace(squares, boxes=boxes, sizes=np.full_like(squares.sizes, 100))
+    with caplog.at_level(logging.INFO):
+        config = choose_config(options("auto"), index, None)
+    assert config == STOCK
+    assert "none fit better than the net's own" in caplog.text
+    assert "--anchors" not in caplog.text
+
+
+def test_heads_keep_the_priors_that_they_have_learnt_with(squares, pretrained, caplog):
+    with caplog.at_level(logging.INFO):
+        assert choose_config(options("auto"), squares, pretrained).prior_specs == FITTED
+    assert f"The priors are those of {pretrained}" in caplog.text
+
+
+def test_priors_of_heads_grow_with_the_input(squares, pretrained):
+    config = choose_config(options("auto", resolution=2 * SIDE), squares, pretrained)
+    assert config.image_size == 2 * SIDE
+    for spec, own in zip(config.prior_specs, FITTED):
+        assert (spec.min_size, spec.aspect_ratios) == (2 * own.min_size, own.aspect_ratios)
+
+
+def test_heads_without_a_description_have_the_priors_of_the_net(squares, tmp_path):
+    torch.save(tiny_net().state_dict(), tmp_path / "bare.pth")
+    assert choose_config(options("auto"), squares, tmp_path / "bare.pth") == STOCK
+
+
+def test_fitted_wins_over_heads(squares, pretrained):
+    config = choose_config(options("fitted"), squares, pretrained)
+    assert config == choose_config(options("auto"), squares, None)
+
+
+def test_a_run_of_an_earlier_version_said_net_and_meant_stock():
+    assert options("net").anchors == "stock"
