@@ -1,5 +1,5 @@
 # make demo    the whole way on drawn fruit: data, training, measuring, export, detectnet, a picture
-# make test    set up and run all tests
+# make test    set up and run the tests; make test-all also those that take long
 # make check   lint, format and types
 # make bench   every benchmark, one table
 # make setup   only the environment in .venv
@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/python
 DEMO := models/demo
 FRUIT := data/fruit-drawn
 
-.PHONY: demo test check bench setup setup-dev clean-demo
+.PHONY: demo test test-all check bench setup setup-dev clean-demo
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -33,7 +33,10 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@touch $@
 
 test: setup-dev
-	$(RUN) -m pytest -n 2
+	$(RUN) -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-all: setup-dev
+	$(RUN) -m pytest -n 2 --dist worksteal
 
 check: setup-dev
 	$(RUN) -m ruff check .
