@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from compared import Compared, hand_on
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkContext, SpawnContext
@@ -135,7 +136,21 @@ def print_table(rows: list[Row]) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Measure and print."""
-    print_table(measure(args.pictures, args.boxes))
+    rows = measure(args.pictures, args.boxes)
+    print_table(rows)
+    hand_on(
+        [
+            Compared(
+                f"annotation index, {args.boxes:,} boxes: {row.name}",
+                f"{row.value:.1f} {row.unit}",
+                f"{row.limit:g} {row.unit}",
+                row.value / row.limit,
+                "at most 1",
+            )
+            for row in rows
+            if row.limit is not None
+        ]
+    )
 
 
 KINDS = ("fork", "spawn")

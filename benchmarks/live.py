@@ -27,6 +27,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple, Sequence
 
+from compared import Compared, hand_on
+
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
@@ -117,6 +119,11 @@ def measure(model: Path, address: str, args: argparse.Namespace) -> bool:
     print(f"  with {args.viewers} viewers {kept:.2f} of the rate with one, which is {of_bare:.2f} "
           "of the bare net's")  # fmt: skip
     print(f"  peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    with_one, with_many = (
+        f"{median([one.rate for one in runs[viewers]]):.1f} pictures/s" for viewers in kinds[1:]
+    )
+    what = f"live, {model.suffix}, {args.viewers} viewers"
+    hand_on([Compared(what, with_many, f"one viewer, {with_one}", kept, "at least 0.9")])
     return kept < 0.9
 
 

@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compared import Compared, hand_on
+
 if TYPE_CHECKING:
     import torch
 
@@ -103,6 +105,9 @@ def main(args: argparse.Namespace) -> None:
     slow = rows[0][1]
     for name, rate in rows:
         print(f"{name:45} {rate:8.1f} pictures/s {rate / slow:6.2f}x")
+    what, fast = f"training step, mb1-ssd, batch {args.batch_size}", rows[-1][1]
+    rates = f"{fast:.1f} pictures/s", f"{rows[0][0]}, {slow:.1f}"
+    hand_on([Compared(what, *rates, fast / slow, "at least 1.5")])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,71 @@
+"""What is written down of the benchmarks, and what growth means."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def scripts(monkeypatch):
+    """Return a function that imports a script of the folder, as if it were started there."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    before = set(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if getattr(sys.modules[name], "__file__", None) and (
+            Path(sys.modules[name].__file__).parent == BENCHMARKS
+        ):
+            del sys.modules[name]
+
+
+def test_rows_go_from_a_benchmark_to_the_table(scripts, tmp_path, monkeypatch):
+    compared = scripts("compared")
+    row = compared.Compared("reading", "3 ms", "imread 4 ms", 1.333, "at least 0.9")
+    compared.hand_on([row])  # not started by run_all.py: nobody to hand it to
+    monkeypatch.setenv(compared.ROWS_FILE, str(tmp_path / "rows"))
+    compared.hand_on([row])
+    compared.hand_on([row._replace(what="drawing")])
+    rows = compared.handed_on(tmp_path / "rows")
+    assert [one.what for one in rows] == ["reading", "drawing"]
+    assert compared.as_table(rows)[2:] == [
+        "| reading | 3 ms | imread 4 ms | 1.33 | at least 0.9 |",
+        "| drawing | 3 ms | imread 4 ms | 1.33 | at least 0.9 |",
+    ]
+    assert compared.handed_on(tmp_path / "nothing") == []
+
+
+def test_the_page_has_the_table_and_what_each_has_printed(scripts):
+    run_all = scripts("run_all")
+    row = run_all.Compared("reading", "3 ms", "imread 4 ms", 1.333, "at least 0.9")
+    outputs = [run_all.Output("nms_in_graph", "a\n\nb\n", False)]
+    outputs.append(run_all.Output("live", "", True))
+    page = run_all.page([row], outputs)
+    assert "| reading | 3 ms |" in page
+    assert "## Nms in graph\n\n`python3 benchmarks/nms_in_graph.py`:\n\n    a\n\n    b\n\n" in page
+    assert page.endswith("It missed a goal, or failed.\n")
+    assert "cores; Python 3" in page
+
+
+def test_a_benchmark_that_is_not_there_is_named(scripts, capsys):
+    with pytest.raises(SystemExit):
+        scripts("run_all").parse_args(["speed"])
+    assert "there is no benchmark speed; there are annotation_index" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "power"), [([9, 1, 10], 1), ([9, 1, 100], 2), ([9, 1, 1], 0), ([9, 2, 20], 1)]
+)
+def test_growth_is_the_power_between_the_largest_amounts(scripts, seconds, power):
+    assert scripts("growth").power([1, 10, 100], seconds) == pytest.approx(power)
+
+
+@pytest.mark.parametrize("kind", ["boxes", "classes"])
+def test_a_point_is_measured(scripts, kind):
+    point = scripts("growth").measure(kind, 2)
+    assert point.seconds > 0 and point.megabytes >= 0
