@@ -72,7 +72,8 @@ def _require(kind: str, found: FoundDataset, path: Path) -> FoundDataset:
 
 def _of_folder(path: Path, kind: str) -> FoundDataset:
     kinds = _kinds_of(path, kind)
-    if not kinds or (_is_inside(path) and not has_pictures(path)):
+    packs = bool(kinds) and DATASETS[kinds[0]].packs_pictures
+    if not kinds or (not packs and _is_inside(path) and not has_pictures(path)):
         found = _inside_of(path, kind)
         if found is not None:
             return found
