@@ -22,14 +22,14 @@ INDEX_NAME = "shards.npz"
 INDEX_VERSION = 1
 PARTS = ("train", "val", "test", "all")
 TABLES = ("shards", "class_names", "image_ids", "names")
-PLACES = {
+PLACES: dict[str, type] = {
     "shard_sizes": np.int64,
     "part": np.uint8,
     "shard": np.int32,
     "start": np.int64,
     "size": np.int64,
 }
-ANNOTATIONS = {
+ANNOTATIONS: dict[str, type] = {
     "sizes": np.int32,
     "relative": np.bool_,
     "offsets": np.int64,
@@ -91,8 +91,8 @@ class ShardIndex:
         )
 
 
-def save_index(path: Path, index: ShardIndex) -> None:
-    """Write an index to a new file."""
+def save_index(path: Path, index: ShardIndex, state: str = "") -> None:
+    """Write an index to a new file; `state` says of which files it is, where that may change."""
     annotations = index.annotations
     tables = {
         "shards": StringTable.from_strings(index.shards),
@@ -103,6 +103,7 @@ def save_index(path: Path, index: ShardIndex) -> None:
     arrays: dict[str, np.ndarray] = {
         "version": np.array(INDEX_VERSION),
         "upright": np.array(annotations.upright),
+        "state": np.array(state),
     }
     for name, table in tables.items():
         arrays[f"{name}_text"], arrays[f"{name}_offsets"] = table.blob, table.offsets
@@ -114,11 +115,11 @@ def save_index(path: Path, index: ShardIndex) -> None:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
-def load_index(path: Path) -> ShardIndex:
+def load_index(path: Path, state: str = "") -> ShardIndex:
     """Read an index.
 
     Raises:
-        ValueError: it is none, or its parts contradict each other.
+        ValueError: it is none, its parts contradict each other, or it is of another `state`.
     """
     try:
         require_regular(path)
@@ -127,6 +128,7 @@ def load_index(path: Path) -> ShardIndex:
             version = arrays["version"]
             if version.shape or version != INDEX_VERSION:
                 raise ValueError(f"it is of version {version}, this suite reads {INDEX_VERSION}")
+            _require(str(arrays["state"]) == state, "it is of shards that have changed")
             return _from_arrays(arrays)
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise ValueError(
@@ -138,9 +140,9 @@ def load_index(path: Path) -> ShardIndex:
 def _from_arrays(arrays: Mapping[str, np.ndarray]) -> ShardIndex:
     places = {name: arrays[name] for name in PLACES}
     columns = {name: arrays[name] for name in ANNOTATIONS}
-    for name, kind in {**PLACES, **ANNOTATIONS}.items():
-        found = {**places, **columns}[name].dtype
-        _require(found == np.dtype(kind), f"{name} must be {np.dtype(kind)}, it is {found}")
+    for name, dtype in {**PLACES, **ANNOTATIONS}.items():
+        found, wanted = {**places, **columns}[name].dtype, np.dtype(dtype)
+        _require(found == wanted, f"{name} must be {wanted}, it is {found}")
     tables = {name: _table(arrays, name) for name in TABLES}
     upright = arrays["upright"]
     _require(upright.shape == () and upright.dtype == bool, "upright must be true or false")

@@ -93,9 +93,7 @@ class ShardFolder(DatasetFolder):
         found = (path.relative_to(self.root).as_posix() for path in some_files(self.root, ".tar"))
         left = sorted(name for name in found if name not in listed)
         if left:
-            self.notes.append(
-                f"{left[0]} and {len(left) - 1} more .tar files are not in {INDEX_NAME} and not used"
-            )
+            self.notes.append(f"{', '.join(left[:3])}: not used, as {INDEX_NAME} does not list it")
 
 
 def require_fit(root: Path, index: ShardIndex) -> None:

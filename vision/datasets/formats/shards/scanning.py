@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from array import array
 from pathlib import Path
 from typing import NamedTuple, Sequence
@@ -20,6 +21,9 @@ from vision.datasets.index.builder import IndexBuilder
 from vision.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
+
+
+REMEMBERED = 10_000  # pictures; fewer are scanned again within a second
 
 
 class LostSample(NamedTuple):
@@ -48,10 +52,11 @@ def scan_shards(root: Path) -> Scan:
         ValueError: a shard is damaged.
     """
     parts, notes = _parts_of(root)
-    cached = _cache_path(root, [path for paths in parts.values() for path in paths])
+    state = _state_of([path for paths in parts.values() for path in paths])
+    cached = _cache_path(root)
     if cached.is_file():
         try:
-            return Scan(load_index(cached), [], notes)
+            return Scan(load_index(cached, state), [], notes)
         except ValueError as error:
             logger.info("%s", error)
     shards = _Shards(root)
@@ -59,10 +64,10 @@ def scan_shards(root: Path) -> Scan:
         for path in paths:
             shards.add(path, part)
     index = shards.build()
-    if not shards.lost:  # they would not be reported again
+    if len(index.part) >= REMEMBERED and not shards.lost:  # those would not be reported again
         try:
             with atomic_write(cached) as temporary:
-                save_index(temporary, index)
+                save_index(temporary, index, state)
         except OSError as error:
             logger.warning("cannot remember the shards of %s: %s", root, error)
     return Scan(index, shards.lost, notes)
@@ -144,10 +149,17 @@ class _Shards:
         return image_id
 
 
-def _cache_path(root: Path, shards: Sequence[Path]) -> Path:
-    """Return where the scan of these shards, as they are now, is remembered."""
+def _state_of(shards: Sequence[Path]) -> str:
+    """Return what changes when one of the shards does."""
     digest = hashlib.blake2b(digest_size=12)
     for path in shards:
         status = path.stat()
-        digest.update(f"{path}\0{status.st_size} {status.st_mtime_ns}\n".encode("utf-8", "replace"))
-    return default_cache_folder().parent / "shards" / f"{digest.hexdigest()}.npz"
+        line = f"{path}\0{status.st_size} {status.st_mtime_ns}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _cache_path(root: Path) -> Path:
+    """Return where the scan of a folder is remembered."""
+    name = hashlib.blake2b(os.fsencode(os.path.realpath(root)), digest_size=6).hexdigest()
+    return default_cache_folder().parent / "shards" / f"shards-{name}.npz"

@@ -17,6 +17,7 @@ from vision.datasets.formats.per_picture import AnnotationError
 from vision.datasets.formats.voc import parse_annotation
 from vision.datasets.index.builder import Record
 from vision.pictures.suffixes import PICTURE_SUFFIXES
+from vision.utils.files import require_regular
 from vision.utils.text import printable
 
 SAMPLE_FILE = re.compile(r"((?:.*/)?[^/.]+)\.([^/]+)", re.DOTALL)
@@ -39,6 +40,7 @@ class PackedSample(NamedTuple):
 def is_shard(path: Path) -> bool:
     """Return whether a tar file begins with pictures that have an annotation of the same name."""
     try:
+        require_regular(path)
         with tarfile.open(path, "r:") as tar:
             members = itertools.islice(tar, MEMBERS_TO_TRY)
             names = [_split(member.name) for member in members if member.isreg()]
@@ -58,6 +60,7 @@ def read_samples(path: Path) -> Iterator[PackedSample]:
     annotations: dict[str, tuple[str, bytes]] = {}
     last = "its beginning"
     try:
+        require_regular(path)
         with tarfile.open(path, "r:") as tar:
             for member in tar:
                 last = f"'{printable(member.name)}'"

@@ -7,9 +7,10 @@ import json
 import re
 import tarfile
 from array import array
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Mapping
+from typing import AbstractSet, Mapping
 
 import numpy as np
 
@@ -45,7 +46,8 @@ def write_shards(
     require_new_folder(folder)
     folder = Path(folder)
     class_names = next(iter(parts.values())).class_names
-    shards = _NewShards(shard_bytes)
+    counts = Counter(image_id for index in parts.values() for image_id in index.image_ids)
+    shards = _NewShards(shard_bytes, {one for one, count in counts.items() if count > 1})
     with write_together() as place:
         for part, index in parts.items():
             row = number = 0
@@ -62,9 +64,11 @@ def write_shards(
 class _NewShards:
     """Puts samples into shards, and remembers where they are."""
 
-    def __init__(self, shard_bytes: int) -> None:
+    def __init__(self, shard_bytes: int, ambiguous: AbstractSet[str]) -> None:
+        """Write shards of about `shard_bytes`; pictures whose ids are `ambiguous` get new ones."""
         self.names: list[str] = []
-        self._shard_bytes = shard_bytes
+        self._shard_bytes, self._ambiguous = shard_bytes, ambiguous
+        self._ids: list[str] = []
         self._sizes = array("q")
         self._taken: set[str] = set()
         self._pictures: list[str] = []
@@ -87,6 +91,9 @@ class _NewShards:
         """Add the picture of a row, and beside it what is marked on it."""
         annotation = index[row]
         key, suffix = self._name(annotation)
+        if annotation.image_id in self._ambiguous:  # as two folders have a picture of that name
+            annotation = replace(annotation, image_id=key)
+        self._ids.append(annotation.image_id)
         data = read_bytes(annotation.path)
         self._start.append(_put(tar, key + suffix, data))
         self._size.append(len(data))
@@ -106,7 +113,11 @@ class _NewShards:
             as_array(self._shard, np.int32),
             as_array(self._start, np.int64),
             as_array(self._size, np.int64),
-            replace(joined, paths=StringTable.from_strings(self._pictures)),
+            replace(
+                joined,
+                image_ids=StringTable.from_strings(self._ids),
+                paths=StringTable.from_strings(self._pictures),
+            ),
         )
 
     def _name(self, annotation: Annotation) -> tuple[str, str]:
