@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from vision.utils.files import read_regular, require_regular
 
-ADDRESS = re.compile(r"(.+?\.tar)@(\d{1,18})\+(\d{1,18})/(.+)", re.DOTALL | re.IGNORECASE)
+PACKED_ADDRESS = re.compile(r"(.+?\.tar)@(\d{1,18})\+(\d{1,18})/(.+)", re.DOTALL | re.IGNORECASE)
 
 
 class PackedPicture(NamedTuple):
@@ -49,7 +49,7 @@ class PackedPicture(NamedTuple):
 
 def packed_picture(path: str | Path) -> PackedPicture | None:
     """Return where a picture lies in a shard, None if it is a file of its own."""
-    match = ADDRESS.fullmatch(os.fspath(path))
+    match = PACKED_ADDRESS.fullmatch(os.fspath(path))
     if match is None:
         return None
     return PackedPicture(match[1], int(match[2]), int(match[3]), match[4])

@@ -38,7 +38,6 @@ ANNOTATIONS: dict[str, type] = {
     "difficult": np.bool_,
     "origins": np.int32,
 }
-LONGEST_NAME = 512  # bytes of the name of a picture in its tar
 
 
 @dataclass(frozen=True, eq=False)

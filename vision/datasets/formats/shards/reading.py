@@ -38,7 +38,7 @@ class ShardFolder(DatasetFolder):
         path = self.root / INDEX_NAME
         if path.is_file():
             self._shards = load_index(path)
-            require_fit(self.root, self._shards)
+            require_shards_fit(self.root, self._shards)
             self._note_unlisted()
         else:
             self._shards, self._lost, notes = scan_shards(self.root)
@@ -96,7 +96,7 @@ class ShardFolder(DatasetFolder):
             self.notes.append(f"{', '.join(left[:3])}: not used, as {INDEX_NAME} does not list it")
 
 
-def require_fit(root: Path, index: ShardIndex) -> None:
+def require_shards_fit(root: Path, index: ShardIndex) -> None:
     """See that the shards of an index are there, and are those that it was made of.
 
     Their sizes are compared, and the first and the last picture of each is looked up.

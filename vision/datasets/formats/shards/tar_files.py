@@ -21,7 +21,7 @@ from vision.utils.files import require_regular
 from vision.utils.text import printable
 
 SAMPLE_FILE = re.compile(r"((?:.*/)?[^/.]+)\.([^/]+)", re.DOTALL)
-ANNOTATION_SUFFIXES = (".json", ".xml")
+SAMPLE_ANNOTATIONS = (".json", ".xml")
 LARGEST_ANNOTATION = 1 << 24  # bytes
 MEMBERS_TO_TRY = 64
 BLOCK = 512  # bytes; a tar file is made of such
@@ -46,7 +46,7 @@ def is_shard(path: Path) -> bool:
             names = [_split(member.name) for member in members if member.isreg()]
     except (OSError, ValueError, tarfile.TarError):
         return False
-    annotated = {key for key, suffix in names if suffix in ANNOTATION_SUFFIXES}
+    annotated = {key for key, suffix in names if suffix in SAMPLE_ANNOTATIONS}
     return any(key in annotated for key, suffix in names if suffix in PICTURE_SUFFIXES)
 
 
@@ -71,7 +71,7 @@ def read_samples(path: Path) -> Iterator[PackedSample]:
                     known = pictures.setdefault(key, member)
                     if _preference(suffix) < _preference(_split(known.name)[1]):
                         pictures[key] = member
-                elif suffix in ANNOTATION_SUFFIXES and member.size <= LARGEST_ANNOTATION:
+                elif suffix in SAMPLE_ANNOTATIONS and member.size <= LARGEST_ANNOTATION:
                     annotations[key] = member.name, _content(tar, member)
     except (ValueError, EOFError, tarfile.TarError) as error:
         raise ValueError(
