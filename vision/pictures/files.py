@@ -1,7 +1,8 @@
 """The bytes of a picture, whether it is a file of its own or lies among others in a tar shard.
 
 A picture in a shard has an address in place of a path: SHARD.tar@START+SIZE/NAME. It says all that
-is needed to read the picture, so every process can, and it ends in a name as a path does.
+is needed to read the picture, so every process can, and it ends in a name as a path does. The shard
+may also lie in a bucket, as s3://bucket/SHARD.tar.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+from vision.pictures.bucket import object_state, read_object_range
+from vision.utils.buckets import bucket_and_key
 from vision.utils.files import read_regular, require_regular
 
 PACKED_ADDRESS = re.compile(r"(.+?\.tar)@(\d{1,18})\+(\d{1,18})/(.+)", re.DOTALL | re.IGNORECASE)
@@ -91,7 +94,10 @@ def state_of(path: str | Path) -> str:
         OSError: there is no such file.
     """
     packed = packed_picture(path)
-    status = Path(path if packed is None else packed.shard).stat()
+    file = path if packed is None else packed.shard
+    if bucket_and_key(file):
+        return " ".join(map(str, object_state(os.fspath(file))))
+    status = Path(file).stat()
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
@@ -104,6 +110,8 @@ def copy_picture(path: str | Path, target: Path) -> None:
 
 
 def _read_range(path: str, start: int, size: int) -> bytes:
+    if bucket_and_key(path):
+        return read_object_range(path, start, size)
     require_regular(path)
     with Path(path).open("rb") as file:
         file.seek(start)

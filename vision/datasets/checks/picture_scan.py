@@ -17,6 +17,7 @@ import numpy as np
 from vision.datasets.index.arrays import StringTable, blocks
 from vision.pictures.files import count_bytes, packed_picture, read_bytes, state_of
 from vision.pictures.headers import FORMATS, KINDS_OF_PIXELS
+from vision.utils.buckets import bucket_and_key, full_path
 from vision.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ class PictureScanner:
     def _cache_path(self, root: str | Path) -> Path | None:
         if self.cache_folder is None:
             return None
-        resolved = os.fsencode(os.path.realpath(root))
+        resolved = os.fsencode(full_path(root))
         name = hashlib.blake2b(resolved, digest_size=6).hexdigest()
         return Path(self.cache_folder) / f"pictures-{name}.npz"
 
@@ -156,6 +157,9 @@ def look_at(path: str) -> tuple[tuple, str]:
     except PictureError as error:
         return nothing, str(error).replace(f"the picture {path}", "the picture").replace(path, "it")
     except OSError as error:
+        packed = packed_picture(path)
+        if packed and bucket_and_key(packed.shard):
+            raise  # the network may be back tomorrow, but a fault would be remembered
         return nothing, f"the picture cannot be read: {error.strerror}"
     except ValueError as error:
         return nothing, str(error)

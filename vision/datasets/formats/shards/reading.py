@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from vision.datasets.formats.shards.scanning import LostSample, scan_shards
 from vision.datasets.formats.shards.tar_files import has_picture_at, is_shard
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.arrays import StringTable
+from vision.pictures.bucket import object_sizes, read_object
+from vision.utils.buckets import bucket_and_key, full_path
 from vision.utils.files import path_inside
 
 REPAIR = f"copy it again, or remove {INDEX_NAME} to have the shards themselves read"
@@ -34,9 +37,13 @@ class ShardFolder(DatasetFolder):
     def __init__(self, root: str | Path, file: Path | None = None):
         """Read the index, or make one; see that it is of these shards."""
         super().__init__(root)
+        if bucket_and_key(root):
+            self.root = Path(root)
         self._lost: list[LostSample] = []
         path = self.root / INDEX_NAME
-        if path.is_file():
+        if bucket_and_key(root):
+            self._shards = load_remote_index(self.root)
+        elif path.is_file():
             self._shards = load_index(path)
             require_shards_fit(self.root, self._shards)
             self._note_unlisted()
@@ -61,7 +68,7 @@ class ShardFolder(DatasetFolder):
             self.classes_from = path.name
             return read_class_list(path)
         names = usable_names(self._shards.annotations.class_names[1:])
-        if (self.root / INDEX_NAME).is_file():
+        if bucket_and_key(self.root) or (self.root / INDEX_NAME).is_file():
             self.classes_from = INDEX_NAME
             return names
         self.classes_from = "collected from the shards, as there is no labels.txt"
@@ -74,7 +81,9 @@ class ShardFolder(DatasetFolder):
                 problems.add(one.kind, one.message, one.file)
         rows = self._shards.rows_of(part)
         index = self._shards.annotations.select(rows)
-        pictures = (self._shards.picture(row, self.root) for row in rows.tolist())
+        # In full, as a Path makes one slash of the two of s3://bucket.
+        base = full_path(self.root)
+        pictures = (self._shards.picture(row, base) for row in rows.tolist())
         return replace(index, paths=StringTable.from_strings(one.address for one in pictures))
 
     def annotation_file(self, part: str, image_id: str) -> str:
@@ -94,6 +103,33 @@ class ShardFolder(DatasetFolder):
         left = sorted(name for name in found if name not in listed)
         if left:
             self.notes.append(f"{', '.join(left[:3])}: not used, as {INDEX_NAME} does not list it")
+
+
+def load_remote_index(root: Path) -> ShardIndex:
+    """Return the index of the shards in a bucket; see that they are there, with their sizes.
+
+    Raises:
+        OSError: the bucket cannot be read.
+        ValueError: there is no index, or it is not of these shards.
+    """
+    there, place = object_sizes(root), full_path(root)
+    if INDEX_NAME not in there:
+        raise ValueError(
+            f"{place} must have {INDEX_NAME} beside its shards; write shards by check_dataset.py "
+            "--write-shards, and copy all files of that folder there"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, INDEX_NAME)
+        copy.write_bytes(read_object(f"{place}/{INDEX_NAME}"))
+        index = load_index(copy)
+    for name, size in zip(index.shards, index.shard_sizes.tolist()):
+        if there.get(name) != size:
+            found = "it is not there" if name not in there else f"it has {there[name]:,}"
+            raise ValueError(
+                f"{place}/{name} must have {size:,} bytes, as {INDEX_NAME} says, but {found}; copy "
+                f"it again, with {INDEX_NAME}"
+            )
+    return index
 
 
 def require_shards_fit(root: Path, index: ShardIndex) -> None:
