@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[3]
 SLURM, KUBERNETES = ROOT / "cluster" / "slurm.sbatch", ROOT / "cluster" / "pytorchjob.yaml"
 OPTIONS = f"""--net {NET} --resolution 64 --epochs 2 --pretrained-ssd none --freeze-base-net
     --workers 0 --batch-size 2 --save-minutes 0"""
-PATIENCE = 240  # seconds
+PATIENCE = 300  # seconds
 # train_ssd.py, whose processes wait at the fifth step of a run of six until they are released, so
 # that they can be killed there.
 WAITING = f"""
