@@ -30,8 +30,8 @@ SLURM, KUBERNETES = ROOT / "cluster" / "slurm.sbatch", ROOT / "cluster" / "pytor
 OPTIONS = f"""--net {NET} --resolution 64 --epochs 2 --pretrained-ssd none --freeze-base-net
     --workers 0 --batch-size 2 --save-minutes 0"""
 PATIENCE = 300  # seconds
-# train_ssd.py, whose processes wait at the fifth step of a run of six until they are released, so
-# that they can be killed there.
+# train_ssd.py, whose processes wait at the fifth step of a run of six, and at the ninth of one that
+# goes on alone, until they are released: so that they can be killed there, or joined.
 WAITING = f"""
 import os, sys, time
 from pathlib import Path
@@ -42,9 +42,10 @@ from vision.training import steps
 step, here = steps.train_step, Path(__file__).parent
 
 def waiting_step(training, batch):
-    if training.step == 4 and not (here / "released").exists():
-        (here / f"waits-{{os.environ['RANK']}}").touch()
-        while not (here / "released").exists():
+    released = here / f"released-{{training.step}}"
+    if training.step in (4, 8) and not released.exists():
+        (here / f"waits-{{training.step}}-{{os.environ['RANK']}}").touch()
+        while not released.exists():
             time.sleep(0.05)
     return step(training, batch)
 
@@ -212,7 +213,7 @@ def working_folder(tmp_path):
 
 
 def all_wait(folder):
-    return all((folder / f"waits-{rank}").exists() for rank in (0, 1))
+    return all((folder / f"waits-4-{rank}").exists() for rank in (0, 1))
 
 
 @pytest.fixture
@@ -257,7 +258,8 @@ def test_slurm_goes_on_with_the_machines_that_are_left(place, tmp_path, started)
     process = started(["bash", SLURM, *OPTIONS.split()], cwd=here, env=environment)
     wait_for(lambda: all_wait(here), process)
     kill_family(int((here / "agents").read_text().split()[1]))
-    (here / "released").touch()
+    (here / "released-4").touch()
+    (here / "released-8").touch()
     assert process.wait(PATIENCE) == 0, (here / "log-0").read_text()
 
     train(place, "one epoch of two", 2, "--epochs", "1", "--t-max", "2")
@@ -268,42 +270,68 @@ def test_slurm_goes_on_with_the_machines_that_are_left(place, tmp_path, started)
         torch.testing.assert_close(weights[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
 
 
-@needs_agents
-@pytest.mark.slow
-def test_kubernetes_starts_a_lost_pod_again_and_nothing_is_lost(place, tmp_path, started):
-    """The weights are those of a run that was not disturbed, bit for bit."""
-    folder, environment = place
+@pytest.fixture
+def start_pod(place, tmp_path, started):
+    """Return a function that starts what a container of the job runs."""
+    _, environment = place
     here = working_folder(tmp_path)
     environment = {
+        **{one["name"]: one["value"] for one in container()["env"]},
         **environment,
-        "MODEL_DIR": str(folder / "kubernetes"),
+        "MODEL_DIR": str(here / "model"),
         "MEETING": f"localhost:{free_port()}",
         "OPTIONS": " ".join(OPTIONS.split()),
     }
 
-    stated = {one["name"]: one["value"] for one in container()["env"]}
-    environment = {**stated, **environment}
-    command = [*container()["command"], *container()["args"]]
+    def start(nodes="2"):
+        script = container()["args"][0].replace("--nnodes=2", f"--nnodes={nodes}")
+        process = started([*container()["command"], script], cwd=here, env=environment)
+        port = int(environment["MEETING"].split(":")[1])
+        wait_for(lambda: listens(port), process)
+        return process
 
-    def start_pod():
-        return started(command, cwd=here, env=environment)
+    return start
 
-    port = int(environment["MEETING"].split(":")[1])
-    first = start_pod()
-    wait_for(lambda: listens(port), first)
-    second = start_pod()
-    wait_for(lambda: all_wait(here), first)
+
+def ends_well(process, log):
+    status = process.wait(PATIENCE)
+    assert status == 0, log.read_text()
+
+
+@needs_agents
+@pytest.mark.slow
+def test_kubernetes_starts_a_lost_pod_again_and_nothing_is_lost(place, tmp_path, start_pod):
+    """The weights are those of a run that was not disturbed, bit for bit."""
+    first, second = start_pod(), start_pod()
+    wait_for(lambda: all_wait(tmp_path), first)
     kill_family(second.pid)
     assert second.wait() == -signal.SIGKILL
-    (here / "released").touch()
-    third = start_pod()
-    assert first.wait(PATIENCE) == 0, (here / "log-0").read_text()
-    assert third.wait(PATIENCE) == 0, (here / "log-2").read_text()
+    (tmp_path / "released-4").touch()
+    ends_well(start_pod(), tmp_path / "log-2")
+    ends_well(first, tmp_path / "log-0")
 
     expected, table = train(place, "two", 2)
-    weights, rows = left_by(folder / "kubernetes")
+    weights, rows = left_by(tmp_path / "model")
     assert rows == table
     assert all(tensor.equal(weights[name]) for name, tensor in expected.items())
+
+
+@needs_agents
+@pytest.mark.slow
+def test_a_pod_can_come_back_to_one_that_went_on_alone(tmp_path, start_pod):
+    first, second = start_pod("1:2"), start_pod("1:2")
+    wait_for(lambda: all_wait(tmp_path), first)
+    kill_family(second.pid)
+    (tmp_path / "released-4").touch()
+    wait_for(lambda: (tmp_path / "waits-8-0").exists(), first)  # of six more steps, alone
+    third = start_pod("1:2")
+    log = tmp_path / "log-0"
+    wait_for(lambda: "SIGTERM: finishing this step" in log.read_text(), first)  # by its agent
+    (tmp_path / "released-8").touch()
+    ends_well(third, tmp_path / "log-2")
+    ends_well(first, log)
+    _, rows = left_by(tmp_path / "model")
+    assert [row["epoch"] for row in rows] == ["0", "1"]
 
 
 def listens(port):
