@@ -4,6 +4,7 @@ Usage:
     python3 check_dataset.py data/fruit
     python3 check_dataset.py data/a data/b --preview sheets --resolution 512
     python3 check_dataset.py data/fruit --write-voc data/fruit_voc
+    python3 check_dataset.py data/fruit --write-shards data/fruit_shards
 
 Prints what was understood and every kind of problem with its first cases. Writes
 dataset_report.json, which has all of them, and a portrait of every part (classes, box sizes, box
@@ -96,6 +97,15 @@ class OutputOptions(Options):
         metavar="DIR",
         help="copy the dataset into this new folder, in Pascal VOC format",
     )
+    write_shards: Path | None = option(
+        None,
+        kind=path_or_none,
+        metavar="DIR",
+        help="copy the dataset into this new folder, as tar shards in WebDataset's conventions",
+    )
+    shard_size: int = option(
+        256, kind=Whole(1, 1_000_000), metavar="MB", help="size of a shard, in millions of bytes"
+    )
     write_splits: bool = switch(
         help="write the drawn split into the dataset, a VOC folder without lists"
     )
@@ -173,8 +183,9 @@ def require_room(data: Sequence[str], options: CheckOptions) -> None:
     from vision.datasets.checked_folder import CheckedFolder
     from vision.datasets.formats.voc_writing import require_new_folder, require_no_lists
 
-    if options.write_voc:
-        require_new_folder(options.write_voc)
+    for folder in (options.write_voc, options.write_shards):
+        if folder:
+            require_new_folder(folder)
     if options.write_splits:
         if len(data) > 1 or CheckedFolder(data[0], options.dataset_type).kind != "voc":
             raise ValueError(
@@ -204,12 +215,16 @@ def write_portraits(
 def write_copies(
     data: Sequence[str], parts: Mapping[str, AnnotationIndex], options: CheckOptions
 ) -> None:
-    """Write the VOC folder or the lists that the options ask for; say where."""
+    """Write the folders or the lists that the options ask for; say where."""
+    from vision.datasets.formats.shards.writing import MEGABYTE, write_shards
     from vision.datasets.formats.voc_writing import copy_as_voc, write_lists
 
     if options.write_voc:
         copy_as_voc(parts, options.write_voc)
         print(f"wrote {options.write_voc} in VOC format, with {', '.join(parts)}")
+    if options.write_shards:
+        shards = write_shards(parts, options.write_shards, options.shard_size * MEGABYTE)
+        print(f"wrote {len(shards):,} shards to {options.write_shards}, with {', '.join(parts)}")
     if options.write_splits:
         lists = {part: list(index.image_ids) for part, index in parts.items()}
         print(f"wrote {write_lists(data[0], lists)[0].parent}")

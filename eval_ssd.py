@@ -28,6 +28,7 @@ from vision.evaluation.options import (
     OutputOptions,
     SpeedOptions,
 )
+from vision.utils.buckets import full_path
 from vision.utils.cli import parse_options, run_main, set_up_logging
 from vision.utils.options import LogOptions, OneOf, add_options, option, path
 from vision.utils.threads import share_cores
@@ -217,7 +218,7 @@ def make_judge(
         options.iou_threshold, options.use_2007_metric, options.conf, resolution
     )
     facts = {
-        "datasets": [str(dataset.resolve()) for dataset in options.datasets],
+        "datasets": [full_path(dataset) for dataset in options.datasets],
         "split": options.split,
         "pictures": len(data.pictures),
         "resolution": resolution,

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import shutil
+import tarfile
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
+
+import cv2
 
 from tests.drawing import (
     CLASS_NAMES,
@@ -15,6 +20,8 @@ from tests.drawing import (
     write_picture,
     write_voc,
 )
+from vision.datasets.formats.shards.writing import write_shards
+from vision.datasets.opening import open_datasets
 
 SPLITS = {"train": 8, "val": 4}
 
@@ -316,6 +323,49 @@ def write_retinanet(root, splits=None, seed=0, negatives=0):
     return drawn
 
 
+def write_bare_shards(root, splits=None, seed=0, negatives=0):
+    """Shards as other tools write them: tars of a picture and its JSON each, and no index."""
+    drawn = draw_splits(splits, seed, negatives)
+    root.mkdir(exist_ok=True)
+    for split, samples in drawn.items():
+        with tarfile.open(root / f"{split}-0000.tar", "w") as tar:
+            for sample in samples:
+                picture = cv2.imencode(".png", sample.image[..., ::-1])[1].tobytes()
+                add_member(tar, f"{sample.image_id}.png", picture)
+                add_member(tar, f"{sample.image_id}.json", shard_json(sample))
+    return drawn
+
+
+def add_member(tar, name, data):
+    """Add a file of these bytes to an open tar."""
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    tar.addfile(member, io.BytesIO(data))
+
+
+def shard_json(sample):
+    """Return the JSON of a sample in a shard, as bytes."""
+    width, height = size_of(sample)
+    return json.dumps(
+        {
+            "width": width,
+            "height": height,
+            "boxes": sample.boxes.tolist(),
+            "labels": [CLASS_NAMES[label] for label in sample.labels],
+        }
+    ).encode("ascii")
+
+
+def write_indexed_shards(root, splits=None, seed=0, negatives=0):
+    """Shards as check_dataset.py writes them, of a COCO folder beside; a few pictures in each."""
+    source = root.with_name(f"{root.name} source")
+    drawn = write_coco(source, splits, seed, negatives)
+    datasets = open_datasets(source)
+    write_shards({"train": datasets.train, "val": datasets.validation}, root, 150_000)
+    shutil.rmtree(source)
+    return drawn
+
+
 WRITERS = {
     "voc": write_voc,
     "voc beside": write_voc_beside,
@@ -331,4 +381,6 @@ WRITERS = {
     "createml": write_createml,
     "via": write_via,
     "retinanet": write_retinanet,
+    "shards": write_bare_shards,
+    "shards with an index": write_indexed_shards,
 }

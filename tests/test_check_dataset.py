@@ -78,7 +78,8 @@ def test_what_cannot_be_written_is_refused_before_anything_is(tmp_path, run):
     write_open_images(tmp_path / "data")
     (tmp_path / "voc").mkdir()
     (tmp_path / "voc" / "notes.txt").touch()
-    for words in (["--write-voc", tmp_path / "voc"], ["--write-splits"]):
+    refused = ([f"--write-{kind}", tmp_path / "voc"] for kind in ("voc", "shards"))
+    for words in (*refused, ["--write-splits"]):
         assert run(tmp_path / "data", *words)[0] == 1
     assert not list((tmp_path / "here").iterdir())
 
@@ -105,6 +106,18 @@ def test_any_format_becomes_a_voc_folder(tmp_path, run):
     status, printed = run(tmp_path / "data", "--write-voc", tmp_path / "voc")
     assert status == 1
     assert "must be a new folder" in printed
+
+
+def test_any_format_becomes_shards(tmp_path, run):
+    write_open_images(tmp_path / "data")
+    words = ["--write-shards", tmp_path / "new" / "shards", "--shard-size", 1]
+    status, printed = run(tmp_path / "data", *words)
+    assert status == 0
+    assert f"wrote 3 shards to {tmp_path / 'new' / 'shards'}, with train, val, test" in printed
+    again = open_datasets(tmp_path / "new" / "shards")
+    assert (len(again.train), len(again.validation)) == (8, 4)
+    status, printed = run(tmp_path / "data", *words)
+    assert (status, "must be a new folder" in printed) == (1, True)
 
 
 def test_a_split_is_written_down(tmp_path, run):

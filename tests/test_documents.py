@@ -61,6 +61,7 @@ FOREIGN = {
     "detectnet": "--threshold --clustering --confidence --input-blob --output-cvg --output-bbox "
     "--model --labels --overlay --tracking --headless",
     "torchrun": "--nnodes --nproc-per-node --max-restarts --rdzv-backend --rdzv-endpoint --rdzv-id",
+    "sbatch": "--nodes --gpus-per-node --cpus-per-task --time --partition --account --requeue",
     "docker": "--shm-size --ipc",
     "tensorboard": "--logdir",
     "draw_fruit.py": "--images --size",

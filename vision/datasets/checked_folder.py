@@ -19,6 +19,7 @@ from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.recognition import ANY_FORMAT, find_dataset
 from vision.datasets.selection import EVERYTHING, Selection, new_names, rename_classes
 from vision.datasets.splits import hold_out, rows_in, separate, without_copies_of
+from vision.utils.buckets import bucket_and_key, full_path
 
 
 class CheckedFolder:
@@ -44,9 +45,11 @@ class CheckedFolder:
             ValueError: it is in no known format, or not in the one that `kind` names.
         """
         found = find_dataset(root, kind)
-        self.root, self.kind = found.root, found.kind
+        self.kind = found.kind
+        # As messages show it; a Path makes one slash of the two of s3://bucket.
+        self.root = full_path(found.root) if bucket_and_key(found.root) else str(found.root)
         self.lines: list[str] = list(found.notes)
-        self.reader: DatasetFolder = DATASETS[self.kind](self.root, found.file)
+        self.reader: DatasetFolder = DATASETS[self.kind](found.root, found.file)
         self.problems = Problems(self.root)
         self.pictures = pictures
         self.selection = selection

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Callable, Iterable
 
 import numpy as np
@@ -13,6 +11,7 @@ import numpy as np
 from vision.datasets.checks.picture_scan import short_hash
 from vision.datasets.checks.problems import Problems
 from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.pictures.files import count_bytes, read_bytes, read_some_bytes
 
 THUMBNAIL = 8  # of a thumbnail, pixels
 CELL_DIFFERS = 24  # of 255; less is noise and compression
@@ -82,24 +81,22 @@ def _keys(paths: dict[int, str], key_of: Callable) -> dict[int, object]:
     for row, path in paths.items():
         try:
             keys[row] = key_of(path)
-        except OSError:
+        except (OSError, ValueError):
             keys[row] = None
     return keys
 
 
 def _size(path: str) -> int:
-    return Path(path).stat().st_size
+    return count_bytes(path)
 
 
 def _sample_hash(path: str) -> tuple[int, int]:
-    with Path(path).open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(size // 2)
-        return size, short_hash(file.read(SAMPLE_BYTES))
+    size = count_bytes(path)
+    return size, short_hash(read_some_bytes(path, size // 2, SAMPLE_BYTES))
 
 
 def _content_hash(path: str) -> int:
-    return short_hash(Path(path).read_bytes())
+    return short_hash(read_bytes(path))
 
 
 def _natural_key(name: str) -> list:

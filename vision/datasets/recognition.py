@@ -16,6 +16,7 @@ from vision.datasets.formats import DATASETS
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.formats.yolo_files import read_yaml
 from vision.datasets.unknown import LAYOUTS_PAGE, contents_of, looks_like
+from vision.utils.buckets import bucket_and_key
 
 ANY_FORMAT = "auto"
 SETTINGS_SUFFIXES = (".yaml", ".yml")
@@ -44,6 +45,8 @@ def find_dataset(path: str | Path, kind: str = ANY_FORMAT) -> FoundDataset:
         raise ValueError(
             f"dataset type must be {ANY_FORMAT} or one of {', '.join(DATASETS)}, got '{kind}'"
         )
+    if bucket_and_key(path):  # only shards can be read from there
+        return _require(kind, FoundDataset(path, "shards"), path)
     if path.is_dir():
         return _of_folder(path, kind)
     if not path.exists():
@@ -66,13 +69,14 @@ def find_dataset(path: str | Path, kind: str = ANY_FORMAT) -> FoundDataset:
 
 def _require(kind: str, found: FoundDataset, path: Path) -> FoundDataset:
     if kind not in (ANY_FORMAT, found.kind):
-        raise ValueError(f"{path} must be of format {kind}, it is a file of format {found.kind}")
+        raise ValueError(f"{path} must be of format {kind}, it is of format {found.kind}")
     return found
 
 
 def _of_folder(path: Path, kind: str) -> FoundDataset:
     kinds = _kinds_of(path, kind)
-    if not kinds or (_is_inside(path) and not has_pictures(path)):
+    packs = bool(kinds) and DATASETS[kinds[0]].packs_pictures
+    if not kinds or (not packs and _is_inside(path) and not has_pictures(path)):
         found = _inside_of(path, kind)
         if found is not None:
             return found

@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from vision.pictures.files import read_bytes, read_some_bytes
 from vision.pictures.headers import PictureHeader, read_picture_header
 from vision.pictures.turning import TURNS, lies_on_its_side
-from vision.utils.files import read_regular, require_regular
 
 LARGEST_AREA = 1 << 28  # pixels; 16,384 x 16,384 takes 800 MB decoded
 HEADER_BYTES = 1 << 16  # nearly always enough to find the size
@@ -58,7 +58,7 @@ class EncodedPicture:
                 more than LARGEST_AREA pixels.
         """
         try:
-            data = read_regular(path)
+            data = read_bytes(path)
         except OSError as error:
             raise PictureError(f"cannot read the picture {path}: {error.strerror}") from error
         except ValueError as error:
@@ -147,9 +147,7 @@ def read_picture_size(path: str | Path, upright: bool = True) -> tuple[int, int]
         PictureError: there is no such file, or it is empty or not a picture.
     """
     try:
-        require_regular(path)
-        with Path(path).open("rb") as file:
-            header = read_picture_header(file.read(HEADER_BYTES))
+        header = read_picture_header(read_some_bytes(path, 0, HEADER_BYTES))
     except OSError as error:
         raise PictureError(f"cannot read the picture {path}: {error.strerror}") from error
     except ValueError as error:

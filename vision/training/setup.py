@@ -32,6 +32,7 @@ from vision.training.compute.engine import least_batch, make_engine
 from vision.training.compute.launching import is_restart
 from vision.training.compute.processes import (
     from_main,
+    gather_values,
     is_main,
     process_count,
     process_rank,
@@ -90,6 +91,9 @@ def options_and_state(typed: Mapping[str, Any]) -> tuple[TrainOptions, SavedStat
     path = options.resume_from
     if is_restart() and any((folder / name).is_file() for name in (LAST, PREVIOUS)):
         path = folder
+    # An agent that has come later was told to resume, and counts no restarts; one that another
+    # agent made start again was not, nor does it: what one process knows holds for all.
+    path = next((one for one in gather_values(path) if one is not None), None)
     saved = None
     if path is not None:
         logger.info("Resume from the model %s", path)

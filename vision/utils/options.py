@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Sequence, TypeVar
 
+from vision.utils.buckets import full_path
 from vision.utils.text import shown
 
 Convert = Callable[
@@ -95,7 +96,7 @@ class Options:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
-        return str(value.resolve())
+        return full_path(value)
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 

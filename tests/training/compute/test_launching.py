@@ -13,6 +13,7 @@ from torch import distributed
 
 from tests.drawing import write_voc
 from tests.tiny import NET
+from vision.training import setup
 from vision.training.compute import launching
 from vision.training.options import OF_MODEL_DIR
 from vision.training.setup import earlier_devices
@@ -96,6 +97,15 @@ def test_a_resumed_run_computes_where_it_did(tmp_path):
     expected = {"gpus": 2, "use_cuda": False}
     assert earlier_devices({"resume": OF_MODEL_DIR, "checkpoint_folder": tmp_path}) == expected
     assert earlier_devices({"resume": str(tmp_path / "last.pth")}) == expected
+
+
+def test_what_one_process_knows_of_an_earlier_run_holds_for_all(tmp_path, monkeypatch):
+    """One that came later was told to resume; those that were there before were not."""
+    options, _ = setup.options_and_state({"checkpoint_folder": tmp_path})
+    assert options.resume_from is None
+    monkeypatch.setattr(setup, "gather_values", lambda path: [path, tmp_path])
+    with pytest.raises(ValueError, match=r"there is no file .*last\.pth"):
+        setup.options_and_state({"checkpoint_folder": tmp_path})
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", "3", '{"gpus": "many"}', '{"use_cuda": [1]}'])

@@ -15,7 +15,9 @@ from typing import Sequence, Union
 import numpy as np
 
 from vision.datasets.index.arrays import StringTable, blocks
+from vision.pictures.files import count_bytes, packed_picture, read_bytes, state_of
 from vision.pictures.headers import FORMATS, KINDS_OF_PIXELS
+from vision.utils.buckets import bucket_and_key, full_path
 from vision.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
@@ -120,7 +122,7 @@ class PictureScanner:
     def _cache_path(self, root: str | Path) -> Path | None:
         if self.cache_folder is None:
             return None
-        resolved = os.fsencode(os.path.realpath(root))
+        resolved = os.fsencode(full_path(root))
         name = hashlib.blake2b(resolved, digest_size=6).hexdigest()
         return Path(self.cache_folder) / f"pictures-{name}.npz"
 
@@ -155,6 +157,9 @@ def look_at(path: str) -> tuple[tuple, str]:
     except PictureError as error:
         return nothing, str(error).replace(f"the picture {path}", "the picture").replace(path, "it")
     except OSError as error:
+        packed = packed_picture(path)
+        if packed and bucket_and_key(packed.shard):
+            raise  # the network may be back tomorrow, but a fault would be remembered
         return nothing, f"the picture cannot be read: {error.strerror}"
     except ValueError as error:
         return nothing, str(error)
@@ -164,22 +169,22 @@ def look_at(path: str) -> tuple[tuple, str]:
 
 
 def _read(path: str) -> bytes:
-    """Return the bytes of a file; refuse pipes and devices, whose bytes may never end."""
-    status = Path(path).stat()
-    if not stat.S_ISREG(status.st_mode):
+    """Return the bytes of a picture; refuse pipes and devices, whose bytes may never end."""
+    packed = packed_picture(path)
+    if packed is None and not stat.S_ISREG(Path(path).stat().st_mode):
         raise ValueError("the picture is not a regular file")
-    if status.st_size > LARGEST_PICTURE_FILE:
+    size = count_bytes(path)
+    if size > LARGEST_PICTURE_FILE:
         raise ValueError(
-            f"the picture has {status.st_size:,} bytes; at most {LARGEST_PICTURE_FILE:,} are read"
+            f"the picture has {size:,} bytes; at most {LARGEST_PICTURE_FILE:,} are read"
         )
-    return Path(path).read_bytes()
+    return read_bytes(path)
 
 
 def _key(path: str) -> int:
     """Return a number for a file that changes when its path, size or time does."""
     try:
-        status = Path(path).stat()
-        state = f"{status.st_size} {status.st_mtime_ns}"
+        state = state_of(path)
     except (OSError, ValueError):  # a null byte in a path is a ValueError
         state = "missing"
     data = path.encode("utf-8", "surrogatepass") + b"\0" + state.encode()

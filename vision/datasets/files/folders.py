@@ -24,7 +24,7 @@ PART_OF_WORD = {word: part for part, words in PART_WORDS.items() for word in wor
 ANNOTATION_FOLDER = re.compile(
     "annotations|labels|label_2|data|images|image_2|jpegimages|obj_.*data"
 )
-ANNOTATION_SUFFIXES = (".json", ".xml", ".csv", ".txt")
+ANNOTATION_SUFFIXES = (".json", ".xml", ".csv", ".txt", ".tar")
 FILES_TO_TRY = 50
 FOLDERS_TO_TRY = 50  # of other names
 FOLDERS_TO_WALK = 1000

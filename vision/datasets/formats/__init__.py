@@ -11,6 +11,7 @@ from vision.datasets.formats.kitti import KITTIFolder
 from vision.datasets.formats.labelme import LabelMeFolder
 from vision.datasets.formats.oidv4 import OIDv4Folder
 from vision.datasets.formats.open_images import OpenImagesFolder
+from vision.datasets.formats.shards.reading import ShardFolder
 from vision.datasets.formats.tables.csv_table import CSVFolder
 from vision.datasets.formats.tables.retinanet import RetinaNetFolder
 from vision.datasets.formats.via import VIAFolder
@@ -32,4 +33,5 @@ DATASETS: dict[str, type[DatasetFolder]] = {
     "kitti": KITTIFolder,
     "oidv4": OIDv4Folder,
     "ccpd": CCPDFolder,
+    "shards": ShardFolder,
 }

@@ -21,6 +21,7 @@ class DatasetFolder:
     # What `AnnotationIndex.origins` counts: every "object" or "line" of an annotation file, or the
     # objects of each "picture" if one file has many pictures.
     numbered_by = "object"
+    packs_pictures = False  # into files of the format, so that there need be no picture files
 
     def __init__(self, root: str | Path, file: Path | None = None):
         """Look at the folder without reading annotations, and fill `parts`.

@@ -12,7 +12,7 @@ from vision.datasets.files.listing import FileListing, find_child, read_list, st
 from vision.datasets.files.values import around, around_turned, to_number, to_side
 from vision.datasets.formats.per_picture import AnnotationError, PerPictureFolder
 from vision.datasets.index.builder import Record
-from vision.utils.files import require_regular
+from vision.utils.files import read_regular
 
 VOC_LISTS = ("trainval", "train", "val", "test", "default")
 VOC_PICTURE_FOLDERS = ("JPEGImages", "images", "JPG", "JPEG", "PNGImages")
@@ -130,22 +130,30 @@ class VOCFolder(PerPictureFolder):
 
 
 def read_annotation(path: Path) -> Record:
-    """Read a Pascal VOC file; take direct children only, as parts have names and boxes too.
+    """Read a Pascal VOC file; raise as `parse_annotation` does, and if there is no such file."""
+    try:
+        data = read_regular(path)
+    except (OSError, ValueError) as error:
+        raise AnnotationError(f"cannot be read: {error}") from None
+    return parse_annotation(data)
+
+
+def parse_annotation(data: bytes) -> Record:
+    """Read Pascal VOC's XML; take direct children only, as parts have names and boxes too.
 
     Raises:
         AnnotationError: it is not XML, declares entities, or is not an annotation.
     """
     from defusedxml import DefusedXmlException
-    from defusedxml.ElementTree import parse
+    from defusedxml.ElementTree import fromstring
 
     try:
-        require_regular(path)
-        root = parse(str(path)).getroot()
+        root = fromstring(data)
     except ParseError as error:
         raise AnnotationError(f"not XML: {error}", error.position[0]) from None
     except DefusedXmlException as error:
         raise AnnotationError(f"declares entities, which is not safe to read: {error}") from None
-    except (OSError, ValueError, LookupError) as error:
+    except (ValueError, LookupError) as error:
         raise AnnotationError(f"cannot be read: {error}") from None
     if root is not None:
         for element in root.iter():

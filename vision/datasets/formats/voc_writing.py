@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from vision.datasets.files.listing import base_name, read_list, split_suffix, strip_suffix
 from vision.datasets.formats.voc import VOC_CORNERS
 from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.pictures.files import copy_picture
 from vision.utils.files import atomic_write
 from vision.utils.labels import BACKGROUND
 
@@ -123,9 +123,7 @@ def require_new_folder(folder: str | Path) -> None:
     """
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()):
-        raise ValueError(
-            f"{folder} must be a new folder to write a VOC dataset to, it is not empty"
-        )
+        raise ValueError(f"{folder} must be a new folder to write a dataset to, it is not empty")
 
 
 def write_annotation(path: str | Path, picture: VOCPicture) -> None:
@@ -256,7 +254,7 @@ def _place(source: Path, target: Path, link: bool) -> None:
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         if not (link and _link(source, part)):
-            shutil.copyfile(source, part)
+            copy_picture(source, part)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Tar shards in WebDataset's conventions: reading, writing, and the index beside them."""
