@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Iterator
 
 import numpy as np
 import onnx
 import onnxruntime
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from onnx import GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto, helper, numpy_helper
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
+
+from vision.utils.files import read_regular
+from vision.utils.text import printable
 
 # The forms in which a Constant node may keep its value, and the type of the tensor that it makes.
 CONSTANT_TYPES = {
@@ -29,6 +35,54 @@ REFUSALS = (
 )
 
 
+# Operators that run a part of the graph again and again, for ever if the file says so.
+ENDLESS = ("Loop", "Scan")
+MOST_BYTES = 1 << 30  # of one tensor; the largest of a detector of 1024 pixels has 0.3 GB
+
+
+class Session(onnxruntime.InferenceSession):
+    """An open ONNX file, on the CPU; what it cannot do ends in a sentence that names it."""
+
+    def __init__(self, model: str | bytes, name: str | Path) -> None:
+        """Open a file by its path, or by its content; `name` is that of the file, in errors."""
+        self._name = name
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what is wrong is said here
+        with self._refusing():
+            super().__init__(
+                model, options, providers=["CPUExecutionProvider"], disable_fallback=True
+            )
+
+    def run(self, output_names: Any, input_feed: Any, run_options: Any = None) -> list[np.ndarray]:
+        """Return the outputs of these names for inputs by name.
+
+        Raises:
+            ValueError: naming the file, if its graph cannot be run to the end, or if what comes out
+                is no array of numbers.
+        """
+        with self._refusing():
+            outputs = super().run(output_names, input_feed, run_options)
+        names = output_names or [output.name for output in self.get_outputs()]
+        for name, value in zip(names, outputs):
+            if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
+                raise ValueError(f"{self._name} must put out numbers, its output '{name}' has none")
+        return outputs
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        try:
+            yield
+        except runtime_errors.InvalidProtobuf:
+            raise ValueError(
+                f"{self._name} must be an ONNX file, it is damaged or something else"
+            ) from None
+        except (*REFUSALS, ValueError, TypeError, RuntimeError, IndexError) as error:
+            reason = printable(" ".join(str(error).split()))
+            raise ValueError(
+                f"{self._name} must run in onnxruntime, which says: {reason}"
+            ) from error
+
+
 def read_model(path: str | Path) -> ModelProto:
     """Read an ONNX file without the data that it may keep in other files.
 
@@ -36,18 +90,36 @@ def read_model(path: str | Path) -> ModelProto:
         FileNotFoundError: if there is no such file.
         ValueError: if it is not an ONNX file.
     """
+    return parse_model(read_regular(path), path)
+
+
+def parse_model(content: bytes, name: str | Path) -> ModelProto:
+    """Return the model that an ONNX file's content holds; `name` is that of the file, in errors.
+
+    Raises:
+        ValueError: if it is not an ONNX file.
+    """
     try:
-        model = onnx.load(str(path), load_external_data=False)
-    except DecodeError:
-        raise ValueError(f"{path} must be an ONNX file, it is damaged or something else") from None
+        model = onnx.load_model_from_string(content)
+        _require_text(model)
+    except (DecodeError, UnicodeDecodeError):
+        raise ValueError(f"{name} must be an ONNX file, it is damaged or something else") from None
     if not model.graph.node:
-        raise ValueError(f"{path} must be an ONNX file with a network in it, it has none")
+        raise ValueError(f"{name} must be an ONNX file with a network in it, it has none")
     return model
 
 
-def open_session(
-    model: str | Path | bytes, name: str | Path = "the graph"
-) -> onnxruntime.InferenceSession:
+def _require_text(message: Message) -> None:
+    """Read every text of a file once: those that are none raise a UnicodeDecodeError."""
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_STRING:
+            list(value)
+        elif field.type == field.TYPE_MESSAGE:
+            for part in [value] if isinstance(value, Message) else value:
+                _require_text(part)
+
+
+def open_session(model: str | Path | bytes, name: str | Path = "the graph") -> Session:
     """Open an ONNX file in onnxruntime, on the CPU. All of the project opens its files here.
 
     Args:
@@ -56,27 +128,55 @@ def open_session(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not an ONNX file, or onnxruntime cannot run its graph.
+        ValueError: if it is not an ONNX file, onnxruntime cannot run its graph, or running it might
+            have no end or take all memory.
     """
-    if not isinstance(model, bytes):
-        name = Path(model)
-        if not name.is_file():
-            raise FileNotFoundError(f"there is no model {name.absolute()}")
-        model = str(model)
-    try:
-        return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    except runtime_errors.InvalidProtobuf:
-        raise ValueError(f"{name} must be an ONNX file, it is damaged or something else") from None
-    except REFUSALS as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{name} must run in onnxruntime, which says: {reason}") from error
+    if isinstance(model, bytes):
+        _require_bounded(parse_model(model, name), name)
+        return Session(model, name)
+    path = Path(model)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no model {path.absolute()}")
+    _require_bounded(read_model(path), path)
+    return Session(str(path), path)
+
+
+def _require_bounded(model: ModelProto, name: str | Path) -> None:
+    """Refuse what a file of a few bytes could do to the machine."""
+    endless = [node.op_type for node in _all_nodes(model) if node.op_type in ENDLESS]
+    if endless:
+        raise ValueError(
+            f"{name} must not have the operator {endless[0]}, which may run for ever; no detector "
+            "needs it: export the file without it"
+        )
+    graph = infer_shapes(model).graph
+    for value in (*graph.value_info, *graph.output):
+        sizes = shape_of(value.type) or ()
+        count = math.prod(size for size in sizes if size)
+        if count * 4 > MOST_BYTES:
+            raise ValueError(
+                f"{name} must not need more than {MOST_BYTES >> 30} GB for one tensor, "
+                f"'{printable(value.name)}' is {shape_text(sizes)}; export the file anew, for a "
+                "smaller input or batch"
+            )
+
+
+def _all_nodes(model: ModelProto) -> Iterator[NodeProto]:
+    """Yield the nodes of a graph, of graphs inside it, and of functions."""
+    waiting = [*model.graph.node, *(node for one in model.functions for node in one.node)]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                waiting.extend(graph.node)
 
 
 def infer_shapes(model: ModelProto) -> ModelProto:
     """Return a copy with the shapes of all tensors, or the model where ONNX cannot tell them."""
     try:
         return onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except onnx.shape_inference.InferenceError:
+    except (onnx.shape_inference.InferenceError, UnicodeDecodeError):
         return model
 
 

@@ -40,14 +40,20 @@ class OnnxDetector:
         Raises:
             ValueError: if the inputs and outputs are not those of a detector.
         """
-        self._session, self._has_nms = session, has_nms
+        self._session, self._path, self._has_nms = session, path, has_nms
         shapes = {value.name: value.shape for value in session.get_inputs()}
         outputs = {value.name: value.shape for value in session.get_outputs()}
         shape = shapes.get("input_0", [])
-        if len(shape) != 4 or shape[2] != shape[3] or not {"scores", "boxes"} <= outputs.keys():
+        if (
+            len(shape) != 4
+            or shape[2] != shape[3]
+            or not isinstance(shape[2], int)
+            or shape[2] < 1
+            or any(len(outputs.get(name, ())) != 3 for name in ("scores", "boxes"))
+        ):
             raise ValueError(
-                f"{path} must have an input input_0 (B, 3, S, S) and the outputs scores and boxes, "
-                f"it has {shapes} and {outputs}; write it with onnx_export.py"
+                f"{path} must have an input input_0 (B, 3, S, S) and the outputs scores (B, P, C) and "
+                f"boxes (B, P, 4), it has {shapes} and {outputs}; write it with onnx_export.py"
             )
         self.image_size: int = shape[2]
         # A name in place of a number stands for any size.
@@ -59,6 +65,11 @@ class OnnxDetector:
         """Return scores (B, P, C) and boxes (B, P, 4) of normalised images (B, 3, S, S)."""
         parts = [self._run(part) for part in images.split(self._batch_size or len(images))]
         scores, boxes = (torch.from_numpy(np.concatenate(part)) for part in zip(*parts))
+        if scores.ndim != 3 or boxes.shape != (*scores.shape[:2], 4) or len(scores) < len(images):
+            raise ValueError(
+                f"{self._path} must put out scores (B, P, C) and boxes (B, P, 4), it puts out "
+                f"{tuple(scores.shape)} and {tuple(boxes.shape)}; write it with onnx_export.py"
+            )
         if self._has_nms:
             best = scores[..., 1:].amax(dim=-1, keepdim=True)
             scores = torch.where(scores == best, scores, torch.zeros_like(scores))
