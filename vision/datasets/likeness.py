@@ -13,6 +13,7 @@ import numpy as np
 from vision.datasets.checks.picture_scan import short_hash
 from vision.datasets.checks.problems import Problems
 from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.utils.files import read_regular, require_regular
 
 THUMBNAIL = 8  # of a thumbnail, pixels
 CELL_DIFFERS = 24  # of 255; less is noise and compression
@@ -82,7 +83,7 @@ def _keys(paths: dict[int, str], key_of: Callable) -> dict[int, object]:
     for row, path in paths.items():
         try:
             keys[row] = key_of(path)
-        except OSError:
+        except (OSError, ValueError):  # a pipe is the same as nothing
             keys[row] = None
     return keys
 
@@ -92,6 +93,7 @@ def _size(path: str) -> int:
 
 
 def _sample_hash(path: str) -> tuple[int, int]:
+    require_regular(path)
     with Path(path).open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(size // 2)
@@ -99,7 +101,7 @@ def _sample_hash(path: str) -> tuple[int, int]:
 
 
 def _content_hash(path: str) -> int:
-    return short_hash(Path(path).read_bytes())
+    return short_hash(read_regular(path))
 
 
 def _natural_key(name: str) -> list:

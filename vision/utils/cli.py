@@ -33,7 +33,8 @@ SYNONYMS = {
     "--cuda": ("--use-cuda",),
     **dict.fromkeys(("--project", "--name", "--save-dir", "--output-dir"), ("--model-dir",)),
     "--lr0": ("--lr",),
-    "--max-boxes": ("--max-images", "--max-annotations-per-class"),
+    "--max-boxes": ("--max-annotations-per-class", "--top-k"),
+    **dict.fromkeys(("--max-det", "--max-detections"), ("--top-k",)),
 }
 # Options of other programs for what is so here in any case: an option that a script must have for
 # that, and what is so.
@@ -42,7 +43,11 @@ DROPPED_OPTIONS = {
     "--half": ("--no-amp", "a GPU computes in half precision unless --no-amp is typed"),
     "--amp": ("--no-amp", "a GPU computes in half precision unless --no-amp is typed"),
     "--tensorboard": ("--model-dir", "curves are always written to tensorboard/ in --model-dir"),
-    "--amsgrad": ("--optim", "adam and adamw work without it here"),
+    **dict.fromkeys(
+        ("--amsgrad", "--dampening", "--eps"),
+        ("--optim", "optimizers have PyTorch's value of it here"),
+    ),
+    "--profile": ("--debug-steps", "nothing is profiled here; py-spy and torch.profiler do that"),
 }
 
 
@@ -58,7 +63,14 @@ def parse_options(
     # An abbreviation would give a typing error the meaning of another option.
     parser.allow_abbrev = False
     argv = [_hyphenated(word) for word in (sys.argv[1:] if argv is None else argv)]
-    args, unknown = parser.parse_known_args(argv)
+    try:
+        args, unknown = parser.parse_known_args(argv)
+    except BrokenPipeError:  # of --help, before Python 3.10
+        _let_go_of_output()
+        raise SystemExit(BROKEN_PIPE) from None
+    except SystemExit:  # after --help
+        _flush_or_end()
+        raise
     if unknown:
         known = [option for action in parser._actions for option in action.option_strings]
         typed = unknown[0].split("=")[0]
@@ -116,6 +128,15 @@ def _let_go_of_output() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+def _flush_or_end() -> None:
+    """Write what is still to be written to standard output; end where nobody reads it any more."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go_of_output()
+        raise SystemExit(BROKEN_PIPE) from None
 
 
 def set_up_logging(level: str = "info") -> None:
