@@ -84,6 +84,7 @@ class Process:
         try:
             fault = self._pipe.recv()
         except EOFError:
+            self._process.join()
             code = self._process.exitcode
             self.stop()
             return f"the process died, exit code {code}"

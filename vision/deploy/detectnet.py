@@ -66,12 +66,14 @@ class DetectNet:
         self.bindings = candidate.bindings
         self._session = open_session(model_path)
         shapes = {value.name: value.shape for value in self._session.get_outputs()}
-        if any(len(shapes[name]) != 3 for name in self.bindings[1:]):
-            raise self._shape_error(shapes)
+        taken = self._session.get_inputs()[0].shape
+        is_fixed = all(isinstance(size, int) and size > 0 for size in taken)
+        if not is_fixed or any(len(shapes[name]) != 3 for name in self.bindings[1:]):
+            raise self._shape_error({self.bindings.input: taken, **shapes})
         self.num_classes: int = shapes[self.bindings.scores][2]
         self.input_height: int
         self.input_width: int
-        self.input_height, self.input_width = self._session.get_inputs()[0].shape[2:]
+        self.input_height, self.input_width = taken[2:]
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.recommended = recommended_settings(metadata, model_path)  # None: it was not measured
         self.labels = read_detectnet_labels(labels_path, self.num_classes)
@@ -98,6 +100,6 @@ class DetectNet:
 
     def _shape_error(self, shapes: dict) -> ValueError:
         return ValueError(
-            f"{self.path} must put out scores (1, P, C) and boxes (1, P, 4), it puts out {shapes}; "
-            "export it again"
+            f"{self.path} must take one picture (1, 3, H, W) and put out scores (1, P, C) and boxes "
+            f"(1, P, 4), its shapes are {shapes}; export it again"
         )

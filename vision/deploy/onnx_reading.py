@@ -102,7 +102,7 @@ def parse_model(content: bytes, name: str | Path) -> ModelProto:
     try:
         model = onnx.load_model_from_string(content)
         _require_text(model)
-    except (DecodeError, UnicodeDecodeError):
+    except (DecodeError, UnicodeError):
         raise ValueError(f"{name} must be an ONNX file, it is damaged or something else") from None
     if not model.graph.node:
         raise ValueError(f"{name} must be an ONNX file with a network in it, it has none")
@@ -110,13 +110,17 @@ def parse_model(content: bytes, name: str | Path) -> ModelProto:
 
 
 def _require_text(message: Message) -> None:
-    """Read every text of a file once: those that are none raise a UnicodeDecodeError."""
+    """Read every text of a file once; one that is no text comes as bytes, or not at all.
+
+    Raises:
+        UnicodeError: if there is such a one.
+    """
     for field, value in message.ListFields():
-        if field.type == field.TYPE_STRING:
-            list(value)
-        elif field.type == field.TYPE_MESSAGE:
-            for part in [value] if isinstance(value, Message) else value:
-                _require_text(part)
+        parts = [value] if isinstance(value, (Message, str, bytes)) else value
+        if field.type == field.TYPE_STRING and not all(isinstance(part, str) for part in parts):
+            raise UnicodeError(field.name)
+        for part in parts if field.type == field.TYPE_MESSAGE else ():
+            _require_text(part)
 
 
 def open_session(model: str | Path | bytes, name: str | Path = "the graph") -> Session:
@@ -151,13 +155,12 @@ def _require_bounded(model: ModelProto, name: str | Path) -> None:
         )
     graph = infer_shapes(model).graph
     for value in (*graph.value_info, *graph.output):
-        sizes = shape_of(value.type) or ()
-        count = math.prod(size for size in sizes if size)
-        if count * 4 > MOST_BYTES:
+        sizes = [size for size in shape_of(value.type) or () if size]
+        if math.prod(sizes) * 4 > MOST_BYTES or min(sizes, default=1) < 0:
             raise ValueError(
-                f"{name} must not need more than {MOST_BYTES >> 30} GB for one tensor, "
-                f"'{printable(value.name)}' is {shape_text(sizes)}; export the file anew, for a "
-                "smaller input or batch"
+                f"{name} must have tensors of {MOST_BYTES >> 30} GB at most, "
+                f"'{printable(value.name)}' is {shape_text(tuple(sizes))}; export the file anew, "
+                "for a smaller input or batch"
             )
 
 

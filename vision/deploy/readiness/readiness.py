@@ -168,7 +168,7 @@ def guess_bindings(model: ModelProto) -> Bindings:
     if len(inputs) != 1 or len(outputs) != 2 or names == set(DEFAULT_BINDINGS[1:]):
         return DEFAULT_BINDINGS._replace(input=inputs[0].name if len(inputs) == 1 else "input_0")
     boxes = [value.name for value in outputs if (shape_of(value.type) or ())[-1:] == (4,)]
-    if len(boxes) != 1:
+    if len(boxes) != 1 or len(names) != 2:
         return DEFAULT_BINDINGS._replace(input=inputs[0].name)
     (scores,) = names - set(boxes)
     return Bindings(inputs[0].name, scores, boxes[0])
