@@ -10,8 +10,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 import traceback
+from contextlib import contextmanager
 
 SECONDS, GIGABYTES = 20, 2  # that one try may take
 KILOBYTES = 1 if sys.platform != "darwin" else 1024  # of ru_maxrss in one of its units
@@ -47,6 +49,33 @@ def _trace():
     return "".join(traceback.format_exc(limit=-6))
 
 
+class TooLongError(BaseException):
+    """A try takes longer than it may; nothing shall catch this but the test."""
+
+
+def _stop(number, frame):
+    raise TooLongError(f"no answer in {SECONDS} s")
+
+
+@contextmanager
+def limited():
+    """Fail where the block takes too long, or the process has taken too much memory since."""
+    before = peak_memory()
+    old = signal.signal(signal.SIGALRM, _stop)
+    signal.alarm(SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, old)
+    assert peak_memory() - before < GIGABYTES << 30
+
+
+def peak_memory():
+    """Return the most memory that this process has ever had, bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // KILOBYTES
+
+
 def _serve(pipe, act, arguments):
     """Do what comes through the pipe, one try after the other."""
     limit = 5 * GIGABYTES << 30  # spares the machine; what is above GIGABYTES is a fault anyway
@@ -54,7 +83,7 @@ def _serve(pipe, act, arguments):
     while True:
         word = pipe.recv()
         fault = act(word, *arguments)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 // KILOBYTES
+        peak = peak_memory()
         if fault is None and peak > GIGABYTES << 30:
             fault = f"{peak >> 20} MB of memory"
         pipe.send(fault)
