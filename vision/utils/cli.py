@@ -20,6 +20,7 @@ USER_ERRORS = (ValueError, OSError, ImportError, RuntimeError)
 
 SURE_GUESS = 0.8  # how alike an option must be to one that was typed, to be meant by it
 MOST_NEAR = 3
+LONGEST_ERROR = 600  # letters, of which what was typed may be most
 BROKEN_PIPE = 128 + 13  # exit status, as of a program that SIGPIPE ended
 # What other programs call our options; the first one that a script has is meant.
 SYNONYMS = {
@@ -80,7 +81,7 @@ def parse_options(
             try:
                 setattr(args, one.name, checked(one, getattr(args, one.name)))
             except ValueError as error:
-                parser.error(str(error))
+                parser.error(printable(str(error), LONGEST_ERROR))
     return args
 
 
