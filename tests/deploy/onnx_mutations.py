@@ -211,7 +211,9 @@ def insert_growth(model, rng):
     if rng.random() < 0.5:
         node = helper.make_node("ConstantOfShape", [shape.name], [output.name])
     else:
-        node = helper.make_node(rng.choice(("Expand", "Reshape")), [grown, shape.name], [output.name])
+        node = helper.make_node(
+            rng.choice(("Expand", "Reshape")), [grown, shape.name], [output.name]
+        )
     model.graph.node.append(node)
 
 

@@ -96,6 +96,7 @@ def test_any_change_of_a_file_is_run_or_refused_in_a_sentence(tmp_path, seeds):
                 faults[fault] += 1
                 path.replace(tmp_path / f"fault{number}.onnx")
     assert sorted(path.name for path in tmp_path.iterdir() if "fault" not in path.name) == [
-        "labels.txt", *(["some.onnx"] if path.exists() else [])
+        "labels.txt",
+        *(["some.onnx"] if path.exists() else []),
     ]
     assert not faults, "\n\n".join(f"{count} x {fault}" for fault, count in faults.items())

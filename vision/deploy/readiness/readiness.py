@@ -154,7 +154,11 @@ def can_be_tried(shape: Sequence[int]) -> bool:
     """Tell whether pictures of a shape, (B, 3, H, W), are of a size that nets take."""
     batch, channels, height, width = shape
     numbers = batch * channels * height * width
-    return batch > 0 and all(0 < side <= LARGEST_SIDE for side in shape[2:]) and numbers <= MOST_NUMBERS
+    return (
+        batch > 0
+        and all(0 < side <= LARGEST_SIDE for side in shape[2:])
+        and numbers <= MOST_NUMBERS
+    )
 
 
 def guess_bindings(model: ModelProto) -> Bindings:
