@@ -1,6 +1,6 @@
 """What fuzz tests share: how many tries, and a process that may die of one.
 
-A quick run makes a few hundred tries, always the same. For more, and others, say how many and which:
+A quick run makes a few tries, always the same. For more, and others, say how many and which:
 
     FUZZ_TRIES=10000 FUZZ_SEED=7 python -m pytest tests/deploy/test_onnx_mutations.py
 """

@@ -36,7 +36,7 @@ COMMANDS = [
     ("train_ssd", "--data=data/fruit --model-dir=models/fruit --batch-size=4 --epochs=30",
      {"datasets": ["data/fruit"], "checkpoint_folder": "models/fruit", "batch_size": 4,
       "num_epochs": 30}),
-    ("train_ssd", "--data=data/fruit --model-dir=models/fruit --batch-size=2 --workers=1 --epochs=1",
+    ("train_ssd", "--data=data/fruit --model-dir=models/a --batch-size=2 --workers=1 --epochs=1",
      {"batch_size": 2, "num_workers": 1, "num_epochs": 1}),
     ("train_ssd", "--data=data/fruit --model-dir=models/fruit --batch-size=4 --epochs=60 "
      "--resume=models/fruit/mb1-ssd-Epoch-29-Loss-2.7.pth",
@@ -111,7 +111,7 @@ COMMANDS = [
      "--momentum 0.9 --extra_layers_lr 1e-3 --base_net_lr 1e-3 --balance_data",
      {"use_cuda": False, "num_workers": 0, "debug_steps": 10, "weight_decay": 5e-4,
       "extra_layers_lr": 1e-3, "base_net_lr": 1e-3, "balance_data": True}),
-    # qfgaohao: measuring
+    # Measuring of qfgaohao
     ("eval_ssd", f"--net mb1-ssd --dataset {VOC}/test/VOC2007/ --trained_model "
      "models/mobilenet-v1-ssd-mp-0_675.pth --label_file models/voc-model-labels.txt",
      {"net": "mb1-ssd", "datasets": [f"{VOC}/test/VOC2007"],
@@ -123,7 +123,7 @@ COMMANDS = [
      "--use_cuda True --eval_dir eval_results --dataset_type voc",
      {"nms_method": "hard", "iou_threshold": 0.5, "use_2007_metric": True,
       "eval_dir": "eval_results", "dataset_type": "voc"}),
-    # qfgaohao: classes of Open Images
+    # Classes of Open Images, qfgaohao
     ("open_images_downloader", '--root ~/data/open_images --class_names "Handgun,Shotgun" '
      "--num_workers 20",
      {"data": "~/data/open_images", "class_names": "Handgun,Shotgun", "num_workers": 20}),
@@ -131,7 +131,7 @@ COMMANDS = [
      "--pretrained_ssd models/mobilenet-v1-ssd-mp-0_675.pth --scheduler cosine --lr 0.01 "
      "--t_max 100 --validation_epochs 5 --num_epochs 100 --base_net_lr 0.001 --batch_size 5",
      {"dataset_type": "open_images", "t_max": 100, "base_net_lr": 0.001, "batch_size": 5}),
-    # kaboom-labs
+    # Of kaboom-labs
     ("coco_downloader", "--path coco-data --num-workers 8 --class-names all",
      {"data": "coco-data", "num_workers": 8, "class_names": "all"}),
     ("train_ssd", "--dataset-type=coco --datasets coco-data --validation-dataset coco-data "

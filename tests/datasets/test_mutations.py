@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import Counter
 from xml.etree import ElementTree
 
@@ -86,6 +87,46 @@ def replace_node(text, place, other, value):
     return json.dumps(tree).encode("utf-8")
 
 
+def move_element(parent, child, stranger, value):
+    """Put an element into a stranger, unless that would make a circle."""
+    if stranger not in child.iter():
+        stranger.append(child)
+
+
+def rename_element(parent, child, stranger, value):
+    """Call an element like another one."""
+    child.tag = stranger.tag
+
+
+def set_attributes(parent, child, stranger, value):
+    """Put the value in all attributes."""
+    for key in child.attrib:
+        child.set(key, value)
+
+
+def nest_deeply(parent, child, stranger, value):
+    """Put 300 elements into each other."""
+    for _ in range(300):
+        child = ElementTree.SubElement(child, child.tag)
+
+
+def set_text(parent, child, stranger, value):
+    """Put the value between the tags."""
+    child.text = value
+
+
+CHANGES_OF_ELEMENTS = (
+    lambda parent, child, stranger, value: parent.remove(child),
+    lambda parent, child, stranger, value: parent.append(child),
+    lambda parent, child, stranger, value: child.clear(),
+    move_element,
+    rename_element,
+    set_attributes,
+    nest_deeply,
+    set_text,
+)
+
+
 def replace_element(text, place, other, value):
     """Change an element of XML: take it out, have it twice, elsewhere, empty, or hold the value."""
     try:
@@ -96,27 +137,10 @@ def replace_element(text, place, other, value):
     if not parents:
         return replace_token(text, place, other, value)
     parent, child = parents[place % len(parents)]
-    kind = other % 8
-    if kind == 0:
-        parent.remove(child)
-    elif kind == 1:
-        parent.append(child)
-    elif kind == 2:
-        stranger = parents[other % len(parents)][1]
-        if child not in stranger.iter():
-            stranger.append(child)
-    elif kind == 3:
-        child.clear()
-    elif kind == 4:
-        child.tag = ("object", "bndbox", "image", "box", "annotation", "x:y")[other % 6]
-    elif kind == 5:
-        for key in child.attrib:
-            child.set(key, value.decode("utf-8"))
-    elif kind == 6:
-        for _ in range(300):
-            child = ElementTree.SubElement(child, child.tag)
-    else:
-        child.text = value.decode("utf-8")
+    stranger = parents[other % len(parents)][1]
+    CHANGES_OF_ELEMENTS[other % len(CHANGES_OF_ELEMENTS)](
+        parent, child, stranger, value.decode("utf-8")
+    )
     return ElementTree.tostring(tree)
 
 
@@ -200,7 +224,7 @@ def folders(tmp_path_factory):
         assert open_datasets(folder, allow_unusable=True).train.num_boxes
     DAMAGED.clear()
     yield made
-    print("damaged files, by suffix:", dict(DAMAGED))
+    sys.stdout.write(f"damaged files by suffix: {dict(DAMAGED)}\n")
 
 
 @pytest.fixture(scope="module")

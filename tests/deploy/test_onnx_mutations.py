@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def picture():
 def try_file(word, folder):
     """Open a file in every way that a user can; return what is wrong with how that ended."""
     path = Path(folder) / word
-    faults = [fault_of(lambda: way(path), path.name) for way in WAYS]
+    faults = [fault_of(partial(way, path), path.name) for way in WAYS]
     return "\n".join(filter(None, faults)) or None
 
 

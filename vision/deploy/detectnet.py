@@ -100,6 +100,6 @@ class DetectNet:
 
     def _shape_error(self, shapes: dict) -> ValueError:
         return ValueError(
-            f"{self.path} must take one picture (1, 3, H, W) and put out scores (1, P, C) and boxes "
-            f"(1, P, 4), its shapes are {shapes}; export it again"
+            f"{self.path} must take one picture (1, 3, H, W) and put out scores (1, P, C) and "
+            f"boxes (1, P, 4), its shapes are {shapes}; export it again"
         )

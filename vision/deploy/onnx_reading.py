@@ -146,13 +146,14 @@ def open_session(model: str | Path | bytes, name: str | Path = "the graph") -> S
 
 
 def _require_bounded(model: ModelProto, name: str | Path) -> None:
-    """Refuse what a file of a few bytes could do to the machine."""
+    """Refuse what a file of a few bytes could do to the machine or the process."""
     endless = [node.op_type for node in _all_nodes(model) if node.op_type in ENDLESS]
     if endless:
         raise ValueError(
             f"{name} must not have the operator {endless[0]}, which may run for ever; no detector "
             "needs it: export the file without it"
         )
+    _require_order(model.graph, set(), name)
     graph = infer_shapes(model).graph
     for value in (*graph.value_info, *graph.output):
         sizes = [size for size in shape_of(value.type) or () if size]
@@ -164,15 +165,40 @@ def _require_bounded(model: ModelProto, name: str | Path) -> None:
             )
 
 
+def _require_order(graph: GraphProto, known: set[str], name: str | Path) -> None:
+    """Refuse a graph that goes in circles: onnxruntime aborts the whole process on some.
+
+    `known` are the tensors of the graphs around it.
+    """
+    known = known | {"", *(one.name for one in (*graph.input, *graph.initializer))}
+    known |= {one.values.name for one in graph.sparse_initializer}
+    for node in graph.node:
+        for inner in _graphs_of(node):
+            _require_order(inner, known, name)
+        early = [one for one in node.input if one not in known]
+        twice = [one for one in node.output if one and one in known]
+        if early or twice:
+            raise ValueError(
+                f"{name} must compute each tensor once, before it is used; "
+                f"'{printable((early or twice)[0])}' is not; export the file again"
+            )
+        known.update(node.output)
+
+
+def _graphs_of(node: NodeProto) -> Iterator[GraphProto]:
+    """Yield the graphs that the attributes of a node hold."""
+    for attribute in node.attribute:
+        yield from (attribute.g, *attribute.graphs)
+
+
 def _all_nodes(model: ModelProto) -> Iterator[NodeProto]:
     """Yield the nodes of a graph, of graphs inside it, and of functions."""
     waiting = [*model.graph.node, *(node for one in model.functions for node in one.node)]
     while waiting:
         node = waiting.pop()
         yield node
-        for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                waiting.extend(graph.node)
+        for graph in _graphs_of(node):
+            waiting.extend(graph.node)
 
 
 def infer_shapes(model: ModelProto) -> ModelProto:

@@ -49,7 +49,9 @@ def _checked(kind: Any, values: Any) -> dict[str, Any]:
         if name not in defaults:
             raise ValueError(f"{shown(name)} must be one of {', '.join(defaults)}")
         wanted = type(defaults[name])
-        is_number = wanted is float and type(value) in (int, float) and math.isfinite(value)
-        if not is_number and type(value) is not wanted:
+        fits = type(value) is wanted
+        if wanted is float:
+            fits = type(value) in (int, float) and math.isfinite(value)
+        if not fits:
             raise ValueError(f"{name} must be like {defaults[name]}, got {shown(value)}")
     return values

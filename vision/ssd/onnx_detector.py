@@ -52,8 +52,9 @@ class OnnxDetector:
             or any(len(outputs.get(name, ())) != 3 for name in ("scores", "boxes"))
         ):
             raise ValueError(
-                f"{path} must have an input input_0 (B, 3, S, S) and the outputs scores (B, P, C) and "
-                f"boxes (B, P, 4), it has {shapes} and {outputs}; write it with onnx_export.py"
+                f"{path} must have an input input_0 (B, 3, S, S) and the outputs scores "
+                f"(B, P, C) and boxes (B, P, 4), it has {shapes} and {outputs}; "
+                "write it with onnx_export.py"
             )
         self.image_size: int = shape[2]
         # A name in place of a number stands for any size.
