@@ -8,7 +8,7 @@ from onnx import helper, numpy_helper
 
 from vision.deploy.emulation.clustering import recommended_settings
 from vision.deploy.nms import graph_nms
-from vision.deploy.onnx_reading import open_session, read_model
+from vision.deploy.onnx_reading import all_shapes, open_session, read_model
 
 
 def test_a_session_of_a_file_and_of_its_content(toy_bytes, tmp_path):
@@ -121,3 +121,18 @@ def test_settings_in_a_file_are_checked(text, reason):
     assert "\n" not in str(caught.value)
     with pytest.raises(ValueError, match=r"a\.onnx has settings in its metadata 'detectnet'"):
         recommended_settings({"detectnet": '{"threshold": null}'}, "a.onnx")
+
+
+def test_sizes_below_0_are_open(tmp_path, toy_model):
+    """Computing with them, onnx would abort the process."""
+    toy_model.graph.output[1].type.tensor_type.shape.dim[2].dim_value = -1
+    nodes = [
+        helper.make_node("Slice", ["boxes", "first", "last", "axis"], ["x"]),
+        helper.make_node("Identity", ["x"], ["y"]),
+    ]
+    toy_model.graph.node.extend(nodes)
+    for name, number in (("first", 0), ("last", 1), ("axis", 2)):
+        toy_model.graph.initializer.append(numpy_helper.from_array(np.array([number]), name))
+    path = tmp_path / "some.onnx"
+    path.write_bytes(toy_model.SerializeToString())
+    assert all_shapes(read_model(path))["x"] == (1, 32, 1)

@@ -37,7 +37,7 @@ REFUSALS = (
 
 # Operators that run a part of the graph again and again, for ever if the file says so.
 ENDLESS = ("Loop", "Scan")
-MOST_BYTES = 1 << 30  # of one tensor; the largest of a detector of 1024 pixels has 0.3 GB
+LARGEST_TENSOR = 1 << 30  # of one tensor; the largest of a detector of 1024 pixels has 0.3 GB
 
 
 class Session(onnxruntime.InferenceSession):
@@ -106,7 +106,21 @@ def parse_model(content: bytes, name: str | Path) -> ModelProto:
         raise ValueError(f"{name} must be an ONNX file, it is damaged or something else") from None
     if not model.graph.node:
         raise ValueError(f"{name} must be an ONNX file with a network in it, it has none")
+    _forget_sizes_below_0(model)
     return model
+
+
+def _forget_sizes_below_0(model: ModelProto) -> None:
+    """Leave sizes open that are below 0: onnx aborts the process where it computes with them.
+
+    Some exporters write -1 for a size that may be any.
+    """
+    graphs = [model.graph, *(graph for node in _all_nodes(model) for graph in _graphs_of(node))]
+    for graph in graphs:
+        for value in (*graph.input, *graph.value_info, *graph.output):
+            for size in value.type.tensor_type.shape.dim:
+                if size.dim_value < 0:
+                    size.ClearField("dim_value")
 
 
 def _require_text(message: Message) -> None:
@@ -157,9 +171,9 @@ def _require_bounded(model: ModelProto, name: str | Path) -> None:
     graph = infer_shapes(model).graph
     for value in (*graph.value_info, *graph.output):
         sizes = [size for size in shape_of(value.type) or () if size]
-        if math.prod(sizes) * 4 > MOST_BYTES or min(sizes, default=1) < 0:
+        if math.prod(sizes) * 4 > LARGEST_TENSOR or min(sizes, default=1) < 0:
             raise ValueError(
-                f"{name} must have tensors of {MOST_BYTES >> 30} GB at most, "
+                f"{name} must have tensors of {LARGEST_TENSOR >> 30} GB at most, "
                 f"'{printable(value.name)}' is {shape_text(tuple(sizes))}; export the file anew, "
                 "for a smaller input or batch"
             )

@@ -30,8 +30,8 @@ from vision.utils.text import printable
 
 Check = Callable[[Candidate], Iterator[Finding]]
 
-LARGEST_SIDE = 4096  # of pictures to try a file with, pixels
-MOST_NUMBERS = 1 << 26  # in a batch of them
+LARGEST_TRIED_SIDE = 4096  # of pictures to try a file with, pixels
+MOST_TRIED_NUMBERS = 1 << 26  # in a batch of them
 LONGEST_MESSAGE = 2000  # of a finding, letters
 
 CHECKS: dict[str, tuple[Check, ...]] = {
@@ -156,8 +156,8 @@ def can_be_tried(shape: Sequence[int]) -> bool:
     numbers = batch * channels * height * width
     return (
         batch > 0
-        and all(0 < side <= LARGEST_SIDE for side in shape[2:])
-        and numbers <= MOST_NUMBERS
+        and all(0 < side <= LARGEST_TRIED_SIDE for side in shape[2:])
+        and numbers <= MOST_TRIED_NUMBERS
     )
 
 
