@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 
@@ -35,8 +34,8 @@ def unreadable_fault(name: str) -> str:
 
     What has another suffix is a HEIC picture all the same: phones send them as .jpg.
     """
-    stem, suffix = os.path.splitext(name)
-    suffix = suffix if is_unreadable(name) else ".heic"
+    stem = str(Path(name).with_suffix(""))
+    suffix = Path(name).suffix if is_unreadable(name) else ".heic"
     command, package = "heif-convert", "libheif-examples"
     if suffix.lower() in RAW_SUFFIXES:
         command, package = "darktable-cli", "darktable"

@@ -14,6 +14,8 @@ from vision.structures import DETECTNET_MEAN, DETECTNET_STD
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+LARGEST_BATCH, LARGEST_INPUT = 1024, 4096  # pictures, and pixels of a side
+
 
 class OnnxDetector:
     """An open ONNX file, called like `SSD.detect`.
@@ -56,11 +58,18 @@ class OnnxDetector:
                 f"(B, P, C) and boxes (B, P, 4), it has {shapes} and {outputs}; "
                 "write it with onnx_export.py"
             )
+        batch = shape[0] if isinstance(shape[0], int) else None
+        is_batch = batch is None or 0 < batch <= LARGEST_BATCH
+        if not is_batch or shape[2] > LARGEST_INPUT:
+            raise ValueError(
+                f"{path} must take at most {LARGEST_BATCH} pictures of {LARGEST_INPUT} pixels a "
+                f"side, it takes {shape}; write it with onnx_export.py"
+            )
         self.image_size: int = shape[2]
         # A name in place of a number stands for any size.
-        classes, batch = outputs["scores"][2], shape[0]
+        classes = outputs["scores"][2]
         self.num_classes = classes if isinstance(classes, int) else None
-        self._batch_size = batch if isinstance(batch, int) else None
+        self._batch_size = batch
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores (B, P, C) and boxes (B, P, 4) of normalised images (B, 3, S, S)."""
