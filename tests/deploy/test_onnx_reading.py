@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from onnx import helper, numpy_helper
 
+from vision.deploy.detectnet import DetectNet
 from vision.deploy.emulation.clustering import recommended_settings
 from vision.deploy.nms import graph_nms
 from vision.deploy.onnx_reading import all_shapes, open_session, read_model
@@ -136,3 +137,11 @@ def test_sizes_below_0_are_open(tmp_path, toy_model):
     path = tmp_path / "some.onnx"
     path.write_bytes(toy_model.SerializeToString())
     assert all_shapes(read_model(path))["x"] == (1, 32, 1)
+
+
+def test_a_number_of_classes_that_no_labels_have_is_refused(tmp_path, toy_model):
+    toy_model.graph.output[0].type.tensor_type.shape.dim[2].dim_value = 2**31 - 1
+    path = tmp_path / "some.onnx"
+    path.write_bytes(toy_model.SerializeToString())
+    with pytest.raises(ValueError, match=r"some\.onnx"):
+        DetectNet(path)

@@ -23,6 +23,7 @@ from vision.deploy.emulation.network_input import network_input
 from vision.deploy.onnx_reading import open_session, read_model
 from vision.deploy.readiness.candidate import DEFAULT_BINDINGS, Bindings, Candidate
 from vision.deploy.readiness.readiness import find_problems, require_ready
+from vision.utils.labels import MAX_CLASSES
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,10 @@ class DetectNet:
         is_fixed = all(isinstance(size, int) and size > 0 for size in taken)
         if not is_fixed or any(len(shapes[name]) != 3 for name in self.bindings[1:]):
             raise self._shape_error({self.bindings.input: taken, **shapes})
-        self.num_classes: int = shapes[self.bindings.scores][2]
+        classes = shapes[self.bindings.scores][2]
+        if not (isinstance(classes, int) and 0 < classes <= MAX_CLASSES):
+            raise self._shape_error(shapes)
+        self.num_classes: int = classes
         self.input_height: int
         self.input_width: int
         self.input_height, self.input_width = taken[2:]
