@@ -139,8 +139,10 @@ def test_sizes_below_0_are_open(tmp_path, toy_model):
     assert all_shapes(read_model(path))["x"] == (1, 32, 1)
 
 
-def test_a_number_of_classes_that_no_labels_have_is_refused(tmp_path, toy_model):
-    toy_model.graph.output[0].type.tensor_type.shape.dim[2].dim_value = 2**31 - 1
+@pytest.mark.parametrize("part", ["input", "output"])
+def test_sizes_that_no_picture_or_labels_have_are_refused(tmp_path, toy_model, part):
+    value = getattr(toy_model.graph, part)[0]
+    value.type.tensor_type.shape.dim[2].dim_value = 2**31 - 1
     path = tmp_path / "some.onnx"
     path.write_bytes(toy_model.SerializeToString())
     with pytest.raises(ValueError, match=r"some\.onnx"):

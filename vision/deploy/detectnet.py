@@ -22,7 +22,11 @@ from vision.deploy.emulation.labels import read_detectnet_labels
 from vision.deploy.emulation.network_input import network_input
 from vision.deploy.onnx_reading import open_session, read_model
 from vision.deploy.readiness.candidate import DEFAULT_BINDINGS, Bindings, Candidate
-from vision.deploy.readiness.readiness import find_problems, require_ready
+from vision.deploy.readiness.readiness import (
+    LARGEST_TRIED_SIDE,
+    find_problems,
+    require_ready,
+)
 from vision.utils.labels import MAX_CLASSES
 
 logger = logging.getLogger(__name__)
@@ -68,7 +72,7 @@ class DetectNet:
         self._session = open_session(model_path)
         shapes = {value.name: value.shape for value in self._session.get_outputs()}
         taken = self._session.get_inputs()[0].shape
-        is_fixed = all(isinstance(size, int) and size > 0 for size in taken)
+        is_fixed = all(isinstance(size, int) and 0 < size <= LARGEST_TRIED_SIDE for size in taken)
         if not is_fixed or any(len(shapes[name]) != 3 for name in self.bindings[1:]):
             raise self._shape_error({self.bindings.input: taken, **shapes})
         classes = shapes[self.bindings.scores][2]
