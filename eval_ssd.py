@@ -320,7 +320,7 @@ def suggested_settings(
     if options.conf is not None and options.clustering is not None:
         return PostProcessing(options.conf, options.clustering)
     if file.suffix.lower() == ".onnx":
-        settings = recommended_settings(metadata(read_model(file)))
+        settings = recommended_settings(metadata(read_model(file)), file)
     if settings is None and judge.objects >= NEEDED_OBJECTS:
         rows = range(0, len(data.pictures), -(-len(data.pictures) // TUNING_PICTURES))
         some, truths = data.select(rows), [judge.truths[row] for row in rows]

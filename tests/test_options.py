@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import math
 from dataclasses import fields
 from pathlib import Path
 
@@ -87,3 +88,68 @@ def test_an_abbreviation_is_no_option():
     for name in SCRIPTS:
         with pytest.raises(SystemExit):
             importlib.import_module(name).parse_args(["--debu"])
+
+
+# What else each script needs before its options are looked at.
+NEEDED = {
+    "run_ssd_example": ["--model=a.pth", "a.jpg"],
+    "run_ssd_live_demo": ["--model=a.pth"],
+    "eval_ssd": ["--model=a.pth"],
+    "check_dataset": ["data"],
+    "open_images_downloader": ["--class-names=Apple"],
+    "coco_downloader": ["--class-names=cat"],
+}
+BAD_VALUES = (
+    "", " ", "nan", "NaN", "inf", "-inf", "-1", "-0.0", "0", "1e400", "1e30", "9" * 400, "2.5",
+    "1,5", "true", "none", "wrong-word", "no/such/file.txt", "..", "a\nb", "a\0b", "é", "\udcff",
+    "٣", "1_0", "0x10", "1" + "0" * 30, "[1]", "a=b=c", ",", "%s%n", "--", "x" * 5000,
+)  # fmt: skip
+
+
+def values_of(action):
+    """Return what to type after an option: each bad value as often as it takes values."""
+    count = action.nargs if isinstance(action.nargs, int) else 1
+    return [[value] * count for value in BAD_VALUES]
+
+
+def try_value(script, option, words, capsys):
+    """Type an option; return whether it was taken, and fail if that ends in any other way."""
+    typed = [f"{option}={words[0]}"] if len(words) == 1 else [option, *words]
+    try:
+        args = importlib.import_module(script).parse_args([*NEEDED.get(script, []), *typed])
+    except SystemExit as error:
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert error.code == 2
+        assert "error: " in last
+        return False
+    numbers = [
+        number
+        for value in vars(args).values()
+        for number in (value if isinstance(value, (list, tuple)) else [value])
+        if isinstance(number, float)
+    ]
+    assert all(map(math.isfinite, numbers)), (typed, numbers)
+    return True
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_no_value_of_an_option_ends_otherwise(parsers, script, capsys):
+    tried = taken = 0
+    for action in parsers[script]._actions:
+        if action.nargs == 0 or not action.option_strings:
+            continue
+        for words in values_of(action):
+            taken += try_value(script, action.option_strings[0], words, capsys)
+            tried += 1
+    assert tried >= 33 * 10
+    assert 0 < taken < tried
+
+
+def test_a_switch_takes_no_value(parsers):
+    for script, parser in parsers.items():
+        for action in parser._actions:
+            if action.nargs == 0 and action.dest != "help":
+                with pytest.raises(SystemExit):
+                    importlib.import_module(script).parse_args(
+                        [*NEEDED.get(script, []), f"{action.option_strings[0]}=maybe"]
+                    )

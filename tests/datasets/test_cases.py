@@ -403,7 +403,8 @@ def test_a_heic_picture_is_named_as_one(tmp_path):
     problems = read(tmp_path)[3].problems[0]
     assert str(next(iter(problems))) == (
         "Annotations/p0.xml: 'p0.HEIC' is a HEIC picture, which OpenCV does not read; convert it "
-        "to JPEG and keep its size and name, for example with heif-convert or XnConvert"
+        "to JPEG and keep its size: heif-convert p0.HEIC p0.jpg "
+        "(apt install libheif-examples)"
     )
 
 

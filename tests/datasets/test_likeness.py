@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from tests.drawing import write_picture
 from vision.datasets.index.builder import IndexBuilder
 from vision.datasets.likeness import find_groups, same_content
 from vision.datasets.splits import hold_out
+from vision.pictures.whole_jpeg import is_whole_jpeg
 
 
 def make_index(paths):
@@ -88,3 +91,15 @@ def test_files_that_differ_at_their_beginning_alone_are_not_the_same(tmp_path):
     (tmp_path / "a").write_bytes(b"a" + bytes(50_000))
     (tmp_path / "b").write_bytes(b"b" + bytes(50_000))
     assert not same_content([str(tmp_path / "a")], [str(tmp_path / "b")]).any()
+
+
+def test_named_pipes_are_the_same_as_nothing_and_not_waited_for(tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        os.mkfifo(tmp_path / name)
+    paths = [str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg")]
+    assert not same_content(paths, paths).any()
+    builder = IndexBuilder()
+    for path in paths:
+        builder.add(path, path, [], [])
+    assert len(find_groups(builder.build())) == 2
+    assert not is_whole_jpeg(tmp_path / "a.jpg")

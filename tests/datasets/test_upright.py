@@ -9,6 +9,7 @@ from tests.datasets.picture_bytes import find_red, red_corner, turned_jpeg
 from tests.drawing import voc_xml
 from vision.datasets.checks.picture_scan import PictureScanner
 from vision.datasets.checks.pictures import PictureChecks
+from vision.datasets.formats.voc_writing import copy_as_voc
 from vision.datasets.opening import open_datasets, open_split
 from vision.datasets.report import contact_sheets
 from vision.loading.dataset import DetectionDataset
@@ -18,13 +19,13 @@ from vision.transforms import EvalTransform, TrainTransform
 STORED = red_corner(96, 64)
 
 
-def write_phone_pictures(root, marked_on):
-    """Write six pictures with EXIF orientation 6; boxes were marked "upright" or "stored"."""
-    (root / "Annotations").mkdir()
+def write_phone_pictures(root, marked_on, orientation=6):
+    """Write six pictures with an EXIF orientation; boxes were marked "upright" or "stored"."""
+    (root / "Annotations").mkdir(parents=True)
     (root / "JPEGImages").mkdir()
     for number in range(6):
         path = root / "JPEGImages" / f"{number}.jpg"
-        path.write_bytes(turned_jpeg(np.roll(STORED, 2 * number, axis=0), orientation=6))
+        path.write_bytes(turned_jpeg(np.roll(STORED, 2 * number, axis=0), orientation))
         image = read_picture(path, upright=marked_on == "upright")
         text = voc_xml([find_red(image)], ["patch"], image.shape[1::-1], path.name)
         (root / "Annotations" / f"{number}.xml").write_text(text, encoding="utf-8")
@@ -71,3 +72,15 @@ def test_all_see_the_same_picture_and_boxes(tmp_path, monkeypatch, marked_on, ex
     assert {image.shape[1::-1] for image, _ in drawn} == {size}
     for image, boxes in drawn:
         assert boxes[0] == pytest.approx(find_red(image), abs=4)
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4, 5, 6, 7, 8])
+def test_the_voc_copy_of_pictures_as_stored_has_its_boxes_where_others_look(tmp_path, orientation):
+    """Nothing in a VOC folder tells how boxes of a half turn are meant: upright is the rule."""
+    write_phone_pictures(tmp_path / "a", "stored", orientation)
+    stored = open_split(tmp_path / "a", split="all", pictures=checks("ignore"))
+    require_boxes_on_patches(DetectionDataset(stored)[row] for row in range(6))
+    copy_as_voc({"train": stored}, tmp_path / "b")
+    copied = open_split(tmp_path / "b", split="all", pictures=checks("auto"))
+    assert len(copied) == 6
+    require_boxes_on_patches(DetectionDataset(copied)[row] for row in range(6))

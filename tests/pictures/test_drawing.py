@@ -140,3 +140,14 @@ def test_nothing_found_leaves_the_picture_as_it_is():
 def test_a_mirrored_view_can_be_drawn_on():
     image = np.zeros((100, 100, 3), np.uint8)[:, ::-1]
     assert draw_detections(image, detections([10, 20, 50, 60]), NAMES).any()
+
+
+def test_a_box_may_end_anywhere():
+    image = np.zeros((40, 60, 3), np.uint8)
+    boxes = np.float32([[-1e30, 10, 1e30, 20], [5, -3e9, 15, 4e12]])
+    found = Detections(boxes, np.array([1, 1]), np.float32([0.9, 0.8]))
+    drawn = draw_detections(image, found, ["BACKGROUND", "cat"], parts=("box",))
+    assert draw_detections(image, found, ["BACKGROUND", "cat"]).shape == image.shape
+    colour = class_colour(1)
+    assert (drawn[10, [30, 59]] == colour).all()  # the lines run on over the edges
+    assert (drawn[[30, 39], 5] == colour).all()

@@ -9,7 +9,7 @@ import pytest
 
 from vision.datasets.files import listing
 from vision.pictures.headers import FORMATS
-from vision.pictures.reading import read_picture
+from vision.pictures.reading import PictureError, read_picture
 from vision.pictures.suffixes import PICTURE_SUFFIXES, SUFFIXES_OF
 from vision.video import grammar
 
@@ -43,3 +43,28 @@ def test_there_is_one_list_and_the_documents_have_it():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     told = re.findall(r"(\w+) (?:extensions|suffixes)", readme)
     assert set(told) <= {NUMBERS[len(PICTURE_SUFFIXES)]}
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("my cat.HEIC", "heif-convert '{}my cat.HEIC' '{}my cat.jpg'"),
+        ("a.jpg", "heif-convert {}a.jpg {}a-converted.jpg (apt install libheif-examples)"),
+        ("b.dng", "darktable-cli {}b.dng {}b.jpg (apt install darktable)"),
+    ],
+)
+def test_what_a_phone_sends_is_named_with_the_command_that_converts_it(tmp_path, name, command):
+    path = tmp_path / name
+    path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    with pytest.raises(PictureError) as caught:
+        read_picture(path)
+    assert command.replace("{}", f"{tmp_path}/") in str(caught.value)
+    assert "which OpenCV does not read; convert it to JPEG" in str(caught.value)
+
+
+def test_a_folder_goes_on_without_what_cannot_be_read(tmp_path, caplog):
+    for name in ("a.jpg", "b.HEIC", "notes.txt"):
+        (tmp_path / name).touch()
+    found = [source.path.name for source in grammar.parse_sources([str(tmp_path)])]
+    assert found == ["a.jpg"]
+    assert "b.HEIC is a HEIC picture, which OpenCV does not read" in caplog.text

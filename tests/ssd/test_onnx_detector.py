@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
@@ -84,3 +85,27 @@ def test_files_that_are_no_detector_are_named(tmp_path, options):
     export(tmp_path / "other.onnx", **options)
     with pytest.raises(ValueError, match=r"other\.onnx must have an input input_0"):
         open_onnx(tmp_path / "other.onnx")
+
+
+@pytest.mark.parametrize(
+    "shape", [(2**31, 3, 8, 8), (0, 3, 8, 8), (-1, 3, 8, 8), (1, 3, 9999, 9999)]
+)
+def test_sizes_that_no_machine_has_are_refused(shape):
+    outputs = [SimpleNamespace(name=name, shape=[1, 4, 4]) for name in ("scores", "boxes")]
+    inputs = [SimpleNamespace(name="input_0", shape=list(shape))]
+    session = SimpleNamespace(get_inputs=lambda: inputs, get_outputs=lambda: outputs)
+    with pytest.raises(ValueError, match=r"a\.onnx must take at most 1024 pictures of 4096 pixels"):
+        OnnxDetector(session, "a.onnx")
+
+
+def test_what_comes_out_in_another_shape_is_named():
+    outputs = [SimpleNamespace(name=name, shape=[1, 4, 4]) for name in ("scores", "boxes")]
+    inputs = [SimpleNamespace(name="input_0", shape=[1, 3, 8, 8])]
+    session = SimpleNamespace(
+        get_inputs=lambda: inputs,
+        get_outputs=lambda: outputs,
+        run=lambda names, feed: [np.zeros((1, 4, 2)), np.zeros((1, 5, 4))],
+    )
+    detector = OnnxDetector(session, "a.onnx")
+    with pytest.raises(ValueError, match=r"a\.onnx must put out scores .*\(1, 4, 2\) and \(1, 5"):
+        detector(torch.zeros(1, 3, 8, 8))

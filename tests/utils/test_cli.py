@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import subprocess
@@ -161,7 +162,10 @@ def test_our_own_errors_speak_for_themselves():
         ("--cache", "leave it out: pictures are read by --workers processes"),
         ("--half", "leave it out: a GPU computes in half precision unless --no-amp is typed"),
         ("--tensorboard", "leave it out: curves are always written to tensorboard/"),
-        ("--amsgrad", "leave it out: adam and adamw work without it here"),
+        ("--amsgrad", "leave it out: optimizers have PyTorch's value of it here"),
+        ("--dampening=0", "leave it out: optimizers have PyTorch's value of it here"),
+        ("--eps", "leave it out: optimizers have PyTorch's value of it here"),
+        ("--profile", "leave it out: nothing is profiled here; py-spy"),
         ("--batch", "did you mean --batch-size?"),
         ("--epoch", "did you mean --epochs?"),
         ("--frozen", "unrecognized argument --frozen\n"),
@@ -172,6 +176,23 @@ def test_what_people_type_from_elsewhere_is_answered_in_words(capsys, typed, ans
     with pytest.raises(SystemExit) as caught:
         train_ssd.parse_args([typed])
     assert caught.value.code == 2
+    assert answer in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("script", "typed", "answer"),
+    [
+        ("open_images_downloader", "--max-boxes", "here it is --max-annotations-per-class"),
+        ("coco_downloader", "--max_boxes=9", "here it is --max-annotations-per-class"),
+        ("run_ssd_example", "--max-boxes", "here it is --top-k"),
+        ("run_ssd_live_demo", "--max-det", "here it is --top-k"),
+        ("run_ssd_example", "--conf-thres", "here it is --threshold"),
+        ("eval_ssd", "--weights", "here it is --trained-model"),
+    ],
+)
+def test_a_word_from_elsewhere_means_what_the_script_has(capsys, script, typed, answer):
+    with pytest.raises(SystemExit):
+        importlib.import_module(script).parse_args([typed, "x"])
     assert answer in capsys.readouterr().err
 
 
@@ -195,6 +216,15 @@ def test_a_reader_that_goes_ends_the_script_without_a_word(line, debug):
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait() == 141
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--list-classes"], ["--list-classes", "Fruit"]])
+def test_a_reader_that_goes_before_all_is_said_gets_no_line_of_pythons_own(words):
+    program = [sys.executable, "open_images_downloader.py", *words]
+    with subprocess.Popen(program, stdout=PIPE, stderr=PIPE, cwd=ROOT, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() in (0, 141)  # argparse itself takes it for done
 
 
 TEXT = r'"Birne \u03c0 \u68a8 \udcff"'

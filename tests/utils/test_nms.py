@@ -244,3 +244,13 @@ def test_a_torchvision_that_does_not_load_costs_one_warning(monkeypatch, caplog,
         nms.compiled_nms.cache_clear()
     assert len(caplog.messages) == 1
     assert str(error) in caplog.messages[0]
+
+
+def test_what_is_not_finite_is_never_a_candidate():
+    boxes = torch.tensor([[0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9], [60, 0, 69, 9.0]])
+    boxes[1, 2], boxes[2, 0] = torch.inf, torch.nan
+    scores = torch.tensor([0.9, 0.9, 0.9, torch.inf])
+    scores = torch.stack([torch.zeros(4), scores], dim=1)
+    for method in ("hard", "soft", "none"):
+        (kept,) = nms_per_picture(scores[None], boxes[None], Suppression(method=method))
+        assert kept.boxes.tolist() == [[0, 0, 9, 9]]

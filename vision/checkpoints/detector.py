@@ -253,7 +253,7 @@ def _open_exported(
     from vision.deploy.onnx_reading import open_session
 
     session = open_session(path)
-    nms = graph_nms(session.get_modelmeta().custom_metadata_map)
+    nms = graph_nms(session.get_modelmeta().custom_metadata_map, path)
     if nms:
         logger.info("%s has NMS inside, at IoU %g; no other is applied", path, nms.iou_threshold)
         suppression = replace(suppression or Suppression(), method="none")

@@ -81,7 +81,7 @@ def _keys(paths: dict[int, str], key_of: Callable) -> dict[int, object]:
     for row, path in paths.items():
         try:
             keys[row] = key_of(path)
-        except (OSError, ValueError):
+        except (OSError, ValueError):  # a pipe is the same as nothing
             keys[row] = None
     return keys
 

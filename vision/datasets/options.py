@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vision.utils.files import require_regular
+from vision.utils.files import read_regular, require_regular
 from vision.utils.options import Number, OneOf, Options, Whole, option, text
 from vision.utils.text import printable, shown
 
@@ -37,8 +37,8 @@ def class_map_text(value: Any) -> str:
         return written
     path = Path(written)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_regular(path).decode("utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
         raise ValueError(
             f"must be OLD=NEW,... or a text file of pairs, got {path}: {error}"
         ) from None
@@ -53,6 +53,8 @@ def class_map_text(value: Any) -> str:
                 f"(or - to leave the class out), got '{line.strip()}'"
             )
         pairs.append("=".join(names))
+    if not pairs:
+        raise ValueError(f"must name a file of pairs, {path} has no line 'old name, new name'")
     return ",".join(pairs)
 
 

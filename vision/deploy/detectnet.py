@@ -22,7 +22,12 @@ from vision.deploy.emulation.labels import read_detectnet_labels
 from vision.deploy.emulation.network_input import network_input
 from vision.deploy.onnx_reading import open_session, read_model
 from vision.deploy.readiness.candidate import DEFAULT_BINDINGS, Bindings, Candidate
-from vision.deploy.readiness.readiness import find_problems, require_ready
+from vision.deploy.readiness.readiness import (
+    LARGEST_TRIED_SIDE,
+    find_problems,
+    require_ready,
+)
+from vision.utils.labels import MAX_CLASSES
 
 logger = logging.getLogger(__name__)
 
@@ -61,16 +66,24 @@ class DetectNet:
             logger.warning("%s: %s", model_path, finding)
         if threshold == 0:
             logger.warning("detectnet takes --threshold=0 for its default, %s", DEFAULT_THRESHOLD)
+        self.path = Path(model_path)
         self.settings = PostProcessing(threshold or DEFAULT_THRESHOLD, clustering, profile)
         self.bindings = candidate.bindings
         self._session = open_session(model_path)
         shapes = {value.name: value.shape for value in self._session.get_outputs()}
-        self.num_classes: int = shapes[self.bindings.scores][2]
+        taken = self._session.get_inputs()[0].shape
+        is_fixed = all(isinstance(size, int) and 0 < size <= LARGEST_TRIED_SIDE for size in taken)
+        if not is_fixed or any(len(shapes[name]) != 3 for name in self.bindings[1:]):
+            raise self._shape_error({self.bindings.input: taken, **shapes})
+        classes = shapes[self.bindings.scores][2]
+        if not (isinstance(classes, int) and 0 < classes <= MAX_CLASSES):
+            raise self._shape_error(shapes)
+        self.num_classes: int = classes
         self.input_height: int
         self.input_width: int
-        self.input_height, self.input_width = self._session.get_inputs()[0].shape[2:]
+        self.input_height, self.input_width = taken[2:]
         metadata = self._session.get_modelmeta().custom_metadata_map
-        self.recommended = recommended_settings(metadata)  # None: it was not measured
+        self.recommended = recommended_settings(metadata, model_path)  # None: it was not measured
         self.labels = read_detectnet_labels(labels_path, self.num_classes)
 
     def detect(self, image: np.ndarray) -> list[DetectNetDetection]:
@@ -87,4 +100,14 @@ class DetectNet:
         """Return scores (P, C) and boxes (P, 4), xyxy in [0, 1], for a (1, 3, H, W) input."""
         names = [self.bindings.scores, self.bindings.boxes]
         scores, boxes = self._session.run(names, {self.bindings.input: tensor})
+        shapes = {"scores": scores.shape, "boxes": boxes.shape}
+        rows = scores.shape[1:2]
+        if scores.shape != (1, *rows, self.num_classes) or boxes.shape != (1, *rows, 4):
+            raise self._shape_error(shapes)
         return scores[0], boxes[0]
+
+    def _shape_error(self, shapes: dict) -> ValueError:
+        return ValueError(
+            f"{self.path} must take one picture (1, 3, H, W) and put out scores (1, P, C) and "
+            f"boxes (1, P, 4), its shapes are {shapes}; export it again"
+        )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Mapping
 
 import numpy as np
+
+from vision.deploy.stored_settings import stored_settings
 
 NMS_KEY = "nms"  # in the file's metadata
 MOST_CANDIDATES = 1000  # FP16 counts to 2048 without a fault
@@ -53,22 +56,17 @@ class GraphNms:
         return json.dumps(asdict(self))
 
 
-def graph_nms(metadata: Mapping[str, str]) -> GraphNms | None:
+def graph_nms(metadata: Mapping[str, str], name: str | Path = "the file") -> GraphNms | None:
     """Return the settings of the NMS that a file has inside; None for a file without.
 
     Args:
         metadata: of the file, as `session.get_modelmeta().custom_metadata_map` has it.
+        name: of the file, in errors.
 
     Raises:
         ValueError: if the file says something about NMS that cannot be read.
     """
-    text = metadata.get(NMS_KEY)
-    if text is None:
-        return None
-    try:
-        return GraphNms(**json.loads(text))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"the file's metadata '{NMS_KEY}' cannot be read: {error}") from None
+    return stored_settings(GraphNms, metadata, NMS_KEY, name)
 
 
 def suppress_rows(

@@ -19,7 +19,7 @@ from vision.download.transfer.pictures import (
 )
 from vision.download.transfer.progress import PictureBar
 from vision.download.transfer.retry import DownloadError, RetryPolicy
-from vision.utils.files import atomic_write
+from vision.utils.files import atomic_write, read_regular
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ def check_room(root: Path, count: int, mean: float) -> None:
 
 def is_list_of_missing(path: Path) -> bool:
     """Return whether a file is a list of missing pictures that an earlier run has written."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = read_regular(path).decode("utf-8", "replace").splitlines()
     return all(re.fullmatch(r"[^\t]+\t[^\t]+", line) for line in lines)
 
 

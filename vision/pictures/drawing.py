@@ -106,6 +106,9 @@ def draw_marks(
     drawn = np.ascontiguousarray(image).copy()
     height, width = drawn.shape[:2]
     line = line or max(1, round((height * width) ** 0.5 / 200))
+    # Boxes may end anywhere; OpenCV draws no line to where 32 bits do not reach.
+    limits = np.array([width, height] * 2, np.float32)
+    marks = [mark._replace(box=np.clip(mark.box, -limits, 2 * limits)) for mark in marks]
     named = [mark for mark in marks if mark.name or mark.note]
     tags = [_fit(mark.name, mark.note, width, height) for mark in named]
     places: list[np.ndarray] = []

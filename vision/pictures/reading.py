@@ -14,6 +14,7 @@ import numpy as np
 
 from vision.pictures.files import read_bytes, read_some_bytes
 from vision.pictures.headers import PictureHeader, read_picture_header
+from vision.pictures.suffixes import is_unreadable, unreadable_fault
 from vision.pictures.turning import TURNS, lies_on_its_side
 
 LARGEST_AREA = 1 << 28  # pixels; 16,384 x 16,384 takes 800 MB decoded
@@ -31,6 +32,7 @@ _REDUCED = {  # only the bits of the scale, which go with any colour
 # The size in the header of these is that of the decoded picture; other formats may turn it.
 _SURE_OF_SIZE = ("jpeg", "png", "bmp")
 _JPEG_END = b"\xff\xd9"
+_HEIC_MARK = b"ftyp"  # from byte 4 on, also of AVIF
 
 
 class PictureError(ValueError):
@@ -178,6 +180,8 @@ def _decode(data: bytes, reduction: int, path: str | Path) -> np.ndarray:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise PictureError(f"cannot decode the picture {path}: {error.err}") from error
+    if picture is None and (is_unreadable(path) or data[4:8] == _HEIC_MARK):
+        raise PictureError(f"the picture {path} {unreadable_fault(str(path))}")
     if picture is None:
         raise PictureError(f"{path} is damaged, or not a picture in a format that OpenCV reads")
     return picture if _DECODES_RGB else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=picture)

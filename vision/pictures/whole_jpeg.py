@@ -32,13 +32,12 @@ def jpeg_fault(data: bytes) -> str | None:
 
 def is_whole_jpeg(path: Path) -> bool:
     """Return whether `path` is a whole JPEG; decode it only if its end is unusual."""
-    try:
-        with path.open("rb") as file:
-            length = file.seek(0, io.SEEK_END)
-            file.seek(max(0, length - TAIL))
-            if file.read().rstrip(b"\0").endswith(END_OF_IMAGE):
-                return True
-            file.seek(0)
-            return length > 0 and jpeg_fault(file.read()) is None
-    except FileNotFoundError:
+    if not path.is_file():
         return False
+    with path.open("rb") as file:
+        length = file.seek(0, io.SEEK_END)
+        file.seek(max(0, length - TAIL))
+        if file.read().rstrip(b"\0").endswith(END_OF_IMAGE):
+            return True
+        file.seek(0)
+        return length > 0 and jpeg_fault(file.read()) is None

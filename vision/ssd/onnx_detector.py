@@ -14,6 +14,8 @@ from vision.structures import DETECTNET_MEAN, DETECTNET_STD
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+LARGEST_BATCH, LARGEST_INPUT = 1024, 4096  # pictures, and pixels of a side
+
 
 class OnnxDetector:
     """An open ONNX file, called like `SSD.detect`.
@@ -40,25 +42,44 @@ class OnnxDetector:
         Raises:
             ValueError: if the inputs and outputs are not those of a detector.
         """
-        self._session, self._has_nms = session, has_nms
+        self._session, self._path, self._has_nms = session, path, has_nms
         shapes = {value.name: value.shape for value in session.get_inputs()}
         outputs = {value.name: value.shape for value in session.get_outputs()}
         shape = shapes.get("input_0", [])
-        if len(shape) != 4 or shape[2] != shape[3] or not {"scores", "boxes"} <= outputs.keys():
+        if (
+            len(shape) != 4
+            or shape[2] != shape[3]
+            or not isinstance(shape[2], int)
+            or shape[2] < 1
+            or any(len(outputs.get(name, ())) != 3 for name in ("scores", "boxes"))
+        ):
             raise ValueError(
-                f"{path} must have an input input_0 (B, 3, S, S) and the outputs scores and boxes, "
-                f"it has {shapes} and {outputs}; write it with onnx_export.py"
+                f"{path} must have an input input_0 (B, 3, S, S) and the outputs scores "
+                f"(B, P, C) and boxes (B, P, 4), it has {shapes} and {outputs}; "
+                "write it with onnx_export.py"
+            )
+        batch = shape[0] if isinstance(shape[0], int) else None
+        is_batch = batch is None or 0 < batch <= LARGEST_BATCH
+        if not is_batch or shape[2] > LARGEST_INPUT:
+            raise ValueError(
+                f"{path} must take at most {LARGEST_BATCH} pictures of {LARGEST_INPUT} pixels a "
+                f"side, it takes {shape}; write it with onnx_export.py"
             )
         self.image_size: int = shape[2]
         # A name in place of a number stands for any size.
-        classes, batch = outputs["scores"][2], shape[0]
+        classes = outputs["scores"][2]
         self.num_classes = classes if isinstance(classes, int) else None
-        self._batch_size = batch if isinstance(batch, int) else None
+        self._batch_size = batch
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores (B, P, C) and boxes (B, P, 4) of normalised images (B, 3, S, S)."""
         parts = [self._run(part) for part in images.split(self._batch_size or len(images))]
         scores, boxes = (torch.from_numpy(np.concatenate(part)) for part in zip(*parts))
+        if scores.ndim != 3 or boxes.shape != (*scores.shape[:2], 4) or len(scores) < len(images):
+            raise ValueError(
+                f"{self._path} must put out scores (B, P, C) and boxes (B, P, 4), it puts out "
+                f"{tuple(scores.shape)} and {tuple(boxes.shape)}; write it with onnx_export.py"
+            )
         if self._has_nms:
             best = scores[..., 1:].amax(dim=-1, keepdim=True)
             scores = torch.where(scores == best, scores, torch.zeros_like(scores))

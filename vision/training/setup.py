@@ -41,12 +41,15 @@ from vision.training.compute.processes import (
 from vision.training.machine.machine import tool_versions
 from vision.training.machine.sizing import choose_sizes
 from vision.training.model_folder.state import Progress, SavedState, find_state, holds_run
-from vision.training.options import TrainOptions
+from vision.training.options import AUTO, NO_FILE, TrainOptions
 from vision.training.prior_choice import choose_config, config_to_go_on
 from vision.training.reports.pictures import write_inputs
 from vision.training.steps import Training
 from vision.transforms import EvalTransform, TrainTransform
 from vision.transforms.albumentations_file import AlbumentationsTransform
+from vision.utils.files import require_regular
+
+IMAGENET = "imagenet"  # --base-net: torchvision's weights
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +109,8 @@ def options_and_state(typed: Mapping[str, Any]) -> tuple[TrainOptions, SavedStat
                 logger.info("Changed: %s is %s, was %s", name, now[name], before)
     options = options.replace(net=resolve_net(options.net))
     options.require_sensible()
+    if saved is None:
+        require_named_files(options)
     folder = options.checkpoint_folder
     goes_on = saved is not None and saved.path.parent.resolve() == folder.resolve()
     if not goes_on and not options.overwrite and holds_run(folder):
@@ -114,6 +119,20 @@ def options_and_state(typed: Mapping[str, Any]) -> tuple[TrainOptions, SavedStat
             "folder, go on with it by --resume, or begin anew there by --overwrite"
         )
     return options, saved
+
+
+def require_named_files(options: TrainOptions) -> None:
+    """Check that the files to start from are there, before the pictures are looked through.
+
+    Raises:
+        ValueError: naming the first that is not, or is no file.
+    """
+    named = (options.base_net, options.pretrained_ssd, options.augmentation)
+    for one in named:
+        if one and str(one) not in (IMAGENET, AUTO, NO_FILE):
+            if not Path(one).exists():
+                raise ValueError(f"there is no file {one}; check the path")
+            require_regular(one)
 
 
 def with_sizes(options: TrainOptions, pictures: int, device: torch.device) -> TrainOptions:
@@ -203,7 +222,7 @@ def load_initial_weights(
         logger.warning("%s has weights only; the optimizer starts anew", options.resume_from)
     elif options.base_net:
         logger.info("Init from base net %s", options.base_net)
-        if options.base_net == "imagenet":
+        if options.base_net == IMAGENET:
             load_imagenet(net, options.net)
         else:
             load_base_net(net, options.base_net)

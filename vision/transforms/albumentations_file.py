@@ -96,8 +96,8 @@ def _read(path: Path) -> dict[str, Any]:
     """Read a saved pipeline as plain data, with its boxes and labels as they are given here."""
     if not path.is_file():
         raise ValueError(f"there is no pipeline file {path}; {HOW_TO_SAVE}")
-    text = read_regular(path).decode("utf-8")
     try:
+        text = read_regular(path).decode("utf-8")
         content = json.loads(text) if path.suffix.lower() == ".json" else _parse_yaml(text)
     except ValueError as error:
         reason = " ".join(str(error).split())

@@ -20,6 +20,7 @@ USER_ERRORS = (ValueError, OSError, ImportError, RuntimeError)
 
 SURE_GUESS = 0.8  # how alike an option must be to one that was typed, to be meant by it
 MOST_NEAR = 3
+LONGEST_ERROR = 600  # letters, of which what was typed may be most
 BROKEN_PIPE = 128 + 13  # exit status, as of a program that SIGPIPE ended
 # What other programs call our options; the first one that a script has is meant.
 SYNONYMS = {
@@ -33,7 +34,8 @@ SYNONYMS = {
     "--cuda": ("--use-cuda",),
     **dict.fromkeys(("--project", "--name", "--save-dir", "--output-dir"), ("--model-dir",)),
     "--lr0": ("--lr",),
-    "--max-boxes": ("--max-images", "--max-annotations-per-class"),
+    "--max-boxes": ("--max-annotations-per-class", "--top-k"),
+    **dict.fromkeys(("--max-det", "--max-detections"), ("--top-k",)),
 }
 # Options of other programs for what is so here in any case: an option that a script must have for
 # that, and what is so.
@@ -42,7 +44,11 @@ DROPPED_OPTIONS = {
     "--half": ("--no-amp", "a GPU computes in half precision unless --no-amp is typed"),
     "--amp": ("--no-amp", "a GPU computes in half precision unless --no-amp is typed"),
     "--tensorboard": ("--model-dir", "curves are always written to tensorboard/ in --model-dir"),
-    "--amsgrad": ("--optim", "adam and adamw work without it here"),
+    **dict.fromkeys(
+        ("--amsgrad", "--dampening", "--eps"),
+        ("--optim", "optimizers have PyTorch's value of it here"),
+    ),
+    "--profile": ("--debug-steps", "nothing is profiled here; py-spy and torch.profiler do that"),
 }
 
 
@@ -58,7 +64,14 @@ def parse_options(
     # An abbreviation would give a typing error the meaning of another option.
     parser.allow_abbrev = False
     argv = [_hyphenated(word) for word in (sys.argv[1:] if argv is None else argv)]
-    args, unknown = parser.parse_known_args(argv)
+    try:
+        args, unknown = parser.parse_known_args(argv)
+    except BrokenPipeError:  # of --help, before Python 3.10
+        _let_go_of_output()
+        raise SystemExit(BROKEN_PIPE) from None
+    except SystemExit:  # after --help
+        _flush_or_end()
+        raise
     if unknown:
         known = [option for action in parser._actions for option in action.option_strings]
         typed = unknown[0].split("=")[0]
@@ -68,7 +81,7 @@ def parse_options(
             try:
                 setattr(args, one.name, checked(one, getattr(args, one.name)))
             except ValueError as error:
-                parser.error(str(error))
+                parser.error(printable(str(error), LONGEST_ERROR))
     return args
 
 
@@ -116,6 +129,15 @@ def _let_go_of_output() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+def _flush_or_end() -> None:
+    """Write what is still to be written to standard output; end where nobody reads it any more."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go_of_output()
+        raise SystemExit(BROKEN_PIPE) from None
 
 
 def set_up_logging(level: str = "info") -> None:

@@ -81,7 +81,8 @@ def nms_per_picture(
     """Return what is left of the boxes of every picture of a batch, best first.
 
     Args:
-        scores: (B, P, C) in [0, 1]; class 0 is BACKGROUND and skipped; NaN is never a candidate.
+        scores: (B, P, C) in [0, 1]; class 0 is BACKGROUND and skipped; what is not a finite number,
+            or has a box that is not, is never a candidate.
         boxes: (B, P, 4) xyxy in any unit, shared by the classes.
         suppression: thresholds and method; upstream's if None.
     """
@@ -100,7 +101,10 @@ def nms_per_picture(
 
 def _choose_candidates(scores: Tensor, boxes: Tensor, suppression: Suppression) -> _Candidates:
     foreground = scores[..., 1:]
-    picture, prior, index = (foreground > suppression.score_threshold).nonzero(as_tuple=True)
+    wanted = foreground > suppression.score_threshold
+    # Any sum with what is not finite is not finite: one pass finds rows with such a number.
+    wanted &= boxes.isfinite().all(dim=-1, keepdim=True) & (foreground < torch.inf)
+    picture, prior, index = wanted.nonzero(as_tuple=True)
     candidates = _Candidates(
         boxes[picture, prior],
         foreground[picture, prior, index],

@@ -10,13 +10,16 @@ rtsp://...  http://...                 a camera on the network, or a phone
 from __future__ import annotations
 
 import glob
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Sequence
 from urllib.parse import urlsplit, urlunsplit
 
-from vision.pictures.suffixes import PICTURE_SUFFIXES
+from vision.pictures.suffixes import PICTURE_SUFFIXES, is_unreadable, unreadable_fault
+
+logger = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = frozenset(
     f".{name}"
@@ -130,6 +133,8 @@ def _from_files(word: str) -> Iterator[PictureSource]:
             elif suffix in PICTURE_SUFFIXES or not match.is_dir():
                 yield PictureSource("picture", str(file))
             else:
+                if is_unreadable(file):
+                    logger.warning("%s %s", file, unreadable_fault(str(file)))
                 continue
             empty = False
     if empty:

@@ -133,10 +133,11 @@ def test_paths_of_another_computer_lead_to_the_pictures_here(tmp_path):
     ("text", "message"),
     [
         ('{"images": [', r"a\.json:1: not JSON"),
-        ('{"images": 3}', r"a\.json must have a list of images"),
-        ('{"images": []}', r"a\.json must have a list of annotations"),
-        (b'{"images": "\xff"}', r"a\.json:1: must be UTF-8"),
-        ('{"images": ' + "[" * 200_000, r"a\.json: cannot be read as JSON"),
+        ('{"images": [{"id": 1, "file', r"a\.json:1: not JSON"),
+        ('{"images": [], "categories": []}', r"a\.json must have a list of annotations"),
+        ('{"images": [], "annotations": []}', r"a\.json must have a list of categories"),
+        (b'{"images": [{"a": "\xff"}], "annotations": []}', r"a\.json:1: must be UTF-8"),
+        ('{"images": [{"a": ' + "[" * 200_000, r"a\.json: cannot be read as JSON"),
     ],
 )
 def test_what_is_no_coco_file_is_named(tmp_path, text, message):
@@ -144,6 +145,26 @@ def test_what_is_no_coco_file_is_named(tmp_path, text, message):
     assert COCOFolder.detect(tmp_path)
     with pytest.raises(ValueError, match=message):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"images": 12}',
+        '{"images": [{"id": 1, "file_name": "a.png"}], "note": 1}',
+        '{"images": {"a": "b"}, "annotations": []}',
+        '{"images": ["a.png"], "categories": ["fruit"]}',
+        '{"shapes": 3}',
+        '{"annotations": [], "categories": []}',
+        '[{"image": "a.png"}]',
+        '{"caption": "x", "images": [{"id": 1}], "annotations": [{"caption": "two"}]}',
+    ],
+)
+def test_a_stray_json_makes_no_dataset_of_a_folder(tmp_path, text):
+    write_picture(tmp_path / "a.png", draw_samples(1)[0].image)
+    (tmp_path / "stray.json").write_text(text)
+    with pytest.raises(ValueError, match="1 pictures, but no boxes"):
+        open_datasets(tmp_path)
 
 
 def test_other_json_is_not_coco(tmp_path):

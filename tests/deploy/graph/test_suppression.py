@@ -240,9 +240,9 @@ def test_the_file_says_what_is_inside():
     said = open_session(model.SerializeToString()).get_modelmeta().custom_metadata_map
     assert graph_nms(said) == nms
     assert graph_nms({}) is None
-    with pytest.raises(ValueError, match="'nms' cannot be read"):
+    with pytest.raises(ValueError, match="metadata 'nms' that cannot be read"):
         graph_nms({NMS_KEY: "yes"})
-    with pytest.raises(ValueError, match="'nms' cannot be read"):
+    with pytest.raises(ValueError, match="metadata 'nms' that cannot be read"):
         graph_nms({NMS_KEY: '{"iou": 0.5}'})
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vision.datasets.files.folders import part_of_path
 from vision.datasets.files.listing import FileListing, base_name, split_suffix, strip_suffix
-from vision.pictures.suffixes import PICTURE_SUFFIXES, UNREADABLE_SUFFIXES
+from vision.pictures.suffixes import PICTURE_SUFFIXES, UNREADABLE_SUFFIXES, unreadable_fault
 
 
 class PictureFinder:
@@ -47,11 +47,7 @@ class PictureFinder:
         if found is None:
             suffixes = " ".join(PICTURE_SUFFIXES)
             return f"there is no picture '{name}' with a suffix of {suffixes}"
-        kind = split_suffix(found)[1][1:].upper()
-        return (
-            f"'{found}' is a {kind} picture, which OpenCV does not read; convert it to JPEG and "
-            "keep its size and name, for example with heif-convert or XnConvert"
-        )
+        return f"'{found}' {unreadable_fault(found)}"
 
     def _find_by_name(self, name: str, part: str | None) -> str | None:
         if self._by_name is None:

@@ -131,6 +131,14 @@ def file_has(path: Path, *keys: bytes) -> bool:
         return all(data.find(key) >= 0 for key in keys)
 
 
+def file_matches(path: Path, pattern: re.Pattern[bytes]) -> bool:
+    """Return whether a pattern is anywhere in a file; False if it is not a file."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return pattern.search(data) is not None
+
+
 def folders_in(folder: Path) -> list[Path]:
     """Return the folders in a folder, sorted, without hidden ones."""
     with os.scandir(folder) as entries:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple
 
 from vision.datasets.checks.problems import Problems
-from vision.datasets.files.folders import file_has, part_of_name, part_of_path, read_head
+from vision.datasets.files.folders import (
+    file_has,
+    file_matches,
+    part_of_name,
+    part_of_path,
+    read_head,
+)
 from vision.datasets.files.values import (
     NAN,
     NO_BOX,
@@ -19,6 +26,10 @@ from vision.datasets.files.values import (
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
 
+# Other tools have a key "images", too; in COCO's files it is a list of objects, beside others.
+LIST_OF_PICTURES = re.compile(rb'"images"\s*:\s*\[\s*([{\]]|\Z)')
+LIST_OF_OTHERS = re.compile(rb'"(annotations|categories)"\s*:\s*\[\s*[{\]]')
+WHOLE = re.compile(rb"}\s*\Z")
 # How the published files of other tasks are called; their pictures are those of the instances.
 OTHER_TASKS = ("captions_", "person_keypoints_", "stuff_", "panoptic_", "image_info_")
 
@@ -45,9 +56,12 @@ class COCOFolder(PerPartFolder):
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
-        """Return whether a JSON file is an object with COCO's pictures, and marks areas."""
+        """Return whether a JSON file is an object with COCO's lists, and marks areas."""
         head = read_head(path).lstrip(b"\xef\xbb\xbf \t\r\n")
-        if not head.startswith(b"{") or not file_has(path, b'"images"'):
+        if not head.startswith(b"{") or not file_matches(path, LIST_OF_PICTURES):
+            return False
+        # Of a download that broke off the other lists are missing; reading it says so.
+        if file_matches(path, WHOLE) and not file_matches(path, LIST_OF_OTHERS):
             return False
         return file_has(path, b'"bbox"') or not file_has(path, b'"caption"')
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
-from vision.datasets.files.folders import file_has, some_files
+from vision.datasets.files.folders import file_has, file_matches, some_files
 from vision.datasets.files.listing import FileListing
 from vision.datasets.files.values import NO_BOX, around, read_json, to_number, to_side, to_text
 from vision.datasets.formats.per_picture import AnnotationError, PerPictureFolder
 from vision.datasets.index.builder import Record
+
+LIST_OF_SHAPES = re.compile(rb'"shapes"\s*:\s*\[')
 
 
 class LabelMeFolder(PerPictureFolder):
@@ -32,7 +35,7 @@ class LabelMeFolder(PerPictureFolder):
     @classmethod
     def is_annotation(cls, path: Path) -> bool:
         """Return whether a JSON file has shapes; the picture itself may stand before them."""
-        return file_has(path, b'"shapes"') or file_has(path, b'"imagePath"')
+        return file_matches(path, LIST_OF_SHAPES) or file_has(path, b'"imagePath"')
 
     def read_record(self, path: Path) -> Record:
         """Read one JSON file; take the box around every shape."""

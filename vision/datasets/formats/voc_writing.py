@@ -18,7 +18,7 @@ import numpy as np
 from vision.datasets.files.listing import base_name, read_list, split_suffix, strip_suffix
 from vision.datasets.formats.voc import VOC_CORNERS
 from vision.datasets.index.annotation_index import AnnotationIndex
-from vision.pictures.files import copy_picture
+from vision.pictures.files import copy_picture, read_bytes
 from vision.utils.files import atomic_write
 from vision.utils.labels import BACKGROUND
 
@@ -231,18 +231,29 @@ def _stem(image_id: str) -> str:
 def _pictures_of(index: AnnotationIndex, unique: set[str]) -> Iterator[VOCPicture]:
     """Yield the pictures of an index; read from the files the sizes that it does not know.
 
+    Boxes of pictures as they are stored are turned upright: nothing in VOC says which view is
+    meant, and the copies keep their EXIF turn.
+
     Args:
         unique: names without folder that no other picture has, in lower case.
     """
+    from vision.pictures.headers import read_picture_header
     from vision.pictures.reading import read_picture_size
+    from vision.pictures.turning import lies_on_its_side, turn_upright
 
     for annotation, size in zip(index, index.sizes.tolist()):
         width, height = size if all(size) else read_picture_size(annotation.path, index.upright)
+        boxes = annotation.boxes_in_pixels(width, height)
+        if not index.upright:
+            orientation = read_picture_header(read_bytes(annotation.path)).orientation
+            boxes = turn_upright(boxes, orientation, (width, height))
+            if lies_on_its_side(orientation):
+                width, height = height, width
         stem = _stem(annotation.image_id)
         yield VOCPicture(
             Path(annotation.path),
             (width, height),
-            annotation.boxes_in_pixels(width, height),
+            boxes,
             [index.class_names[label] for label in annotation.labels],
             stem if stem.casefold() in unique else annotation.image_id,
             annotation.difficult.tolist(),

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
 from typing import Mapping, Sequence
 
 import numpy as np
 
+from vision.deploy.stored_settings import stored_settings
 from vision.structures import Detections
 
 SETTINGS_KEY = "detectnet"  # in a file's metadata
@@ -54,22 +57,19 @@ class PostProcessing:
         return json.dumps({"threshold": self.threshold, "clustering": self.clustering})
 
 
-def recommended_settings(metadata: Mapping[str, str]) -> PostProcessing | None:
+def recommended_settings(
+    metadata: Mapping[str, str], name: str | Path = "the file"
+) -> PostProcessing | None:
     """Return the settings that an exported file was measured to need; None if it says none.
 
     Args:
         metadata: of the file, as `session.get_modelmeta().custom_metadata_map` has it.
+        name: of the file, in errors.
 
     Raises:
         ValueError: if they cannot be read.
     """
-    text = metadata.get(SETTINGS_KEY)
-    if text is None:
-        return None
-    try:
-        return PostProcessing(**json.loads(text))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"the file's metadata '{SETTINGS_KEY}' cannot be read: {error}") from None
+    return stored_settings(PostProcessing, metadata, SETTINGS_KEY, name)
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,11 @@ def post_process(
 
 
 def as_detections(found: Sequence[DetectNetDetection]) -> Detections:
-    """Return detectnet's detections as the type that drawing and measuring take, best first."""
+    """Return detectnet's detections as the type that drawing and measuring take, best first.
+
+    Those are left out that no picture can show: with numbers that are not finite.
+    """
+    found = [d for d in found if isfinite(d.left + d.top + d.right + d.bottom + d.confidence)]
     corners = [[d.left, d.top, d.right, d.bottom] for d in found]
     boxes = np.array(corners, dtype=np.float32).reshape(-1, 4)
     labels = np.array([d.class_id for d in found], dtype=np.int64)

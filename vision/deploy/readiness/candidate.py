@@ -14,6 +14,7 @@ from vision.deploy.graph.suppression import ALL_BOXES, ALL_SCORES
 from vision.deploy.nms import GraphNms, graph_nms
 from vision.deploy.onnx_reading import all_shapes, constants, metadata, open_session
 from vision.deploy.targets import DEFAULT_TARGET, Target
+from vision.utils.text import printable
 
 ERROR = "error"
 WARNING = "warning"
@@ -92,12 +93,18 @@ class Candidate:
     @cached_property
     def constants(self) -> dict[str, np.ndarray]:
         """Return initializers and the values of Constant nodes, by name."""
-        return constants(self.model.graph)
+        try:
+            return constants(self.model.graph)
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"{self.path} must hold its constants as it describes them, one differs: "
+                f"{printable(str(error))}; export it again"
+            ) from None
 
     @cached_property
     def nms(self) -> GraphNms | None:
         """Return the settings of the NMS in the graph; None if there is none."""
-        return graph_nms(metadata(self.model))
+        return graph_nms(metadata(self.model), self.path)
 
     @cached_property
     def outputs(self) -> dict[str, Outputs]:

@@ -48,7 +48,11 @@ def check_well_formed(candidate: Candidate) -> Iterator[Finding]:
     """Ask the checker of ONNX itself, with shapes inferred."""
     try:
         onnx.checker.check_model(candidate.model, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+    except (
+        onnx.checker.ValidationError,
+        onnx.shape_inference.InferenceError,
+        UnicodeDecodeError,  # its own sentence quotes a file that is none
+    ) as error:
         reason = " ".join(str(error).split())
         message = (
             f"the file must be valid ONNX, the checker of onnx says: {reason}; export it again"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Iterable, Iterator
+from typing import Callable, Iterable, Iterator, Sequence
 
 from onnx import ModelProto
 
@@ -26,8 +26,13 @@ from vision.deploy.readiness.probes import probe_inputs
 from vision.deploy.readiness.requirements import REQUIREMENTS
 from vision.deploy.targets import DEFAULT_TARGET, Target
 from vision.utils.files import read_regular
+from vision.utils.text import printable
 
 Check = Callable[[Candidate], Iterator[Finding]]
+
+LARGEST_TRIED_SIDE = 4096  # of pictures to try a file with, pixels
+MOST_TRIED_NUMBERS = 1 << 26  # in a batch of them
+LONGEST_MESSAGE = 2000  # of a finding, letters
 
 CHECKS: dict[str, tuple[Check, ...]] = {
     "file": FILE_CHECKS,
@@ -88,6 +93,8 @@ def judge(
         reason = _why_not(candidate, group, failed)
         found = [] if reason else [f for check in CHECKS[group] for f in check(candidate)]
         found = [replace(f, severity=WARNING) if f.code in accepted else f for f in found]
+        # They quote names of the file, which may be anything.
+        found = [replace(f, message=printable(f.message, LONGEST_MESSAGE)) for f in found]
         if any(finding.severity == ERROR for finding in found):
             failed.add(group)
         for code, requirement in REQUIREMENTS[group].items():
@@ -103,7 +110,7 @@ def _why_not(candidate: Candidate, group: str, failed: set[str]) -> str | None:
     if in_the_way:
         return f"mend the errors of {' and '.join(in_the_way)} first"
     if group == "numbers" and not candidate.probes:
-        return "the input has no fixed shape to try pictures of"
+        return "the input has no fixed shape of which pictures could be tried"
     if group == "labels" and candidate.labels is None:
         return "no labels.txt was given, and none lies beside the file"
     return None
@@ -138,9 +145,20 @@ def open_candidate(
     candidate = Candidate(read_model(path), Path(path), labels, target, bindings)
     inputs = graph_inputs(candidate.model)
     shape = fixed_shape_of(inputs[0]) if inputs else None
-    if shape and len(shape) == 4 and shape[1] == 3:
+    if shape and len(shape) == 4 and shape[1] == 3 and can_be_tried(shape):
         candidate.probes = probe_inputs(shape)
     return candidate
+
+
+def can_be_tried(shape: Sequence[int]) -> bool:
+    """Tell whether pictures of a shape, (B, 3, H, W), are of a size that nets take."""
+    batch, channels, height, width = shape
+    numbers = batch * channels * height * width
+    return (
+        batch > 0
+        and all(0 < side <= LARGEST_TRIED_SIDE for side in shape[2:])
+        and numbers <= MOST_TRIED_NUMBERS
+    )
 
 
 def guess_bindings(model: ModelProto) -> Bindings:
@@ -154,7 +172,7 @@ def guess_bindings(model: ModelProto) -> Bindings:
     if len(inputs) != 1 or len(outputs) != 2 or names == set(DEFAULT_BINDINGS[1:]):
         return DEFAULT_BINDINGS._replace(input=inputs[0].name if len(inputs) == 1 else "input_0")
     boxes = [value.name for value in outputs if (shape_of(value.type) or ())[-1:] == (4,)]
-    if len(boxes) != 1:
+    if len(boxes) != 1 or len(names) != 2:
         return DEFAULT_BINDINGS._replace(input=inputs[0].name)
     (scores,) = names - set(boxes)
     return Bindings(inputs[0].name, scores, boxes[0])

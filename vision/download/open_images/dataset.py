@@ -25,7 +25,7 @@ from vision.download.open_images.boxes import (
 )
 from vision.download.transfer.lock import locked
 from vision.download.transfer.pictures import Picture
-from vision.utils.files import atomic_write, path_inside
+from vision.utils.files import atomic_write, path_inside, read_regular
 
 if TYPE_CHECKING:
     from vision.datasets.formats.voc_writing import VOCPicture
@@ -142,7 +142,7 @@ def read_image_list(path: Path) -> frozenset[str]:
         ValueError: if it is no text.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_regular(path).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} must have one ImageID a line, but is no text: {error}") from error
     return frozenset(Path(line.strip()).stem for line in lines if line.strip())
