@@ -77,7 +77,8 @@ class DetectNet:
         """Return what detectnet finds in a picture, largest first.
 
         Args:
-            image: (H, W, 3) uint8 RGB, not turned by its EXIF orientation, which detectnet ignores.
+            image: (H, W, 3) uint8 RGB, as it is to be seen. detectnet reads a camera upright, but of a
+                file it ignores the EXIF orientation: `read_picture(path, upright=False)` does so, too.
         """
         scores, boxes = self.run(network_input(image, self.input_height, self.input_width))
         height, width = image.shape[:2]
