@@ -41,8 +41,8 @@ def data_of_run(model: Path, named: Sequence[Path] = (), split: str = "val") -> 
     if not all(isinstance(one, str) for one in _listed(folders) + _listed(validation or "")):
         raise ValueError(
             f"what {TRAINING_ARGUMENTS} of {model} says of the data cannot be used: datasets must "
-            f"be names of folders and validation_dataset the name of one, they are {shown(folders)} "
-            f"and {shown(validation)}"
+            "be names of folders and validation_dataset the name of one, "
+            f"they are {shown(folders)} and {shown(validation)}"
         )
     if named:
         saved.pop("dataset_type", None)  # that of the folders to train on
