@@ -111,14 +111,19 @@ def main(args: argparse.Namespace) -> None:
     set_up_logging(options.log_level)
     share_cores()
     from vision.checkpoints.detector import detector_file
-    from vision.evaluation.detections_file import write_detections
     from vision.evaluation.report.files import write_results, write_tensorboard
     from vision.evaluation.report.tables import result_lines
+    from vision.utils.files import require_place
 
     files = [detector_file(model) for model in options.models]  # before the data take their time
     for file in options.detections:
         if not file.is_file():
             raise FileNotFoundError(f"there is no file of detections {file.absolute()}")
+    detector = (*files, *options.detections)[0]
+    folder = options.eval_dir or detector.parent / RESULTS_FOLDER
+    require_place(folder, is_folder=True)
+    if options.save_detections:
+        require_place(options.save_detections)
     data = open_data(options, is_for_validation)
     entries: list[Entry] = []
     for file in files:
@@ -126,13 +131,9 @@ def main(args: argparse.Namespace) -> None:
     entries += [measure_file(file, data, options) for file in options.detections]
     print("\n".join(["", *result_lines(entries), ""]))
 
-    detector = (*files, *options.detections)[0]
-    folder = options.eval_dir or detector.parent / RESULTS_FOLDER
     names = ", ".join(dataset.resolve().name for dataset in options.datasets)
     title = None if options.no_report else f"{detector.resolve().name} on {names}"
-    write_results(folder, entries, title)
-    if options.save_detections:
-        write_detections(options.save_detections, entries[-1].evaluation.collection)
+    write_results(folder, entries, title, options.save_detections)
     if options.tensorboard:
         write_tensorboard(folder / "tensorboard", entries)
     logger.info("Results written to %s", folder.absolute())

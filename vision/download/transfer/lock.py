@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Iterator
 
+from vision.utils.files import make_folder, remove_empty
+
 logger = logging.getLogger(__name__)
 
 
@@ -15,10 +17,21 @@ logger = logging.getLogger(__name__)
 def locked(folder: Path) -> Iterator[None]:
     """Make a folder and hold a lock on it; if another run holds it, wait.
 
+    A folder that was made here, and in which the block has left nothing, is removed again.
+
     The lock ends with the process, however that ends, and leaves no file. On Windows, and in
     network folders that cannot be locked, there is no lock.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    made = make_folder(folder)
+    try:
+        with _held(folder):
+            yield
+    finally:
+        remove_empty(made)
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
     try:
         import fcntl
     except ImportError:
