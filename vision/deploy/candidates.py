@@ -19,7 +19,7 @@ from vision.evaluation.matching import GroundTruth
 from vision.structures import Detections, Sample
 
 TRIED = tuple(range(100, MOST_CANDIDATES + 1, 100))
-LOWEST_SCORE = 0.01  # of boxes that are ranked, as in eval_ssd.py
+LOWEST_RANKED = 0.01  # of boxes that are ranked, as in eval_ssd.py
 TOLERATED = 0.005  # mAP that may be lost, of what the most candidates have
 
 
@@ -44,7 +44,7 @@ class CandidateTrial:
         """Take one picture: what is on it, and the rows of the net, (P, C) and (P, 4)."""
         scores, boxes = suppress_rows(*rows, self._nms)
         best = scores[:, 1:].max(axis=1)
-        places = np.flatnonzero(best >= LOWEST_SCORE)
+        places = np.flatnonzero(best >= LOWEST_RANKED)
         height, width = sample.image.shape[:2]
         self._places.append(places)
         self._found.append(
