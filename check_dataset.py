@@ -19,7 +19,7 @@ import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Sequence
 
 from vision.datasets.options import DataOptions
 from vision.utils.cli import parse_options, run_main, set_up_logging
@@ -146,11 +146,15 @@ def main(args: argparse.Namespace) -> int:
     set_up_logging(options.log_level)
     logging.getLogger("vision.datasets.opening").setLevel("ERROR")  # the report says it all
     from vision.datasets.opening import open_datasets
-    from vision.datasets.report.report import inspect, open_test_part
+    from vision.datasets.report.report import REPORT_FILE, inspect, open_test_part
     from vision.ssd import resolve_net
     from vision.ssd.prior_search import priors_by_resolution
+    from vision.utils.files import write_together
 
-    require_room(args.data, options)
+    first = Path(args.data[0]).resolve()
+    name = first.stem if first.is_file() else first.name
+    output = options.output or Path(f"{name or 'dataset'}_check")
+    require_room(args.data, options, output)
     pictures, selection = options.checks(options.exif), options.selection()
     data = args.data, options.dataset_type
     priors = priors_by_resolution(resolve_net(options.net), options.resolution)
@@ -160,13 +164,13 @@ def main(args: argparse.Namespace) -> int:
     for line in report.lines():
         print(line)
 
-    first = Path(args.data[0]).resolve()
-    name = first.stem if first.is_file() else first.name
-    output = options.output or Path(f"{name or 'dataset'}_check")
-    print(f"\nwrote {report.write(output)}")
     parts = {part: index for part, index in report.parts.items() if len(index)}
-    write_portraits(parts, output, options)
-    write_copies(args.data, parts, options)
+    with write_together() as place:
+        written = [f"wrote {output / REPORT_FILE}"]
+        report.write(place(output / REPORT_FILE))
+        written += write_portraits(parts, output, options, place)
+        written += write_copies(args.data, parts, options)
+    print("", *written, sep="\n")
     unusable = report.unusable()
     if unusable:
         print(f"not usable: {unusable}")
@@ -174,15 +178,20 @@ def main(args: argparse.Namespace) -> int:
     return 1 if unusable or strict else 0
 
 
-def require_room(data: Sequence[str], options: CheckOptions) -> None:
+def require_room(data: Sequence[str], options: CheckOptions, output: Path) -> None:
     """Refuse, before anything is read, what could not be written in the end.
 
     Raises:
-        ValueError: there is something in the folder to write to, or no lists belong into it.
+        OSError: a folder may not be written to.
+        ValueError: a folder cannot be made, has something in it, or no lists belong into it.
     """
     from vision.datasets.checked_folder import CheckedFolder
     from vision.datasets.formats.voc_writing import require_new_folder, require_no_lists
+    from vision.utils.files import require_place
 
+    require_place(output, is_folder=True)
+    if options.preview:
+        require_place(options.preview, is_folder=True)
     for folder in (options.write_voc, options.write_shards):
         if folder:
             require_new_folder(folder)
@@ -196,38 +205,41 @@ def require_room(data: Sequence[str], options: CheckOptions) -> None:
 
 
 def write_portraits(
-    parts: Mapping[str, AnnotationIndex], output: Path, options: CheckOptions
-) -> None:
-    """Draw every part, and pictures of it where asked; say where."""
+    parts: Mapping[str, AnnotationIndex],
+    output: Path,
+    options: CheckOptions,
+    place: Callable[[str | Path], Path],
+) -> Iterator[str]:
+    """Draw every part, and pictures of it where asked; yield lines that say where."""
     from vision.datasets.report.contact_sheets import write_sheets
     from vision.datasets.report.portrait import write_portrait
 
     for part, index in parts.items():
         path = output / f"{part}.png"
-        write_portrait(index, path, options.resolution)
-        print(f"wrote {path}")
+        write_portrait(index, place(path), options.resolution)
+        yield f"wrote {path}"
         if options.preview:
             pictures, seed = options.preview_pictures, options.seed
-            sheets = write_sheets(index, part, options.preview, pictures, seed)
-            print(f"wrote {sheets[0]}" + f" to {sheets[-1].name}" * (len(sheets) > 1))
+            sheets = write_sheets(index, part, options.preview, pictures, seed, place)
+            yield f"wrote {sheets[0]}" + f" to {sheets[-1].name}" * (len(sheets) > 1)
 
 
 def write_copies(
     data: Sequence[str], parts: Mapping[str, AnnotationIndex], options: CheckOptions
-) -> None:
-    """Write the folders or the lists that the options ask for; say where."""
+) -> Iterator[str]:
+    """Write the folders or the lists that the options ask for; yield lines that say where."""
     from vision.datasets.formats.shards.writing import MEGABYTE, write_shards
     from vision.datasets.formats.voc_writing import copy_as_voc, write_lists
 
     if options.write_voc:
         copy_as_voc(parts, options.write_voc)
-        print(f"wrote {options.write_voc} in VOC format, with {', '.join(parts)}")
+        yield f"wrote {options.write_voc} in VOC format, with {', '.join(parts)}"
     if options.write_shards:
         shards = write_shards(parts, options.write_shards, options.shard_size * MEGABYTE)
-        print(f"wrote {len(shards):,} shards to {options.write_shards}, with {', '.join(parts)}")
+        yield f"wrote {len(shards):,} shards to {options.write_shards}, with {', '.join(parts)}"
     if options.write_splits:
         lists = {part: list(index.image_ids) for part, index in parts.items()}
-        print(f"wrote {write_lists(data[0], lists)[0].parent}")
+        yield f"wrote {write_lists(data[0], lists)[0].parent}"
 
 
 if __name__ == "__main__":

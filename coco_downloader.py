@@ -53,12 +53,15 @@ def main(args: CocoOptions) -> int:
     from vision.download.coco.dataset import read_coco_split
     from vision.download.transfer.cached_file import fetch_once
     from vision.download.transfer.retry import RetryPolicy
+    from vision.utils.files import require_place
 
     table = read_class_table(COCO_CLASSES)
     if args.list_classes is not None:
         print("\n".join(table.search(args.list_classes)))
         return 0
     class_names = table.resolve(args.class_names)
+    if not args.stats_only:
+        require_place(args.data, is_folder=True)
     policy = RetryPolicy(attempts=args.retry, timeout=args.timeout)
     archive = args.cache_dir / COCO_ANNOTATIONS.split("/")[-1]
     fetch_once(args.url, COCO_ANNOTATIONS, archive, policy)
@@ -79,7 +82,7 @@ def download(
     policy: RetryPolicy,
 ) -> int:
     """Get the pictures; then write the files that name those which are there."""
-    from vision.download.coco.dataset import write_coco_split
+    from vision.download.coco.dataset import write_coco
     from vision.download.coco.sources import open_archives, open_web
     from vision.download.gather import conclude, gather_splits, write_voc_beside
     from vision.download.transfer.lock import locked
@@ -89,8 +92,7 @@ def download(
         open_sources = partial(open_archives, args.cache_dir, args.url, policy)
     with locked(args.data):
         splits, report = gather_splits(splits, open_sources, args.data, policy, args.num_workers)
-        for split in splits:
-            write_coco_split(args.data, split, table, class_names)
+        write_coco(args.data, splits, table, class_names)
         if args.format == "voc":
             write_voc_beside(args.data, splits, class_names)
     return conclude(report)

@@ -16,11 +16,12 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 
-from vision.datasets.options import DataOptions, options_of_run
+from vision.datasets.options import DataOptions
+from vision.datasets.run_data import data_of_run
 from vision.evaluation.options import (
     RESULTS_FOLDER,
     MeasuredOptions,
@@ -107,54 +108,51 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     """Open the data and the detectors, measure, print, and write the results."""
-    options = with_training_data(vars(args))
+    options, is_for_validation = with_training_data(vars(args))
     set_up_logging(options.log_level)
     share_cores()
     from vision.checkpoints.detector import detector_file
-    from vision.evaluation.detections_file import write_detections
     from vision.evaluation.report.files import write_results, write_tensorboard
     from vision.evaluation.report.tables import result_lines
+    from vision.utils.files import require_place
 
     files = [detector_file(model) for model in options.models]  # before the data take their time
     for file in options.detections:
         if not file.is_file():
             raise FileNotFoundError(f"there is no file of detections {file.absolute()}")
-    data = open_data(options)
+    detector = (*files, *options.detections)[0]
+    folder = options.eval_dir or detector.parent / RESULTS_FOLDER
+    require_place(folder, is_folder=True)
+    if options.save_detections:
+        require_place(options.save_detections)
+    data = open_data(options, is_for_validation)
     entries: list[Entry] = []
     for file in files:
         entries += measure_model(file, data, options)
     entries += [measure_file(file, data, options) for file in options.detections]
     print("\n".join(["", *result_lines(entries), ""]))
 
-    detector = (*files, *options.detections)[0]
-    folder = options.eval_dir or detector.parent / RESULTS_FOLDER
     names = ", ".join(dataset.resolve().name for dataset in options.datasets)
     title = None if options.no_report else f"{detector.resolve().name} on {names}"
-    write_results(folder, entries, title)
-    if options.save_detections:
-        write_detections(options.save_detections, entries[-1].evaluation.collection)
+    write_results(folder, entries, title, options.save_detections)
     if options.tensorboard:
         write_tensorboard(folder / "tensorboard", entries)
     logger.info("Results written to %s", folder.absolute())
 
 
-def with_training_data(typed: Mapping[str, Any]) -> EvalOptions:
-    """Return the options; what is not typed of the data is as the first model was trained."""
-    from vision.datasets.checked_folder import CheckedFolder
+def with_training_data(typed: Mapping[str, Any]) -> tuple[EvalOptions, bool]:
+    """Return the options; what is not typed of the data is as the first model was trained.
 
+    Returns:
+        Also whether the folders are the --validation-dataset of that training.
+    """
     options = EvalOptions.of(typed)
-    run = options_of_run(options.models[0]) if options.models else {}
-    saved = {one.name: run[one.name] for one in fields(DataOptions) if one.name in run}
-    saved.pop("classes", None)  # the net has these classes and no others
-    if "datasets" in typed:
-        saved.pop("dataset_type", None)  # that of other folders
-    elif run.get("validation_dataset"):
-        saved["datasets"] = [run["validation_dataset"]]
-        if not {"val", "test"} & set(CheckedFolder(saved["datasets"][0]).reader.parts):
-            saved["split"] = "all"  # as the run did
-    elif "datasets" in run:
-        saved["datasets"] = run["datasets"]
-    return EvalOptions.of(saved, typed)
+    if not options.models:
+        return options, False
+    named = options.datasets if "datasets" in typed else ()
+    run = data_of_run(options.models[0], named, options.split)
+    saved = {**run.options, "datasets": run.folders} if run.folders else run.options
+    return EvalOptions.of(saved, typed), run.validation_only
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +180,7 @@ class EvalData:
         return EvalData(index, [self.pictures[row] for row in rows])
 
 
-def open_data(options: EvalOptions) -> EvalData:
+def open_data(options: EvalOptions, is_for_validation: bool = False) -> EvalData:
     """Open the split, with the classes of the dataset."""
     from vision.datasets.opening import open_split
     from vision.evaluation.collection import EvaluatedPicture
@@ -191,7 +189,7 @@ def open_data(options: EvalOptions) -> EvalData:
         options.datasets,
         options.dataset_type,
         options.split,
-        selection=options.selection(),
+        selection=replace(options.selection(), validation_only=is_for_validation),
         pictures=options.picture_checks(),
     )
     if not len(index):

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MOST_NAMES = 8  # classes in a message
 PRECAUTION = (
     "JetPack 6.1 and newer: detectnet needs pull request 1925 of jetson-inference for any ONNX."
 )
@@ -197,7 +198,7 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
     output = output_path(options.output, options.model_dir, detector)
     labels = output.with_name("labels.txt")
     class_names = list(detector.description.class_names)
-    require_same_names(labels, class_names)
+    require_same_names(labels, class_names, output)
     index = None
     if settings.batch_size == 1 and options.tune_pictures:
         index = open_held_out(weights.parent, class_names, options.data, typed)
@@ -285,19 +286,37 @@ def _is_bare(name: Path) -> bool:
     return name.parent == Path() and not name.is_absolute()
 
 
-def require_same_names(path: Path, class_names: Sequence[str]) -> None:
-    """Refuse to replace the labels.txt of something else.
+def require_same_names(path: Path, class_names: Sequence[str], output: Path) -> None:
+    """Refuse to replace the labels.txt of something else: its boxes would get our names.
 
     Raises:
-        ValueError: if there is one with other names.
+        ValueError: if there is one with other names, or in another order.
     """
     from vision.utils.labels import read_labels
 
-    if path.is_file() and read_labels(path) != list(class_names):
+    if not path.exists():
+        return
+    try:
+        there = read_labels(path)
+    except ValueError as error:
         raise ValueError(
-            f"{path} lists other classes than the weights ({', '.join(class_names[1:])}); choose"
-            " another folder with --output=FOLDER/, or remove that file"
+            f"the class names cannot be put there: {error}; {_elsewhere(output)}"
+        ) from None
+    if there != list(class_names):
+        fault = "names other classes" if set(there) != set(class_names) else "has another order"
+        raise ValueError(
+            f"{path} ({_few(there[1:])}) {fault} than the weights ({_few(class_names[1:])}), and "
+            "what else lies there may need it; "
+            f"{_elsewhere(output)}, or remove that file if nothing does"
         )
+
+
+def _elsewhere(output: Path) -> str:
+    return f"choose another folder, such as --output={output.with_suffix('')}/"
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST_NAMES]) + ", ..." * (len(names) > MOST_NAMES)
 
 
 def measure(made: CheckedModel, index: AnnotationIndex, count: int) -> Tuning:

@@ -64,12 +64,15 @@ def main(args: OpenImagesOptions) -> int:
     from vision.download.choice.class_names import OPEN_IMAGES_CLASSES, read_class_table
     from vision.download.choice.splits import limit_splits, log_available, statistics_block
     from vision.download.transfer.retry import RetryPolicy
+    from vision.utils.files import require_place
 
     table = read_class_table(OPEN_IMAGES_CLASSES)
     if args.list_classes is not None:
         print("\n".join(table.search(args.list_classes)))
         return 0
     class_names = table.resolve(args.class_names)
+    if not args.stats_only:
+        require_place(args.data, is_folder=True)
     policy = RetryPolicy(attempts=args.retry, timeout=args.timeout)
     available = []
     for name in OPEN_IMAGES_SPLITS:
@@ -117,21 +120,14 @@ def download(
 ) -> int:
     """Get the pictures; then write the files that name those which are there."""
     from vision.download.gather import conclude, gather_splits, write_voc_beside
-    from vision.download.open_images.dataset import (
-        write_class_descriptions,
-        write_open_images_split,
-        write_readme,
-    )
+    from vision.download.open_images.dataset import write_open_images
     from vision.download.transfer.lock import locked
     from vision.download.transfer.s3 import open_bucket
 
     open_sources = partial(open_bucket, OPEN_IMAGES_BUCKET, args.endpoint_url, policy)
     with locked(args.data):
         splits, report = gather_splits(splits, open_sources, args.data, policy, args.num_workers)
-        for split in splits:
-            write_open_images_split(args.data, split, class_names)
-        write_class_descriptions(args.data, table)
-        write_readme(args.data, args.version)
+        write_open_images(args.data, splits, table, class_names, args.version)
         if args.format == "voc":
             write_voc_beside(args.data, splits, class_names)
     return conclude(report)

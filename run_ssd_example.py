@@ -83,6 +83,7 @@ def main(args: argparse.Namespace) -> int:
 
     sources = parse_sources(args.sources)
     outputs = output_paths(sources, options.output)
+    require_places(sources, [*outputs, options.json, options.csv])
     finder = open_finder(options)
     labels = PseudoLabels(options.save_voc, finder.class_names) if options.save_voc else None
     facts = {"model": str(finder.path), "postprocess": options.postprocess,
@@ -137,11 +138,7 @@ def go_through(
 
 
 def output_paths(sources: Sequence[PictureSource], output: str | None) -> list[Path | None]:
-    """Return where each drawn picture or video goes; no two to one place, none onto a source.
-
-    Raises:
-        ValueError: if the output would replace a source.
-    """
+    """Return where each drawn picture or video goes; no two to one place."""
     if output == NOTHING:
         return [None] * len(sources)
     number = NUMBER.search(output or "")
@@ -156,11 +153,27 @@ def output_paths(sources: Sequence[PictureSource], output: str | None) -> list[P
     else:
         folder = Path(output or OUTPUT_NAME)
         paths = list(_distinct([folder / _drawn_name(source) for source in sources]))
-    given = {source.path.resolve() for source in sources if not source.live}
-    for path in paths:
-        if path.resolve() in given:
-            raise ValueError(f"{path} is one of the sources; choose another --output")
     return list(paths)
+
+
+def require_places(sources: Sequence[PictureSource], paths: Sequence[Path | None]) -> None:
+    """Refuse, before anything is read, files that could not be written in the end.
+
+    Raises:
+        OSError: a folder may not be written to.
+        ValueError: a file cannot be made, has the name of another, or would replace a source.
+    """
+    from vision.utils.files import require_place
+
+    given = {source.path.resolve() for source in sources if not source.live}
+    taken: set[Path] = set()
+    for path in filter(None, paths):
+        if path.resolve() in given:
+            raise ValueError(f"{path} is one of the sources; choose another output")
+        if path.resolve() in taken:
+            raise ValueError(f"{path} would be written twice; name two files")
+        taken.add(path.resolve())
+        require_place(path)
 
 
 def suffixes_for(source: PictureSource) -> Sequence[str]:

@@ -35,6 +35,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--net", default="mb1-ssd", help="(default: %(default)s)")
     parser.add_argument("--classes", type=int, default=8, help="(default: %(default)s)")
+    parser.add_argument("--candidates", type=int, default=200, help="(default: %(default)s)")
     parser.add_argument("--runs", type=int, default=100, help="(default: %(default)s)")
     parser.add_argument("--pictures", type=int, default=200, help="random ones, to count rounds on")
     return parser.parse_args(argv)
@@ -55,7 +56,8 @@ def main(args: argparse.Namespace) -> int:
     side = net.config.image_size
     plain = build_model(net, (1, 3, side, side), 11)
     print(f"{args.net}, {side} x {side}, {args.classes} classes, least of {args.runs} runs")
-    before, after = least_times([plain, add_nms(plain, GraphNms())], args.runs)
+    nms = GraphNms(candidates=args.candidates)
+    before, after = least_times([plain, add_nms(plain, nms)], args.runs)
     percent = 100 * (after / before - 1)
     print(f"  without NMS {1000 * before:7.2f} ms\n  with NMS    {1000 * after:7.2f} ms", end="")
     print(f"   {percent:.1f} % more (to reach: under {MOST_PERCENT:g} %)")

@@ -23,6 +23,7 @@ import os
 import re
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, Sequence
 
@@ -200,6 +201,21 @@ def claim(folder: Path, made_with: dict) -> None:
     write(folder / MARKER, (json.dumps(made_with) + "\n").encode())
 
 
+def require_file_place(path: Path) -> None:
+    """Refuse, before anything is drawn, a name that no picture file can have in the end.
+
+    Raises:
+        OSError: there is a folder of that name, its folder is none, or may not be written to, or
+            the suffix is not that of a JPEG.
+    """
+    if path.suffix.lower() not in (".jpg", ".jpeg"):
+        raise OSError(f"--sheet must be called *.jpg, it is {path}")
+    there = next(one for one in (path, *path.absolute().parents) if one.exists())
+    above = there.parent if there == path else there
+    if path.is_dir() or not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise OSError(f"--sheet cannot be written to {path}; name another file")
+
+
 def boxes_file(folder: Path, split: str) -> Path:
     """Return the file with the boxes of a split."""
     return folder / f"sub-{split}-annotations-bbox.csv"
@@ -314,7 +330,10 @@ def write_sheet(path: Path, pictures: list[Picture], fruits: list[list[Drawn]]) 
 
 def main(args: argparse.Namespace) -> None:
     """Draw the dataset."""
+    import_module("painting.sheet")  # a package that is missing is missed before any change
     began = time.perf_counter()
+    if args.sheet:
+        require_file_place(args.sheet)
     pictures = plan(args)
     made_with = {"pictures": args.images, "size": args.size, "seed": args.seed}
     claim(args.output, {**made_with, "scale": args.scale, "rare": args.rare})

@@ -44,7 +44,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Run the demo, look at it, end it."""
+    """Run the demo, look at it, end it; write both pictures, or none."""
+    sys.path.insert(0, str(ROOT))
+    from vision.utils.files import write_together
+
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-u", str(ROOT / "run_ssd_live_demo.py"), "--quiet"]
         command += [f"--model-dir={args.model_dir.resolve()}", f"--source={args.source.resolve()}"]
@@ -53,13 +56,16 @@ def main(args: argparse.Namespace) -> None:
             try:
                 assert demo.stdout is not None
                 link = next(line.split()[1] for line in demo.stdout if line.startswith("Open "))
-                look(link, Path(folder))
+                shots = look(link, Path(folder))
             finally:
                 demo.terminate()
+    with write_together() as place:
+        for name, shot in shots.items():
+            place(PICTURES / f"{name}.jpg").write_bytes(shot)
 
 
-def look(link: str, folder: Path) -> None:
-    """Take both pictures."""
+def look(link: str, folder: Path) -> dict[str, bytes]:
+    """Return both pictures by name."""
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
@@ -79,22 +85,24 @@ def look(link: str, folder: Path) -> None:
             wait(lambda: driver.find_element("id", "next").is_displayed(), "the live picture")
             driver.find_element("id", "next").click()
             time.sleep(1)
-        keep(driver, "live")
+        live = screenshot(driver)
         driver.find_element("id", "freeze").click()
         wait(lambda: driver.find_elements("css selector", "#boxes g"), "boxes")
         driver.execute_script("document.querySelector('#boxes g').focus()")
         time.sleep(1)
-        keep(driver, "live-label")
+        return {"live": live, "live-label": screenshot(driver)}
     finally:
         driver.quit()
 
 
-def keep(driver: Chrome, name: str) -> None:
-    """Write what is seen as a JPEG."""
+def screenshot(driver: Chrome) -> bytes:
+    """Return what is seen as a JPEG."""
     from PIL import Image
 
+    file = io.BytesIO()
     with Image.open(io.BytesIO(driver.get_screenshot_as_png())) as shot:
-        shot.convert("RGB").save(PICTURES / f"{name}.jpg", quality=QUALITY)
+        shot.convert("RGB").save(file, "JPEG", quality=QUALITY)
+    return file.getvalue()
 
 
 def wait(condition: Callable[[], object], what: str) -> None:

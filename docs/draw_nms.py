@@ -43,11 +43,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     """Choose pictures, and draw them twice, one above the other."""
     sys.path.insert(0, str(ROOT))
-    import cv2
     import numpy as np
 
+    from vision.pictures.mosaic import save_picture
     from vision.pictures.reading import read_picture
+    from vision.utils.files import require_place
 
+    require_place(args.output)
     detectors = [open_export(args.plain), open_export(args.nms)]
     surplus = {}
     for path in sorted(args.pictures.glob("*.jpg")):
@@ -61,8 +63,7 @@ def main(args: argparse.Namespace) -> None:
         gap = np.full((SIDE, GAP, 3), 255, np.uint8)
         rows += [np.hstack([part for image in pictures for part in (image, gap)][:-1])]
     sheet = np.vstack([rows[0], np.full((GAP, rows[0].shape[1], 3), 255, np.uint8), rows[1]])
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(args.output), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    save_picture(sheet, args.output, QUALITY)
 
 
 def open_export(folder: Path) -> DetectNet:

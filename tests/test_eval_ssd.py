@@ -310,7 +310,12 @@ def test_a_folder_of_validation_alone_is_measured_whole(square_finder, tmp_path)
     write_training(square_finder, datasets=paths[:1], validation_dataset=paths[1])
     assert run("--model", square_finder) == 0
     results = results_of(square_finder)
-    assert (results["datasets"], results["split"], results["pictures"]) == (paths[1:], "all", 8)
+    assert (results["datasets"], results["split"], results["pictures"]) == (paths[1:], "test", 8)
+    assert run("--model", square_finder, "--split=val") == 0
+    assert results_of(square_finder)["pictures"] == 8
+    assert run("--model", square_finder, "--split=train") == 0  # all of the others is trained on
+    results = results_of(square_finder)
+    assert (results["datasets"], results["pictures"]) == (paths[:1], 8)
 
 
 @pytest.mark.parametrize("typed", [False, True])

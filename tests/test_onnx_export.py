@@ -171,7 +171,11 @@ def test_one_side(sides, side):
         (["--nms", "--batch-size=2"], "NMS in the graph needs a batch size of 1"),
         (["--nms", "--opset=9"], "NMS in the graph needs opset 11 or more, got 9"),
         (["--output=OUT/labels.txt/new.onnx"], "labels.txt"),
-        (["--output=OUT/other/a.onnx"], "lists other classes than the weights (apple, pear)"),
+        (
+            ["--output=OUT/other/a.onnx"],
+            "names other classes than the weights (apple, pear), and what else lies there may need"
+            " it; choose another folder, such as --output=OUT/other/a/, or remove that file",
+        ),
     ],
 )
 def test_a_failure_is_one_line_and_changes_nothing(model_dir, tmp_path, capsys, options, sentence):
@@ -214,6 +218,26 @@ def test_a_check_that_fails_changes_nothing(model_dir, capsys, monkeypatch):
     assert export("--model-dir", model_dir, "--output", model_dir / "new" / "a.onnx") == 1
     assert "[parity]" in capsys.readouterr().err
     assert snapshot(model_dir) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("pear\napple\n", "(pear, apple) has another order than the weights (apple, pear)"),
+        ("\n", "must name at least one class"),
+        ("\n".join(map(str, range(20))), "(0, 1, 2, 3, 4, 5, 6, 7, ...) names other classes"),
+    ],
+)
+def test_a_second_model_goes_into_a_folder_of_its_own(model_dir, capsys, text, sentence):
+    """The message has the words to type, and what lies beside another model stays."""
+    (model_dir / "labels.txt").write_text(text)
+    assert export("--model-dir", model_dir) == 1
+    told = capsys.readouterr().err
+    assert sentence in told
+    (word,) = (word for word in told.replace(",", " ").split() if word.startswith("--output="))
+    assert export("--model-dir", model_dir, word) == 0
+    assert (model_dir / NET / "labels.txt").read_text() == "BACKGROUND\napple\npear\n"
+    assert (model_dir / "labels.txt").read_text() == text
 
 
 def test_a_folder_that_is_not_there(model_dir, tmp_path):

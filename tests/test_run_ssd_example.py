@@ -196,7 +196,9 @@ def test_a_camera_on_the_network_until_it_ends(model, tmp_path, pictures):
 def test_where_pictures_go(pictures, tmp_path):
     def places(paths, output):
         sources = parse_sources(list(map(str, paths)))
-        return run_ssd_example.output_paths(sources, output and str(output))
+        paths = run_ssd_example.output_paths(sources, output and str(output))
+        run_ssd_example.require_places(sources, paths)
+        return paths
 
     one, other = pictures / "a.jpg", tmp_path / "other" / "a.jpg"
     write_picture(other, np.zeros((8, 8, 3), np.uint8))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from datetime import datetime
 
@@ -8,6 +10,7 @@ import pytest
 
 import check_dataset
 from tests.drawing import write_voc
+from vision.datasets.formats import voc_writing
 from vision.datasets.opening import open_split
 from vision.live.labelling.session import parse_objects
 from vision.live.labelling.store import LabelError, LabelledObject, LabelStore
@@ -236,3 +239,24 @@ def test_what_is_no_list_of_objects(objects):
 def test_boxes_are_whole_pixels():
     sent = [{"name": "apple", "box": [2.6, 5, 31.2, 47]}]
     assert parse_objects(sent) == [APPLE]
+
+
+@pytest.mark.parametrize("written", ["write_annotation", "write_lists"])
+def test_a_save_that_does_not_fit_leaves_no_picture_without_its_objects(
+    tmp_path, monkeypatch, written
+):
+    store = store_in(tmp_path)
+    store.save(JPEG, SIZE, [APPLE], "train")
+    before = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
+
+    def no_room(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(voc_writing, written, no_room)
+        with pytest.raises(OSError, match="No space left"):
+            store.save(jpeg(1), SIZE, [PEAR], "val")
+    assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
+    assert store.names == ["20240506-120007"]
+    assert store.counts() == {"apple": 1, "pear & <fig>": 0}
+    assert store.save(jpeg(1), SIZE, [PEAR], "val").name == "20240506-120007_2"

@@ -14,10 +14,13 @@ from vision.utils import files
 from vision.utils.files import (
     DiskFullError,
     atomic_write,
+    make_folder,
     name_fault,
     naming_file,
+    new_folder,
     path_inside,
     remove_leftovers,
+    require_place,
     require_regular,
     write_together,
 )
@@ -281,3 +284,82 @@ def test_a_regular_file_may_be_opened_and_a_missing_one_is_missing(tmp_path):
     require_regular(tmp_path / "a")
     with pytest.raises(FileNotFoundError):
         require_regular(tmp_path / "b")
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_full_disk_within_the_block_names_the_file_and_not_the_temporary_one(tmp_path, number):
+    """Python names no file where a write fails; a function that is given the place names that."""
+    paths = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    with pytest.raises(
+        DiskFullError, match=rf"{paths[number]} was not written"
+    ), write_together() as place:
+        places = [place(path) for path in paths]
+        with atomic_write(places[number]):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(
+        DiskFullError, match=rf"{paths[1]} was not written"
+    ), write_together() as place:
+        for path in paths:
+            place(path).touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_folder_that_could_not_be_filled_is_as_before(tmp_path, is_there, error):
+    path = tmp_path / "new" / "folder"
+    if is_there:
+        path.mkdir(parents=True)
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(error), new_folder(path):
+        (path / "deep").mkdir()
+        (path / "deep" / "file").touch()
+        (path / "link").symlink_to(tmp_path)
+        raise error
+    left = {"mine.txt", "new", "new/folder"} if is_there else {"mine.txt"}
+    assert {str(one.relative_to(tmp_path)) for one in tmp_path.rglob("*")} == left
+    with new_folder(path):
+        (path / "file").touch()
+    assert [one.name for one in path.iterdir()] == ["file"]
+
+
+def test_folders_are_made_all_or_none(tmp_path):
+    made = make_folder(tmp_path / "a" / "b")
+    assert made == [tmp_path / "a", tmp_path / "a" / "b"]
+    assert make_folder(tmp_path / "a") == []
+    with pytest.raises(OSError, match="too long"):
+        make_folder(tmp_path / "c" / ("x" * 300))
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "is_folder", "sentence"),
+    [
+        ("folder", False, "folder must be a file to write, it is a folder"),
+        ("file", True, "file must be a folder to write into, it is a file"),
+        ("file/new.txt", False, r"file/new.txt cannot be a file to write, .*/file is a file"),
+        ("file/deep/new", True, r"deep/new cannot be a folder to write into, .*/file is a file"),
+    ],
+)
+def test_a_name_that_nothing_can_have_is_refused_before(tmp_path, name, is_folder, sentence):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=sentence):
+        require_place(tmp_path / name, is_folder)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_names_that_can_be_had_are_fine_and_nothing_is_made(tmp_path, monkeypatch):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    require_place(tmp_path / "file")
+    require_place(tmp_path / "new" / "file")
+    require_place(tmp_path / "folder", is_folder=True)
+    monkeypatch.chdir(tmp_path)
+    require_place("new/folder", is_folder=True)
+    require_place("file")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder"]
+    monkeypatch.setattr(files.os, "access", lambda path, mode: Path(path).name != "folder")
+    with pytest.raises(PermissionError, match="folder may not be written to"):
+        require_place(tmp_path / "folder" / "file")

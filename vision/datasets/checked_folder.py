@@ -86,6 +86,14 @@ class CheckedFolder:
                 "add a list of them, or take the lists away to have the folder split by seed"
             )
 
+    def read_for_validation(self) -> str:
+        """Read what a folder that is there for validation alone is validated on; return its part.
+
+        Raises:
+            ValueError: the folder has no picture at all.
+        """
+        return self.read_any("val", "test", "all", "train")
+
     def read_any(self, *alternatives: str) -> str:
         """Read and check the first of these parts that has pictures; return its name.
 

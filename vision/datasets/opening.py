@@ -68,7 +68,7 @@ def open_datasets(
     for folder in folders:
         folder.read_for_training(() if others else ("val", "test"))
     for folder in others:
-        folder.read_any("val", "test", "all", "train")
+        folder.read_for_validation()
     class_names, line = _join_classes([*folders, *others], selection, allow_unusable)
 
     pairs = [folder.divide(0 if others else selection.val_split) for folder in folders]
@@ -111,6 +111,7 @@ def open_split(
         kind: of DATASETS, or "auto"; one for all folders, or one for each.
         split: "train" or "val", what `open_datasets` trains or validates on with the same
             `selection`; "test", the stated test part, or without one what "val" is; or "all".
+            With `selection.validation_only`, "val" is what a `validation_root` is validated on.
         class_names: those of the net, BACKGROUND first, which number the labels. Boxes of other
             classes are reported and left out. Without them the classes are those of the folders.
         pictures: opens and checks every picture.
@@ -215,6 +216,8 @@ def _read_split(folder: CheckedFolder, split: str) -> None:
         folder.read_all()
     elif split == "test" and folder.read("test"):
         return
+    elif folder.selection.validation_only:
+        folder.read_for_validation()
     elif split != "train" and not {"train", "all"} & set(folder.reader.parts):
         folder.read_any("val", "test")
     else:
@@ -222,7 +225,8 @@ def _read_split(folder: CheckedFolder, split: str) -> None:
 
 
 def _take(folder: CheckedFolder, split: str) -> AnnotationIndex:
-    if split == "all" or not {"train", "all"} & set(folder.parts):
+    is_undivided = folder.selection.validation_only or not {"train", "all"} & set(folder.parts)
+    if split == "all" or is_undivided:
         return folder.whole()
     train, validation = folder.divide(folder.selection.val_split)
     return train if split == "train" else validation

@@ -25,6 +25,7 @@ class Selection:
         default_factory=dict
     )  # new names, or LEFT_OUT, by old ones
     negatives: float = 1.0  # largest share of training pictures without objects
+    validation_only: bool = False  # the folders are a --validation-dataset: nothing is trained on
 
     def __post_init__(self) -> None:
         """Check the fractions."""

@@ -90,7 +90,9 @@ class DetectNet:
         """Return what detectnet finds in a picture, largest first.
 
         Args:
-            image: (H, W, 3) uint8 RGB, not turned by its EXIF orientation, which detectnet ignores.
+            image: (H, W, 3) uint8 RGB, taken as it is. `read_picture` turns a file upright, as a
+                camera shows things; detectnet reads a file as it is stored, and so does
+                `read_picture(path, upright=False)`.
         """
         scores, boxes = self.run(network_input(image, self.input_height, self.input_width))
         height, width = image.shape[:2]

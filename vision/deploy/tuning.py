@@ -9,13 +9,14 @@ with each object that is missed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
-from typing import Callable, Iterable, NamedTuple, Sequence
+from typing import Callable, Iterable, Mapping, NamedTuple, Sequence
 
 import numpy as np
 from onnx import ModelProto
 
+from vision.deploy.candidates import CandidateTrial, fewest_candidates
 from vision.deploy.emulation.clustering import PostProcessing
 from vision.deploy.emulation.network_input import network_input
 from vision.deploy.emulation.sweep import count_right_boxes
@@ -75,11 +76,18 @@ class Tuning:
     with_nms: Measured
     nms: GraphNms  # of the file, or what it could have
     is_in_file: bool
+    mean_precisions: Mapping[int, float] = field(default_factory=dict)  # by number of candidates
 
     @property
     def measured(self) -> Measured:
         """Return the numbers of the file itself."""
         return self.with_nms if self.is_in_file else self.plain
+
+    @property
+    def needed_candidates(self) -> int:
+        """Return how many candidates NMS needs for nearly all of the mAP; at least those it has."""
+        means = self.mean_precisions
+        return max(self.nms.candidates, fewest_candidates(means) if means else 0)
 
     @property
     def is_enough(self) -> bool:
@@ -107,13 +115,16 @@ def tune(model: ModelProto, samples: Iterable[Sample], labels: Sequence[str]) ->
     nms = inside or GraphNms()
     run = _runner(model if inside else add_nms(model, nms))
     merges = nms.iou_threshold > MERGELESS_IOU
-    plain = Sweep(labels)
+    plain, trial = Sweep(labels), CandidateTrial(labels, nms)
     with_nms = Sweep(labels, TRIED_CLUSTERINGS if merges else (DEFAULTS.clustering,))
     for sample in samples:
-        for sweep, rows in zip((plain, with_nms), run(sample.image)):
-            sweep.add(sample, rows)
+        of_net, of_nms = run(sample.image)
+        plain.add(sample, of_net)
+        with_nms.add(sample, of_nms)
+        trial.add(sample, of_net)
     measured = plain.measured(), with_nms.measured()
-    return Tuning(plain.pictures, plain.objects, *measured, nms, inside is not None)
+    means = trial.mean_precisions()
+    return Tuning(plain.pictures, plain.objects, *measured, nms, inside is not None, means)
 
 
 def _runner(model: ModelProto) -> Callable[[np.ndarray], tuple[Outputs, Outputs]]:
@@ -203,9 +214,18 @@ def _advice(tuning: Tuning) -> list[str]:
         f"Best for this file: --threshold={chosen.settings.threshold:g}"
         f" --clustering={chosen.settings.clustering:g}."
     ]
+    needed, candidates = tuning.needed_candidates, tuning.nms.candidates
+    option = f"--nms-candidates={needed}" if needed > candidates else ""
     if not tuning.is_in_file and tuning.with_nms.best.f1 > chosen.f1 + WORTH_IT:
         lines.append(
             f"NMS in the graph would do better (F1 {tuning.with_nms.best.f1:.3f}): export with"
-            " --nms."
+            f" {' '.join(filter(None, ['--nms', option]))}."
+        )
+    if tuning.is_in_file and option:
+        means = tuning.mean_precisions
+        lines.append(
+            f"Its {candidates} candidates leave out boxes of low scores: mAP"
+            f" {means[candidates]:.3f}, {means[needed]:.3f} with {needed}. To have them, export"
+            f" with {option}; it takes a little longer."
         )
     return lines

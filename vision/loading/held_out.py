@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.opening import open_split
-from vision.datasets.options import DataOptions, options_of_run
+from vision.datasets.options import DataOptions
+from vision.datasets.run_data import data_of_run
 from vision.loading.dataset import DetectionDataset
 from vision.structures import Sample
 
@@ -38,23 +40,22 @@ def open_held_out(
         OSError: if `folders` cannot be read.
         ValueError: if there is no picture in their validation part.
     """
-    said = options_of_run(model_dir)
-    validation = said.get("validation_dataset")
-    paths = folders or ([validation] if validation else said.get("datasets", []))
-    if not paths:
+    run = data_of_run(model_dir, folders or ())
+    if not run.folders:
         return None
-    options = DataOptions.of(said, typed or {})
+    options = DataOptions.of(run.options, typed or {})
+    selection = replace(options.selection(), validation_only=run.validation_only)
     try:
         index = open_split(
-            paths,
+            run.folders,
             options.dataset_type,
             "val",
             class_names,
-            options.selection(),
+            selection,
             options.picture_checks(),
         )
         if not len(index):
-            raise ValueError(f"{', '.join(map(str, paths))} has no validation picture")
+            raise ValueError(f"{', '.join(map(str, run.folders))} has no validation picture")
     except (OSError, ValueError) as error:
         if folders:
             raise

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 
 from vision.datasets.opening import Datasets, open_datasets
-from vision.datasets.report.report import inspect
+from vision.datasets.report.report import DatasetReport, inspect
 from vision.datasets.sampling import balance, repeat_rare
 from vision.ssd.prior_search import priors_by_resolution
 from vision.training.compute.processes import is_main, main_first
@@ -15,8 +15,11 @@ from vision.training.options import TrainOptions
 logger = logging.getLogger(__name__)
 
 
-def open_training_data(options: TrainOptions) -> Datasets:
-    """Read the datasets and open every picture once; say what was found.
+def open_training_data(options: TrainOptions) -> tuple[Datasets, DatasetReport | None]:
+    """Read the datasets and open every picture once; say what was found. Nothing is written.
+
+    Returns:
+        Also the report for the model folder, in the main process.
 
     Raises:
         ValueError: if there is nothing to train or to validate on.
@@ -36,6 +39,7 @@ def open_training_data(options: TrainOptions) -> Datasets:
                 "there is no picture to validate on, so no epoch would be the best; give a "
                 "--validation-dataset or a --val-split above 0"
             )
+    report = None
     if is_main():
         priors = priors_by_resolution(options.net, options.resolution)
         report = inspect(datasets, pictures, priors, options.resolution)
@@ -45,7 +49,6 @@ def open_training_data(options: TrainOptions) -> Datasets:
         for problems in report.problems:
             if problems not in datasets.problems:
                 logger.warning("%s\n  %s", problems.source, "\n  ".join(problems.summary()))
-        report.write(options.checkpoint_folder)
     train = datasets.train
     if not len(datasets.validation.boxes):
         logger.warning(
@@ -58,4 +61,4 @@ def open_training_data(options: TrainOptions) -> Datasets:
         train = repeat_rare(train, options.seed)
     logger.info("Train dataset size: %d", len(train))
     logger.info("Validation dataset size: %d", len(datasets.validation))
-    return replace(datasets, train=train)
+    return replace(datasets, train=train), report

@@ -9,7 +9,7 @@ import shutil
 import stat
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Sequence
 
 LONGEST_PART = 255  # bytes that common file systems take for a name between two slashes
 LONGEST_NAME = 1024  # bytes of a whole name
@@ -41,6 +41,7 @@ class DiskFullError(OSError):
             "name another folder"
         )
         self.errno = errno.ENOSPC
+        self.path = Path(path)
 
 
 def path_inside(folder: str | Path, name: str) -> Path:
@@ -142,16 +143,21 @@ def write_together() -> Iterator[Callable[[str | Path], Path]]:
     def place(path: str | Path) -> Path:
         """Return where to write a file, and make the folder that it lies in."""
         path = Path(path)
-        missing = [each for each in (path.parent, *path.parent.parents) if not each.exists()]
-        for folder in reversed(missing):
-            folder.mkdir(exist_ok=True)
-            folders.append(folder)
+        folders.extend(make_folder(path.parent))
         files[path] = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
         return files[path]
 
     is_done = False
     try:
-        yield place
+        try:
+            yield place
+        except OSError as error:
+            # Of a full disk it names no file, which is the last one then, or a temporary one.
+            named = getattr(error, "path", None)
+            full = [path for path, part in files.items() if named in (None, part)][-1:]
+            if error.errno in FULL and full:
+                raise DiskFullError(full[0]) from None
+            raise
         for path, temporary in files.items():
             with naming_file(path):
                 _flush_to_disk(temporary)
@@ -161,9 +167,68 @@ def write_together() -> Iterator[Callable[[str | Path], Path]]:
         for temporary in files.values():
             if temporary.exists():
                 temporary.unlink()
-        for folder in [] if is_done else reversed(folders):
-            if not any(folder.iterdir()):
-                folder.rmdir()
+        remove_empty([] if is_done else folders)
+
+
+@contextmanager
+def new_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a folder that is new or empty, to be filled; if the block raises, it is as before."""
+    made = make_folder(path)
+    try:
+        yield Path(path)
+    except BaseException:  # Ctrl+C, too
+        for entry in Path(path).iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        remove_empty(made)
+        raise
+
+
+def make_folder(path: str | Path) -> list[Path]:
+    """Make a folder and those above it; return those that were missing, the outermost first."""
+    path = Path(path)
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()][::-1]
+    for number, folder in enumerate(missing):
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError:
+            remove_empty(missing[:number])
+            raise
+    return missing
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders, given the outermost first, in which there is nothing."""
+    for folder in reversed(folders):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def require_place(path: str | Path, is_folder: bool = False) -> None:
+    """Refuse, before the work begins, a name that no file can have in the end; make nothing.
+
+    Args:
+        is_folder: a folder to write into has the name.
+
+    Raises:
+        ValueError: naming what is in the way.
+        PermissionError: if nothing may be written there.
+    """
+    path, wanted = Path(path), "a folder to write into" if is_folder else "a file to write"
+    if path.exists() and path.is_dir() != is_folder:
+        raise ValueError(
+            f"{path} must be {wanted}, it is a {'file' if is_folder else 'folder'}; name another"
+        )
+    there = next(one for one in (path, *path.absolute().parents) if one.exists())
+    above = there if there.is_dir() else there.parent
+    if there not in (path, above):
+        raise ValueError(f"{path} cannot be {wanted}, {there} is a file; name another")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise PermissionError(
+            f"{path} cannot be {wanted}, {above} may not be written to; name another"
+        )
 
 
 def _put_in_place(files: dict[Path, Path]) -> None:

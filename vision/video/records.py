@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Mapping, Sequence, TextIO
 
 from vision.structures import Detections
-from vision.utils.files import atomic_write
+from vision.utils.files import write_together
 
 COLUMNS = (
     *("source", "frame", "seconds", "width", "height"),
@@ -33,7 +33,8 @@ class FoundObjects:
 class Records:
     """Writes findings to the files that are asked for; they appear when the block ends.
 
-    A block that fails leaves no file; one that the user interrupts, what was found until then.
+    They appear together. A block that fails leaves no file; one that the user interrupts, what was
+    found until then.
     """
 
     def __init__(
@@ -49,12 +50,13 @@ class Records:
 
     def begin(self, facts: Mapping[str, object]) -> Records:
         """Open the files; `facts` about the detector go into the head of the JSON."""
+        place = self._stack.enter_context(write_together())
         if self._json_path:
-            self._json = self._open(self._json_path)
+            self._json = self._open(place(self._json_path))
             head = json.dumps({**facts, "class_names": self._class_names}, ensure_ascii=False)
             self._json.write(f'{head[:-1]}, "pictures": [')
         if self._csv_path:
-            self._csv = self._open(self._csv_path)
+            self._csv = self._open(place(self._csv_path))
             csv.writer(self._csv).writerow(COLUMNS)
         return self
 
@@ -83,8 +85,7 @@ class Records:
             kind, error, traceback = None, None, None
         self._stack.__exit__(kind, error, traceback)
 
-    def _open(self, path: Path) -> TextIO:
-        part = self._stack.enter_context(atomic_write(path))
+    def _open(self, part: Path) -> TextIO:
         return self._stack.enter_context(part.open("w", encoding="utf-8", newline=""))
 
     def _as_object(self, found: FoundObjects) -> dict[str, object]:

@@ -9,7 +9,7 @@ from tests.drawing import write_list, write_voc
 from vision.datasets.checks.picture_scan import PictureScanner
 from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.opening import open_datasets
-from vision.datasets.report.report import inspect, open_test_part, size_histogram
+from vision.datasets.report.report import REPORT_FILE, inspect, open_test_part, size_histogram
 
 PRIORS = {
     300: np.float32([[0.5, 0.5, 1, 1]]),
@@ -63,7 +63,8 @@ def test_the_report_file_has_every_problem_with_its_file(tmp_path):
     write_list(tmp_path, "train", [*names, "missing"])
     (tmp_path / "JPEGImages" / "drawn_0002.png").write_bytes(b"")
     _, report = open_and_inspect(tmp_path)
-    path = report.write(tmp_path / "new" / "out")
+    path = tmp_path / "new" / "out" / REPORT_FILE
+    report.write(path)
     found = json.loads(path.read_text(encoding="utf-8"))
     assert path.name == "dataset_report.json"
     assert found["worst"] == "error"

@@ -11,7 +11,7 @@ from vision.download.addresses import COCO_URL
 from vision.download.choice.class_names import COCO_CLASSES, read_class_table
 from vision.download.coco.dataset import (
     read_coco_split,
-    write_coco_split,
+    write_coco,
 )
 from vision.download.coco.index import open_coco_index, read_instances
 from vision.download.coco.sources import ArchiveSource
@@ -104,7 +104,7 @@ def test_an_empty_split(archive, table, tmp_path):
     split = read_coco_split("train", archive, table, ["apple"], exclude_crowd=False)
     assert len(split.boxes) == 0
     assert split.pictures(tmp_path) == {}
-    write_coco_split(tmp_path, split, table, ["apple"])
+    write_coco(tmp_path, [split], table, ["apple"])
     assert json.loads((tmp_path / "annotations/instances_train2017.json").read_text()) == {
         "images": [],
         "annotations": [],
@@ -124,7 +124,7 @@ def test_writes_what_is_left(archive, table, tmp_path):
     split = read_coco_split("val", archive, table, ["banana", "apple"], exclude_crowd=False).within(
         [2]
     )
-    write_coco_split(tmp_path, split, table, ["banana", "apple"])
+    write_coco(tmp_path, [split], table, ["banana", "apple"])
     content = json.loads((tmp_path / "annotations/instances_val2017.json").read_text())
     assert content["images"] == [
         {"id": 33, "file_name": "000000000033.jpg", "width": 64, "height": 48}
@@ -143,7 +143,7 @@ def test_writes_what_is_left(archive, table, tmp_path):
 def test_pycocotools_reads_what_is_written(archive, table, tmp_path):
     coco = pytest.importorskip("pycocotools.coco")
     split = read_coco_split("val", archive, table, ["banana", "apple"], exclude_crowd=False)
-    write_coco_split(tmp_path, split, table, ["banana", "apple"])
+    write_coco(tmp_path, [split], table, ["banana", "apple"])
     dataset = coco.COCO(str(tmp_path / "annotations/instances_val2017.json"))
     assert sorted(dataset.getImgIds(catIds=[APPLE])) == [33, 900]
 

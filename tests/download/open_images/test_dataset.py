@@ -10,9 +10,7 @@ from vision.download.open_images.dataset import (
     Filters,
     read_image_list,
     read_open_images_split,
-    write_class_descriptions,
-    write_open_images_split,
-    write_readme,
+    write_open_images,
 )
 from vision.download.options import LimitOptions
 
@@ -116,16 +114,14 @@ def test_statistics_in_the_words_of_the_tutorial(split):
 
 def test_writes_what_is_left(split, tmp_path, table):
     left = split(LINES).within([2])
-    write_open_images_split(tmp_path, left, ["Apple", "Banana"])
+    write_open_images(tmp_path, [left], table, ["Apple", "Banana"], "v4")
     rows = read_rows(tmp_path / "sub-train-annotations-bbox.csv")
     assert [(row["ImageID"], row["ClassName"]) for row in rows] == [(image_id(3), "Apple")]
-    write_open_images_split(tmp_path, left.within([]), ["Apple", "Banana"])
+    write_open_images(tmp_path, [left.within([])], table, ["Apple", "Banana"], "v4")
     assert read_rows(tmp_path / "sub-train-annotations-bbox.csv") == []
-    write_class_descriptions(tmp_path, table)
     text = (tmp_path / "class-descriptions-boxable.csv").read_text()
     assert text.startswith("/m/011k07,Tortoise\n")
     assert text.count("\n") == 601
-    write_readme(tmp_path, "v4")
     assert "Open Images v4" in (tmp_path / "README.txt").read_text()
 
 

@@ -21,4 +21,12 @@ def test_the_second_waits_for_the_first(tmp_path, caplog):
         order.append("first")
     thread.join(10)
     assert order == ["first", "second"]
-    assert list((tmp_path / "new").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []  # neither has left anything
+
+
+def test_a_folder_that_was_there_or_is_filled_stays(tmp_path):
+    with locked(tmp_path):
+        pass
+    with locked(tmp_path / "new" / "deep"):
+        (tmp_path / "new" / "file").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["new", "file"]

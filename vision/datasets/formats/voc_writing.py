@@ -19,7 +19,7 @@ from vision.datasets.files.listing import base_name, read_list, split_suffix, st
 from vision.datasets.formats.voc import VOC_CORNERS
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.pictures.files import copy_picture, read_bytes
-from vision.utils.files import atomic_write
+from vision.utils.files import atomic_write, new_folder, require_place, write_together
 from vision.utils.labels import BACKGROUND
 
 VOC_PARTS = ("train", "val", "test")
@@ -89,14 +89,15 @@ def write_voc(
                 _place(picture.path, target, link)
             annotation = folder / "Annotations" / f"{names[-1]}.xml"
             write_annotation(annotation, replace(picture, path=target))
-    _write_lines(folder / "labels.txt", [name for name in class_names if name != BACKGROUND])
-    write_lists(folder, lists)
+    labels = [name for name in class_names if name != BACKGROUND]
+    _write_together({folder / "labels.txt": labels, **_list_files(folder, lists)})
 
 
 def copy_as_voc(parts: Mapping[str, AnnotationIndex], folder: str | Path) -> None:
     """Write indices of one class list as a VOC folder, which must be new or empty.
 
-    Pictures keep their names; where two folders have the same name, its folder comes before it.
+    Pictures keep their names; where two folders have the same name, its folder comes before it. If
+    it cannot be written, the folder is as it was.
 
     Args:
         parts: by part: any of "train", "val" and "test".
@@ -112,16 +113,18 @@ def copy_as_voc(parts: Mapping[str, AnnotationIndex], folder: str | Path) -> Non
     )
     unique = {stem for stem, count in counts.items() if count == 1}
     pictures = {part: _pictures_of(index, unique) for part, index in parts.items()}
-    write_voc(folder, pictures, class_names)
+    with new_folder(folder):
+        write_voc(folder, pictures, class_names)
 
 
 def require_new_folder(folder: str | Path) -> None:
     """Refuse a folder that has something in it.
 
     Raises:
-        ValueError: it is not empty.
+        ValueError: it is not empty, or it cannot be made.
     """
     folder = Path(folder)
+    require_place(folder, is_folder=True)
     if folder.is_dir() and any(folder.iterdir()):
         raise ValueError(f"{folder} must be a new folder to write a dataset to, it is not empty")
 
@@ -165,26 +168,32 @@ def annotation_xml(picture: VOCPicture) -> str:
 def write_lists(folder: str | Path, lists: Mapping[str, Sequence[str]]) -> list[Path]:
     """Write a list for each part, and trainval.txt; return the paths, train.txt first.
 
-    As in VOC's development kit, trainval.txt is train.txt and val.txt together. `VOCFolder` trains
-    on train.txt if it finds all three, so that the split survives.
+    They appear together, or not at all. As in VOC's development kit, trainval.txt is train.txt and
+    val.txt together. `VOCFolder` trains on train.txt if it finds all three, so that the split
+    survives.
 
     Args:
         lists: the names of the pictures by part: any of "train", "val" and "test".
     """
+    files = _list_files(folder, lists)
+    _write_together(files)
+    return list(files)
+
+
+def _list_files(
+    folder: str | Path, lists: Mapping[str, Sequence[str]]
+) -> dict[Path, Sequence[str]]:
+    """Return the lines of each list by its path, with those of trainval.txt."""
     lists = {part: list(lists[part]) for part in VOC_PARTS if part in lists}
     if "train" in lists:
         lists["trainval"] = [*lists["train"], *lists.get("val", ())]
-    paths = []
-    for part, names in lists.items():
-        paths.append(_list_path(folder, part))
-        _write_lines(paths[-1], names)
-    return paths
+    return {_list_path(folder, part): names for part, names in lists.items()}
 
 
 def add_to_lists(folder: str | Path, part: str, name: str) -> None:
     """Add a picture to the list of its part and to trainval.txt; take it out of all other lists.
 
-    Every list is replaced as a whole, so that no reader finds half of one.
+    All lists are replaced together, and no reader finds half of one.
 
     Args:
         part: "train", "val" or "test".
@@ -284,10 +293,12 @@ def _list_path(folder: str | Path, name: str) -> Path:
     return Path(folder) / "ImageSets" / "Main" / f"{name}.txt"
 
 
-def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    with atomic_write(path) as temporary:
-        text = "".join(f"{line}\n" for line in lines)
-        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+def _write_together(files: Mapping[Path, Iterable[str]]) -> None:
+    """Write files of lines; all of them appear, or none."""
+    with write_together() as place:
+        for path, lines in files.items():
+            text = "".join(f"{line}\n" for line in lines)
+            place(path).write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def _decimal(value: float) -> str:

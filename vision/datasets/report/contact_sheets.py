@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Callable
 
 import numpy as np
 
@@ -15,7 +16,12 @@ COLUMNS, ROWS = 4, 3
 
 
 def write_sheets(
-    index: AnnotationIndex, name: str, folder: str | Path, most: int = 48, seed: int = 0
+    index: AnnotationIndex,
+    name: str,
+    folder: str | Path,
+    most: int = 48,
+    seed: int = 0,
+    place: Callable[[Path], Path] = Path,
 ) -> list[Path]:
     """Write sheets name_1.jpg, name_2.jpg, ... and return their paths.
 
@@ -25,13 +31,14 @@ def write_sheets(
         folder: is made if it is missing.
         most: the number of pictures to draw at most; every class is on one of them, if it can be.
         seed: of the choice.
+        place: of `write_together`, if the sheets appear with other files.
     """
     rows = choose(index, most, seed)
     paths = []
     for number, (start, stop) in enumerate(blocks(len(rows), COLUMNS * ROWS), start=1):
         tiles, captions = zip(*(_draw(index, int(row)) for row in rows[start:stop]))
         paths.append(Path(folder) / f"{name}_{number}.jpg")
-        save_picture(mosaic(tiles, captions, COLUMNS), paths[-1])
+        save_picture(mosaic(tiles, captions, COLUMNS), place(paths[-1]))
     return paths
 
 

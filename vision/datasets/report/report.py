@@ -92,14 +92,12 @@ class DatasetReport:
             ],
         }
 
-    def write(self, folder: str | Path) -> Path:
-        """Write dataset_report.json into a folder; return its path."""
-        path = Path(folder) / REPORT_FILE
+    def write(self, path: str | Path) -> None:
+        """Write everything as JSON; the usual name of the file is REPORT_FILE."""
         text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False)
         with atomic_write(path) as temporary:
             # File names that are not UTF-8 are kept as they can be shown.
             temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
-        return path
 
     def _describe(self, index: AnnotationIndex) -> dict:
         return {

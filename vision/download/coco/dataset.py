@@ -15,7 +15,7 @@ from vision.download.choice.splits import Split
 from vision.download.coco.index import CocoImages, open_coco_index
 from vision.download.transfer.lock import locked
 from vision.download.transfer.pictures import Picture
-from vision.utils.files import atomic_write, path_inside
+from vision.utils.files import path_inside, write_together
 
 if TYPE_CHECKING:
     from vision.datasets.formats.voc_writing import VOCPicture
@@ -81,13 +81,26 @@ def read_coco_split(
     return CocoSplit(name, boxes, len(images.ids), images)
 
 
-def write_coco_split(
-    root: Path, split: CocoSplit, table: ClassTable, class_names: Sequence[str]
+def write_coco(
+    root: Path, splits: Sequence[CocoSplit], table: ClassTable, class_names: Sequence[str]
 ) -> None:
-    """Write annotations/instances_<split>2017.json: COCO's ids and boxes, without the outlines."""
+    """Write annotations/instances_<split>2017.json for each split, all together or none.
+
+    They have COCO's ids and boxes, without the outlines.
+    """
+    with write_together() as place:
+        for split in splits:
+            content = json.dumps(_as_coco(split, table, class_names))
+            path = root / "annotations" / f"instances_{split.name}2017.json"
+            place(path).write_text(content, encoding="utf-8")
+
+
+def _as_coco(
+    split: CocoSplit, table: ClassTable, class_names: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
     images, boxes = split.images, split.boxes
     categories = [int(table.id_of(name)) for name in class_names]
-    content: dict[str, list[dict[str, Any]]] = {
+    return {
         "images": [
             {
                 "id": int(images.ids[number]),
@@ -110,5 +123,3 @@ def write_coco_split(
         ],
         "categories": [{"id": id_, "name": name} for id_, name in zip(categories, class_names)],
     }
-    with atomic_write(root / "annotations" / f"instances_{split.name}2017.json") as temporary:
-        temporary.write_text(json.dumps(content), encoding="utf-8")

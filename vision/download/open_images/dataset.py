@@ -25,7 +25,7 @@ from vision.download.open_images.boxes import (
 )
 from vision.download.transfer.lock import locked
 from vision.download.transfer.pictures import Picture
-from vision.utils.files import atomic_write, path_inside, read_regular
+from vision.utils.files import path_inside, read_regular, write_together
 
 if TYPE_CHECKING:
     from vision.datasets.formats.voc_writing import VOCPicture
@@ -148,24 +148,27 @@ def read_image_list(path: Path) -> frozenset[str]:
     return frozenset(Path(line.strip()).stem for line in lines if line.strip())
 
 
-def write_open_images_split(root: Path, split: OpenImagesSplit, class_names: Sequence[str]) -> Path:
-    """Write sub-<split>-annotations-bbox.csv, what training reads."""
-    path = root / f"sub-{split.name}-annotations-bbox.csv"
-    write_boxes(path, split.index, split.boxes, class_names)
-    return path
+def write_open_images(
+    root: Path,
+    splits: Sequence[OpenImagesSplit],
+    table: ClassTable,
+    class_names: Sequence[str],
+    version: str,
+) -> None:
+    """Write what training reads of a dataset, beside its pictures: all files together, or none.
 
-
-def write_class_descriptions(root: Path, table: ClassTable) -> None:
-    """Write class-descriptions-boxable.csv, id and name of every class, as published."""
-    rows = sorted(zip(table.ids, table.names))
-    with atomic_write(root / "class-descriptions-boxable.csv") as temporary:
-        temporary.write_text("".join(f"{i},{name}\n" for i, name in rows), encoding="utf-8")
-
-
-def write_readme(root: Path, version: str) -> None:
-    """Write README.txt, so that the folder explains itself; what someone else wrote there stays."""
-    path = root / "README.txt"
-    if path.is_file() and not path.read_bytes().startswith(README[:20].encode()):
-        return
-    with atomic_write(path) as temporary:
-        temporary.write_text(README.format(version=version), encoding="utf-8")
+    They are sub-<split>-annotations-bbox.csv for each split; class-descriptions-boxable.csv, id and
+    name of every class, as published; and README.txt, so that the folder explains itself. What
+    someone else wrote into README.txt stays.
+    """
+    readme = root / "README.txt"
+    classes = sorted(zip(table.ids, table.names))
+    with write_together() as place:
+        for split in splits:
+            path = root / f"sub-{split.name}-annotations-bbox.csv"
+            write_boxes(place(path), split.index, split.boxes, class_names)
+        place(root / "class-descriptions-boxable.csv").write_text(
+            "".join(f"{i},{name}\n" for i, name in classes), encoding="utf-8"
+        )
+        if not readme.is_file() or readme.read_bytes().startswith(README[:20].encode()):
+            place(readme).write_text(README.format(version=version), encoding="utf-8")

@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Iterator
 
+from vision.utils.files import make_folder, remove_empty
+
 logger = logging.getLogger(__name__)
 
 
@@ -15,17 +17,28 @@ logger = logging.getLogger(__name__)
 def locked(folder: Path) -> Iterator[None]:
     """Make a folder and hold a lock on it; if another run holds it, wait.
 
-    The lock ends with the process, however that ends, and leaves no file. On Windows, and in
-    network folders that cannot be locked, there is no lock.
+    A folder that was made here, and in which the block has left nothing, is removed again. The lock
+    ends with the process, however that ends, and leaves no file. On Windows, and in network folders
+    that cannot be locked, there is no lock.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    handle, made = _make_and_lock(folder)
+    try:
+        yield
+    finally:
+        remove_empty(made)  # before another run can have the lock
+        if handle is not None:
+            os.close(handle)
+
+
+def _make_and_lock(folder: Path) -> tuple[int | None, list[Path]]:
+    """Return the open, locked folder, None where there are no locks, and the folders made."""
+    made = make_folder(folder)
     try:
         import fcntl
     except ImportError:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
+        return None, made
+    while True:
+        handle = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -33,6 +46,8 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX)
         except OSError as error:
             logger.debug("%s cannot be locked: %s", folder, error)
-        yield
-    finally:
+        if folder.exists() and os.path.samestat(os.fstat(handle), folder.stat()):
+            return handle, made
+        # The run that had the lock has removed the folder.
         os.close(handle)
+        made = make_folder(folder)

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Iterator, Sequence
 
+from vision.evaluation.detections_file import write_detections
 from vision.evaluation.report.page import page
 from vision.evaluation.report.plots import PLOTS, plot, plot_comparisons
 from vision.evaluation.report.tables import Entry, as_csv, as_values, summary
@@ -21,8 +22,12 @@ REPORT, VALUES, TABLE = "report.html", "results.json", "results.csv"
 NO_TENSORBOARD = (ImportError, AttributeError, TypeError)
 
 
-def write_results(folder: Path, entries: Sequence[Entry], title: str | None) -> None:
+def write_results(
+    folder: Path, entries: Sequence[Entry], title: str | None, detections: Path | None = None
+) -> None:
     """Write the figures and, with a title, the report; all files appear together, or none.
+
+    `detections` is a file for those of the last entry.
 
     One entry is one object in results.json; several are a list of them as "detectors". The page and
     the plots are those of the first entry; those of others stand in folders of their own.
@@ -35,6 +40,8 @@ def write_results(folder: Path, entries: Sequence[Entry], title: str | None) -> 
         place(folder / TABLE).write_text(as_csv(entries), encoding="utf-8")
         for name, file in report_files(title, entries) if title else ():
             place(folder / name).write_bytes(file)
+        if detections:
+            write_detections(place(detections), entries[-1].evaluation.collection)
 
 
 def report_files(title: str, entries: Sequence[Entry]) -> Iterator[tuple[str, bytes]]:

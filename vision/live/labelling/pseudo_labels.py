@@ -9,11 +9,11 @@ from typing import Sequence
 import numpy as np
 
 from vision.datasets.formats.voc_writing import require_new_folder, safe_name, write_lists
-from vision.live.labelling.voc_folder import PICTURES, write_class_names, write_objects
+from vision.live.labelling.voc_folder import PICTURES, write_objects
 from vision.pictures.headers import read_picture_header
 from vision.pictures.writing import encode_picture
 from vision.structures import Detections
-from vision.utils.files import atomic_write
+from vision.utils.files import atomic_write, write_together
 
 ORDER = "least_certain_first.txt"
 COPIED = (".jpg", ".jpeg", ".png", ".bmp")  # what every reader of such a folder opens
@@ -62,13 +62,12 @@ class PseudoLabels:
         if not self._certainties:
             return
         names = [Path(filename).stem for _, filename in self._certainties]
-        write_lists(self.folder, {"train": names})
-        write_class_names(self.folder, self._class_names[1:])
-        with atomic_write(self.folder / ORDER) as temporary:
-            lines = [
-                f"{score:.3f} {PICTURES}/{name}\n" for score, name in sorted(self._certainties)
-            ]
-            temporary.write_text("".join(lines), encoding="utf-8")
+        lines = [f"{score:.3f} {PICTURES}/{name}\n" for score, name in sorted(self._certainties)]
+        with write_together() as place:
+            place(self.folder / ORDER).write_text("".join(lines), encoding="utf-8")
+            labels = "".join(f"{name}\n" for name in self._class_names[1:])
+            place(self.folder / "labels.txt").write_bytes(labels.encode("utf-8"))
+            write_lists(self.folder, {"train": names})
 
     def _add(
         self, filename: str, content: bytes | Path, image: np.ndarray, detections: Detections

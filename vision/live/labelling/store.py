@@ -178,10 +178,19 @@ class LabelStore:
             self._check(size, objects, part)
             self._budget.take(len(jpeg))
             name = self._new_name(wish)
-            with atomic_write(path_inside(self.folder / PICTURES, f"{name}.jpg")) as temporary:
+            path = path_inside(self.folder / PICTURES, f"{name}.jpg")
+            with atomic_write(path) as temporary:
                 temporary.write_bytes(jpeg)
-            self._files[name] = f"{name}.jpg"
-            return self._write(name, size, objects, part, before=None)
+            self._files[name] = path.name
+            try:
+                return self._write(name, size, objects, part, before=None)
+            except OSError:  # such as a disk that is full now: no picture without its objects
+                for written in (path, self._xml(name)):
+                    if written.is_file():
+                        written.unlink()
+                del self._files[name]
+                self._budget.give_back(len(jpeg))
+                raise
 
     def replace(
         self, name: str, revision: str, objects: Sequence[LabelledObject], part: str
@@ -260,9 +269,10 @@ class LabelStore:
         boxes = np.array([one.box for one in objects], np.float32).reshape(-1, 4)
         names = [one.name for one in objects]
         write_objects(self.folder, self._files[name], size, boxes, names)
-        self._actions.append(_Action(name, self._revision(name), before, self.part_of(name)))
+        action = _Action(name, self._revision(name), before, self.part_of(name))
         self._list(name, part)
         self._note(name, names)
+        self._actions.append(action)
         return SavedPicture(name, part, size, tuple(objects), self._revision(name))
 
     def _list(self, name: str, part: str) -> None:

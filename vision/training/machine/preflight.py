@@ -12,6 +12,7 @@ import torch
 
 from vision.ssd import create_net
 from vision.training.machine.machine import GB, Machine, read_machine, tool_versions
+from vision.utils.files import require_place
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,12 @@ def preflight(device: torch.device, folder: Path, net: str, keep: int) -> None:
         folder: the model directory, which need not be there yet.
         net: a key of NETS.
         keep: how many files of weights are left beside the best one.
+
+    Raises:
+        OSError: if nothing may be written to the folder.
+        ValueError: if the folder cannot be made.
     """
+    require_place(folder, is_folder=True)
     disk = free_disk(folder)
     logger.info("%s, %.1f GB of disk free at %s", machine_line(device, read_machine()), *disk)
     logger.info("%s", versions_line())

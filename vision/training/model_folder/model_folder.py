@@ -13,13 +13,14 @@ from vision.checkpoints.description import Description
 from vision.checkpoints.detector import BEST, LAST
 from vision.checkpoints.weights_file import save_weights
 from vision.datasets.options import TRAINING_ARGUMENTS
+from vision.datasets.report.report import REPORT_FILE, DatasetReport
 from vision.training.compute.processes import is_main, process_count
 from vision.training.model_folder.results import ResultsTable, epoch_row
 from vision.training.model_folder.state import Progress, save_state
 from vision.training.options import TrainOptions
 from vision.training.steps import Losses, Training
 from vision.training.validation import Validation
-from vision.utils.files import atomic_write, remove_leftovers
+from vision.utils.files import remove_leftovers, write_together
 from vision.utils.labels import write_labels
 
 logger = logging.getLogger(__name__)
@@ -45,18 +46,19 @@ class ModelFolder:
         self._weights: list[Path] = []  # those that this run has written, the oldest first
         self._clock, self._saved_at = clock, clock()
 
-    def prepare(self, progress: Progress) -> None:
-        """Write what is known before the first step."""
+    def prepare(self, progress: Progress, report: DatasetReport | None = None) -> None:
+        """Write what is known before the first step; its files appear together, or none does."""
         if not is_main():
             return
-        self.path.mkdir(parents=True, exist_ok=True)
+        with write_together() as place:
+            write_labels(place(self.path / "labels.txt"), self.description.class_names)
+            text = json.dumps(self.options.saved(), indent=2)
+            place(self.path / TRAINING_ARGUMENTS).write_text(text + "\n", encoding="utf-8")
+            if report:
+                report.write(place(self.path / REPORT_FILE))
         for path in remove_leftovers(self.path):
             logger.info("Removed %s, which a killed run has left", path)
-        write_labels(self.path / "labels.txt", self.description.class_names)
         logger.info("Stored labels into file %s.", self.path / "labels.txt")
-        with atomic_write(self.path / TRAINING_ARGUMENTS) as temporary:
-            text = json.dumps(self.options.saved(), indent=2)
-            temporary.write_text(text + "\n", encoding="utf-8")
         weights = sorted(self.path.glob("*-Epoch-*.pth"), key=lambda path: path.stat().st_mtime)
         if progress.epoch:
             self.table.continue_until(progress.epoch)

@@ -1,0 +1,77 @@
+"""The validation part means the same pictures to training, to evaluation and to the exporter."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import eval_ssd
+from tests.drawing import write_voc
+from tests.formats import write_coco
+from vision.datasets.opening import open_datasets
+from vision.loading.held_out import open_held_out
+
+
+def pictures(index):
+    return sorted(path.split("/")[-1] for path in index.paths)
+
+
+def write_run(folder, **said):
+    """Write a model directory that has nothing but what it was trained on; return it."""
+    folder.mkdir()
+    (folder / "training_args.json").write_text(json.dumps(said))
+    return folder
+
+
+@pytest.mark.parametrize("splits", [{}, {"train": 8}, {"train": 4, "val": 6}, {"val": 5}])
+def test_a_validation_dataset_is_the_same_pictures_in_every_script(splits, tmp_path):
+    write_voc(tmp_path / "data", {})
+    write_voc(tmp_path / "other", splits, seed=1)
+    roots = [str(tmp_path / "data"), str(tmp_path / "other")]
+    run = write_run(tmp_path / "run", datasets=roots[:1], validation_dataset=roots[1])
+
+    trained = open_datasets(roots[0], validation_root=roots[1])
+    expected = pictures(trained.validation)
+    assert len(expected) == splits.get("val", 8)
+    # The last lines of a training name the folder.
+    for named in ([], [tmp_path / "data" / ".." / "other"]):
+        exported = open_held_out(run, trained.class_names, named)
+        words = ["--model-dir", run, "--split=val", *(["--dataset", *named] if named else ())]
+        args = eval_ssd.parse_args(list(map(str, words)))
+        evaluated = eval_ssd.open_data(*eval_ssd.with_training_data(vars(args)))
+        assert pictures(exported) == expected
+        assert pictures(evaluated.index) == expected
+
+
+def test_the_format_of_the_trained_folder_is_not_that_of_the_validation_dataset(tmp_path):
+    write_voc(tmp_path / "data", {})
+    write_coco(tmp_path / "other")
+    roots = [str(tmp_path / "data"), str(tmp_path / "other")]
+    run = write_run(
+        tmp_path / "run", datasets=roots[:1], validation_dataset=roots[1], dataset_type="voc"
+    )
+    trained = open_datasets(roots[0], "voc", roots[1])
+    names = trained.class_names
+    assert pictures(open_held_out(run, names)) == pictures(trained.validation)
+    # Nor is it that of folders which are named.
+    assert len(open_held_out(run, names, [tmp_path / "other"])) == 4
+    args = eval_ssd.parse_args(["--model-dir", str(run)])
+    assert len(eval_ssd.open_data(*eval_ssd.with_training_data(vars(args))).pictures)
+
+
+def test_a_folder_that_is_named_is_divided_as_in_training(tmp_path):
+    write_voc(tmp_path / "data", {})
+    run = write_run(tmp_path / "run", datasets=["gone"], val_split=0.5, seed=3)
+    folders = [tmp_path / "data"]
+    names = open_datasets(folders).class_names
+    held_out = open_held_out(run, names, folders)
+    assert len(held_out) == 4
+    assert len(open_held_out(run, names, folders, {"val_split": 0.25})) == 2
+
+
+@pytest.mark.parametrize("said", [{"datasets": [5]}, {"datasets": {}}, {"validation_dataset": 1}])
+def test_a_run_that_says_no_folder_is_refused(said, tmp_path):
+    run = write_run(tmp_path / "run", **said)
+    with pytest.raises(ValueError, match="datasets must be names of folders"):
+        open_held_out(run, ["BACKGROUND", "red"])
