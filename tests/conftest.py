@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -15,6 +16,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 DATA = Path(__file__).parent / "data"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def usual_log_levels():
+    """Let the logger speak again that check_dataset.py silences in its process."""
+    yield
+    logging.getLogger("vision.datasets.opening").setLevel(logging.NOTSET)
 
 
 @pytest.fixture
