@@ -244,7 +244,8 @@ def main(args: argparse.Namespace) -> int:
         too_fast += exponent > MOST
         what = f"{kind.what}, {work:.0f} times the {kind.unit}"
         limit = f"{work:.1f} times the work"
-        hand_on([Compared(what, f"{longer:.1f} times", limit, longer / work, "at most 1.2")])
+        goal = f"at most {work ** (MOST - 1):.2f}"
+        hand_on([Compared(what, f"{longer:.1f} times", limit, longer / work, goal)])
     if set(args.only) == set(KINDS):
         draw(found)
     return too_fast

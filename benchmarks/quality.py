@@ -1,8 +1,8 @@
 """Compare recipes of training on several datasets and seeds: what each gains, and how sure that is.
 
 Usage:
-    python3 benchmarks/quality.py --real DATASETS --start mobilenet_v1_imagenet.pth \
-        --recipe "before=--anchors net" --recipe "fitted=--anchors auto" --seeds 0,1,2 --part final
+    python3 benchmarks/quality.py --real DATASETS --start mobilenet_v1_imagenet.pth --part final \
+        --seeds 0,1,2 --recipe "before=--anchors stock" --recipe "fitted=--anchors auto"
 
 A recipe is a name and options of train_ssd.py; NAME@FOLDER takes the train_ssd.py of another copy
 of this suite. The first recipe is what the others are compared with. Runs that are done are kept in
@@ -11,7 +11,7 @@ of this suite. The first recipe is what the others are compared with. Runs that 
 The rule, written down before the first run. Screen cheaply: part "choose", two sets, one seed;
 what gains is tried further. Confirm dearly: part "final", all sets, three seeds or more, each seed
 with and without the change. A change is kept if the lower end of the bootstrap interval of the mean
-gain (90 %, over the paired runs) is above 0, and no set has lost more than 0.01 of AP50. Pictures
+gain (90 %, over the paired runs) is above 0, and no set has lost more than 0.01 of mAP. Pictures
 of the final part that the nets are measured on are never looked at, nor measured, while choosing.
 """
 
@@ -32,7 +32,7 @@ from typing import NamedTuple, Sequence
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-FIGURES = ("AP50", "AP50:95", "small", "medium", "large", "F1 on board")
+FIGURES = ("mAP", "AP50:95", "small", "medium", "large", "F1 on board")
 BOOTSTRAPS = 10_000
 LOW, HIGH = 5, 95  # per cent, the ends of the interval
 SHOWN_FROM = 0.5  # detectnet's own --threshold
@@ -180,8 +180,18 @@ def divide(name: str, part: str, base: Path) -> tuple[list[str], list[str]]:
 
 
 def do(run: Run, data: Path, start: Path) -> None:
-    """Train and measure, unless that is done; leave the figures in the folder of the run."""
+    """Train and measure, unless that is done; leave the figures in the folder of the run.
+
+    Raises:
+        ValueError: a recipe of this name was done with other options.
+    """
     if run.result.is_file():
+        before = json.loads(run.result.read_text())["options"]
+        if before != run.recipe.options:
+            raise ValueError(
+                f"{run.folder} was trained with {shlex.join(before)!r}, now {run.recipe.name} is "
+                f"{shlex.join(run.recipe.options)!r}; give the recipe another name"
+            )
         return
     run.folder.mkdir(parents=True, exist_ok=True)
     epochs = DATASETS[run.dataset].epochs
@@ -222,20 +232,20 @@ def table(runs: Sequence[Run], recipes: Sequence[Recipe]) -> list[str]:
     found = {(r.recipe.name, r.dataset, r.seed): json.loads(r.result.read_text()) for r in runs}
     sets = list(dict.fromkeys(run.dataset for run in runs))
     seeds = list(dict.fromkeys(run.seed for run in runs))
-    lines = ["| set | recipe | " + " | ".join(FIGURES) + " | AP50, range | s |"]
+    lines = ["| set | recipe | " + " | ".join(FIGURES) + " | mAP, range | s |"]
     lines.append("|---|---|" + "--:|" * (len(FIGURES) + 2))
     for dataset in sets:
         for one in recipes:
             rows = [found[one.name, dataset, seed] for seed in seeds]
             cells = [mean_of([row[name] for row in rows]) for name in FIGURES]
-            ap = [row["AP50"] for row in rows]
+            ap = [row["mAP"] for row in rows]
             cells += [f"{min(ap):.3f} to {max(ap):.3f}", f"{rows[0]['seconds']}"]
             lines.append(f"| {dataset} | {one.name} | " + " | ".join(cells) + " |")
     before = recipes[0].name
     for one in recipes[1:]:
         gains = {
             dataset: [
-                found[one.name, dataset, seed]["AP50"] - found[before, dataset, seed]["AP50"]
+                found[one.name, dataset, seed]["mAP"] - found[before, dataset, seed]["mAP"]
                 for seed in seeds
             ]
             for dataset in sets
@@ -251,7 +261,7 @@ def mean_of(values: Sequence[float | None]) -> str:
 
 
 def verdict(name: str, before: str, gains: dict[str, list[float]]) -> str:
-    """Return what the rule says of a recipe with these gains in AP50, by set."""
+    """Return what the rule says of a recipe with these gains in mAP, by set."""
     paired = np.array([gain for each in gains.values() for gain in each])
     rng = np.random.default_rng(0)
     means = paired[rng.integers(len(paired), size=(BOOTSTRAPS, len(paired)))].mean(axis=1)
@@ -260,7 +270,7 @@ def verdict(name: str, before: str, gains: dict[str, list[float]]) -> str:
     loss = float(np.mean(gains[worst]))
     kept = low > 0 and loss >= -0.01
     return (
-        f"{name} against {before}: {paired.mean():+.3f} AP50 ({low:+.3f} to {high:+.3f}), least on "
+        f"{name} against {before}: {paired.mean():+.3f} mAP ({low:+.3f} to {high:+.3f}), least on "
         f"{worst}: {loss:+.3f}; {'kept' if kept else 'not kept'} by the rule"
     )
 

@@ -82,7 +82,8 @@ def test_a_run_that_is_done_is_not_done_again_and_all_figures_are_means(quality,
             run = quality.Run(one, "small", seed, tmp_path / one.name / str(seed))
             run.folder.mkdir(parents=True)
             figures = dict.fromkeys(quality.FIGURES, 0.5 + 0.1 * number + 0.02 * seed)
-            run.result.write_text(json.dumps({**figures, "large": -1, "seconds": 9}))
+            facts = {"large": -1, "seconds": 9, "options": one.options}
+            run.result.write_text(json.dumps({**figures, **facts}))
             quality.do(run, tmp_path / "no data", tmp_path / "no weights")
             runs.append(run)
     lines = quality.table(runs, recipes)
@@ -90,7 +91,14 @@ def test_a_run_that_is_done_is_not_done_again_and_all_figures_are_means(quality,
         "| small | old | 0.510 | 0.510 | 0.510 | 0.510 | n/a | 0.510 | 0.500 to 0.520 | 9 |"
         in lines
     )
-    assert lines[-1].startswith("new against old: +0.100 AP50 (+0.100 to +0.100), least on small")
+    assert lines[-1].startswith("new against old: +0.100 mAP (+0.100 to +0.100), least on small")
+
+
+def test_a_name_is_not_given_to_two_recipes(quality, tmp_path):
+    run = quality.Run(quality.recipe("new=--lr 0.2"), "small", 0, tmp_path)
+    run.result.write_text(json.dumps({"options": ["--lr", "0.1"]}))
+    with pytest.raises(ValueError, match=r"'--lr 0\.1', now new is '--lr 0\.2'; give"):
+        quality.do(run, tmp_path, tmp_path)
 
 
 def test_what_cannot_be_run_is_said_before_anything_is_drawn(quality, capsys):

@@ -198,6 +198,12 @@ def insert_node(model, rng):
     model.graph.node.insert(at, node)
 
 
+def rename_result(model, old, new):
+    """Give a result another name where it is computed, so that a new node can make the old one."""
+    for node in model.graph.node:
+        node.output[:] = [new if name == old else name for name in node.output]
+
+
 def insert_growth(model, rng):
     """Let an output be blown up to a size that stands in the graph."""
     size = rng.choice(([1, 1000, 1000], [1, 40000, 40000], [1, 2**20, 2**20], [2**40], [-1], [0]))
@@ -205,10 +211,7 @@ def insert_growth(model, rng):
     model.graph.initializer.append(shape)
     output = rng.choice(model.graph.output)
     grown = f"grown{len(model.graph.node)}"
-    for node in model.graph.node:
-        for place, name in enumerate(node.output):
-            if name == output.name:
-                node.output[place] = grown
+    rename_result(model, output.name, grown)
     if rng.random() < 0.5:
         node = helper.make_node("ConstantOfShape", [shape.name], [output.name])
     else:
@@ -222,10 +225,7 @@ def insert_loop(model, rng):
     """Let an output go through a loop, which may have no end."""
     output = rng.choice(model.graph.output)
     inner = f"looped{len(model.graph.node)}"
-    for node in model.graph.node:
-        for place, name in enumerate(node.output):
-            if name == output.name:
-                node.output[place] = inner
+    rename_result(model, output.name, inner)
     count = rng.choice((0, 1, 3, -1, 2**62))
     graph = model.graph
     trips = numpy_helper.from_array(np.array(count, np.int64), f"{inner}_trips")

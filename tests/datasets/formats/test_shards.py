@@ -14,6 +14,7 @@ import pytest
 
 from tests.drawing import draw_samples, voc_xml, write_picture, write_voc
 from tests.formats import WRITERS, add_member, shard_json
+from tests.same_samples import require_same
 from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.formats.shards import scanning
 from vision.datasets.formats.shards.index_file import INDEX_NAME, load_index
@@ -36,20 +37,6 @@ def opened(root, **options):
 
 def parts_of(datasets):
     return {"train": datasets.train, "val": datasets.validation}
-
-
-def require_same(one, other, ids=True):
-    """Check that two indices give the same samples in the same order, to the last bit."""
-    assert one.class_names == other.class_names
-    assert len(one) == len(other) > 0
-    if ids:
-        assert list(one.image_ids) == list(other.image_ids)
-    for row in range(len(one)):
-        expected, found = DetectionDataset(one)[row], DetectionDataset(other)[row]
-        assert np.array_equal(expected.image, found.image)
-        assert expected.boxes.tobytes() == found.boxes.tobytes()
-        assert np.array_equal(expected.labels, found.labels)
-        assert np.array_equal(expected.difficult, found.difficult)
 
 
 @pytest.fixture

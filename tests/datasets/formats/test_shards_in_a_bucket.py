@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import socket
 
-import numpy as np
 import pytest
 import torch
 
 from tests.download.servers import fill_bucket, moto_server
 from tests.drawing import write_voc
+from tests.same_samples import require_same
 from tests.tiny import NET
 from tests.training_script import as_before, run  # noqa: F401 (a fixture)
 from vision.datasets.checks.picture_scan import PictureScanner
@@ -17,7 +17,6 @@ from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.formats.shards.index_file import INDEX_NAME
 from vision.datasets.formats.shards.writing import write_shards
 from vision.datasets.opening import open_datasets
-from vision.loading.dataset import DetectionDataset
 from vision.loading.loaders import EpochLoader, LoaderOptions
 from vision.pictures import bucket
 from vision.pictures.reading import read_picture
@@ -67,13 +66,7 @@ def test_the_same_samples_come_from_the_bucket(folder):
     assert found.lines[0].startswith(f"{PLACE} (shards): 8 pictures to train on (train-000000.tar")
     assert not any(found.problems)
     for one, other in ((expected.train, found.train), (expected.validation, found.validation)):
-        assert one.class_names == other.class_names
-        assert list(one.image_ids) == list(other.image_ids)
-        for row in range(len(one)):
-            sample, again = DetectionDataset(one)[row], DetectionDataset(other)[row]
-            assert np.array_equal(sample.image, again.image)
-            assert sample.boxes.tobytes() == again.boxes.tobytes()
-            assert np.array_equal(sample.labels, again.labels)
+        require_same(one, other)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
