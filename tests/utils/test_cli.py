@@ -239,3 +239,13 @@ def test_a_locale_without_the_letters_ends_no_script(line):
     done = subprocess.run(program, capture_output=True, cwd=ROOT, env=environment, check=True)
     assert done.stderr == b""
     assert b"Birne \\u03c0 \\u68a8 \\udcff" in done.stdout
+
+
+def test_a_missing_package_says_which_python_misses_it_and_what_to_type(capsys):
+    def main(args):
+        import a_package_that_is_not_there  # noqa: F401
+
+    assert run_main(main, argparse.Namespace(debug=False)) == 1
+    error = capsys.readouterr().err
+    assert f"No module named 'a_package_that_is_not_there' for {sys.executable}; type" in error
+    assert "'source .venv/bin/activate'" in error and error.count("\n") == 1

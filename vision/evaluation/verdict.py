@@ -162,7 +162,8 @@ def _mistakes(evaluation: Evaluation) -> Iterable[Mistake]:
         yield Mistake(
             loose,
             f"The commonest mistakes are boxes too far off their object ({loose:,}).",
-            "Fitted priors (train with --anchors fitted) and more epochs make boxes tighter.",
+            "More epochs make boxes tighter; so do fitted priors (train with --anchors fitted), "
+            "where the training did not say that it fitted them.",
         )
     if numbers["double"]:
         yield Mistake(
@@ -198,7 +199,8 @@ def _next_step(evaluation: Evaluation, mistake: Mistake) -> str:
     if numbers.ap50 and numbers.ap75 is not None and numbers.ap50 - numbers.ap75 > LOOSE:
         return (
             f"Boxes are loose (AP {numbers.ap50:.2f} at an overlap of 0.5, {numbers.ap75:.2f} at "
-            "0.75): fitted priors (--anchors fitted) and more epochs make them tighter."
+            "0.75): more epochs make them tighter; so do fitted priors (--anchors fitted), where "
+            "the training did not say that it fitted them."
         )
     return mistake.advice
 

@@ -189,6 +189,12 @@ def one_line(error: BaseException) -> str:
     That is so of most errors of Python and its libraries, not of ours, nor of a ValueError.
     """
     text = " ".join(str(error).split())
+    if isinstance(error, ModuleNotFoundError) and text.startswith("No module named"):
+        # Most often the environment was made, and the shell is not in it.
+        return (
+            f"{text} for {sys.executable}; type 'source .venv/bin/activate' in the folder of this "
+            "suite first, after 'make setup'"
+        )
     ours = type(error).__module__.startswith("vision.")
     if text and (ours or isinstance(error, (ValueError, FileNotFoundError, ImportError))):
         return text

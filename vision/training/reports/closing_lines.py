@@ -126,8 +126,8 @@ def _length_hints(rows: Sequence[Row], folder: Path) -> list[str]:
     longer = f"python3 train_ssd.py --model-dir={shlex.quote(str(folder))} --resume --epochs="
     if len(rows) < SMOKE_TEST:
         return [
-            f"{len(rows)} epochs are no more than a smoke test; a detector for use takes "
-            f"{USUAL_EPOCHS} or more: {longer}{USUAL_EPOCHS}"
+            f"{len(rows)} epoch{'s are' if len(rows) > 1 else ' is'} no more than a smoke test; a "
+            f"detector for use takes {USUAL_EPOCHS} or more: {longer}{USUAL_EPOCHS}"
         ]
     if not precisions:
         return []
