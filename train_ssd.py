@@ -92,7 +92,7 @@ def train(typed: Mapping[str, Any]) -> bool:
     torch.manual_seed(options.seed)
     device = select_device(options.use_cuda, local_rank())
     preflight(device, options.checkpoint_folder, options.net, options.keep)
-    data, report = open_training_data(options)
+    data, files = open_training_data(options, device, saved.path.parent if saved else None)
     options = with_sizes(options, len(data.train), device)
     loaders = make_loaders(options, data, device)
     steps = len(loaders.train)
@@ -103,7 +103,7 @@ def train(typed: Mapping[str, Any]) -> bool:
     progress = begin_or_go_on(training, options, saved, steps)
 
     folder = ModelFolder(options, description)
-    folder.prepare(progress, report)
+    folder.prepare(progress, files)
     reports = Reports(folder.path, description, progress.epoch)
     reports.begin(loaders.train)
     bad_batches = BadBatches(folder.path, data.class_names, options.max_bad_batches, progress)

@@ -24,13 +24,14 @@ class Sample:
     labels: np.ndarray  # (N,) int64, 1..C-1; 0 is BACKGROUND and never marks an object
     difficult: np.ndarray  # (N,) bool, PASCAL's "do not count this one"; all False elsewhere
     image_id: str
+    confidences: np.ndarray | None = None  # (N,) float32 in [0, 1], a teacher's; None: people's
 
     def __post_init__(self) -> None:
         """Check that the arrays fit each other."""
         image = self.image
         is_picture = image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
         _check(is_picture, "image must be (H, W, 3) uint8", image, self.image_id)
-        _check_objects(self.boxes, self.labels, self.difficult, self.image_id)
+        _check_objects(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +45,11 @@ class Annotation:
     difficult: np.ndarray  # (N,) bool
     relative: bool = False  # boxes are fractions of the picture, not pixels
     upright: bool = True  # of the picture turned as EXIF says, not as it is stored
+    confidences: np.ndarray | None = None  # (N,) float32 in [0, 1], a teacher's; None: people's
 
     def __post_init__(self) -> None:
         """Check that the arrays fit each other."""
-        _check_objects(self.boxes, self.labels, self.difficult, self.image_id)
+        _check_objects(self)
 
     def boxes_in_pixels(self, width: int, height: int) -> np.ndarray:
         """Return the boxes as (N, 4) float32 xyxy pixels of the picture, clipped to it."""
@@ -75,10 +77,12 @@ class Detections:
         return iter((self.boxes, self.labels, self.scores))
 
 
-def _check_objects(
-    boxes: np.ndarray, labels: np.ndarray, difficult: np.ndarray, image_id: str
-) -> None:
-    _check_rows(boxes, {"labels": labels, "difficult": difficult}, image_id)
+def _check_objects(marked: Sample | Annotation) -> None:
+    labels, image_id = marked.labels, marked.image_id
+    columns = {"labels": labels, "difficult": marked.difficult}
+    if marked.confidences is not None:
+        columns["confidences"] = marked.confidences
+    _check_rows(marked.boxes, columns, image_id)
     if len(labels) and labels.min() < 1:
         raise ValueError(
             f"labels must be 1 or more (0 is BACKGROUND), got {labels.min()} in {image_id}"

@@ -262,7 +262,7 @@ def require_sound(index, priors):
         found = annotation.boxes_in_pixels(width, height) / np.float32([width, height] * 2)
         boxes[row, : len(found)] = torch.from_numpy(found)
         labels[row, : len(found)] = torch.from_numpy(annotation.labels)
-    locations, labels = match_and_encode(boxes, labels, priors)
+    locations, labels, _ = match_and_encode(boxes, labels, priors)
     logits = torch.zeros(len(index), len(priors), len(index.class_names))
     losses = MultiboxLoss()(logits, torch.zeros_like(locations), labels, locations)
     assert all(map(torch.isfinite, losses)), losses

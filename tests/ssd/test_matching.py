@@ -17,7 +17,7 @@ PRIORS = xyxy_to_cxcywh(
 def match(*objects, priors=PRIORS, threshold=0.5):
     """Match (label, x1, y1, x2, y2) of one picture; return the boxes and labels of its priors."""
     rows = torch.tensor(objects, dtype=torch.float32).reshape(1, -1, 5)
-    boxes, labels = match_priors(rows[..., 1:], rows[..., 0].long(), priors, threshold)
+    boxes, labels, _ = match_priors(rows[..., 1:], rows[..., 0].long(), priors, threshold)
     return boxes[0], labels[0]
 
 
@@ -88,10 +88,10 @@ def test_no_objects():
         (torch.zeros(2, 0, 4), torch.zeros(2, 0, dtype=torch.int64)),
         (torch.zeros(2, 3, 4), torch.zeros(2, 3, dtype=torch.int64)),  # padding only
     ):
-        matched_boxes, matched_labels = match_priors(boxes, labels, PRIORS)
+        matched_boxes, matched_labels, _ = match_priors(boxes, labels, PRIORS)
         assert matched_boxes.shape == (2, 3, 4)
         assert matched_labels.tolist() == [[0, 0, 0]] * 2
-        locations, _ = match_and_encode(boxes, labels, PRIORS)
+        locations, *_ = match_and_encode(boxes, labels, PRIORS)
         assert locations.eq(0).all()
 
 
@@ -104,7 +104,7 @@ def test_padding_is_no_object_wherever_it_stands(place):
 
 def test_every_object_of_a_crowd_is_found_by_some_prior(many_priors):
     boxes, labels = crowd(3, 40)
-    _, matched = match_priors(boxes, labels, many_priors)
+    _, matched, _ = match_priors(boxes, labels, many_priors)
     for row in matched:
         assert set(row.tolist()) == set(range(41))
 
@@ -113,7 +113,7 @@ def test_a_batch_is_its_pictures_one_by_one(many_priors):
     boxes, labels = crowd(4, 12, seed=3)
     counts = torch.tensor([12, 0, 5, 1])
     labels = labels.masked_fill(torch.arange(12) >= counts[:, None], 0)
-    locations, matched = match_and_encode(boxes, labels, many_priors)
+    locations, matched, _ = match_and_encode(boxes, labels, many_priors)
     for row, count in enumerate(counts):
         alone = match_and_encode(
             boxes[row : row + 1, :count], labels[row : row + 1, :count], many_priors
@@ -124,7 +124,7 @@ def test_a_batch_is_its_pictures_one_by_one(many_priors):
 
 def test_locations_lead_back_to_the_objects(many_priors):
     boxes, labels = crowd(1, 6, seed=5)
-    locations, matched = match_and_encode(boxes, labels, many_priors)
+    locations, matched, _ = match_and_encode(boxes, labels, many_priors)
     positive = matched[0] > 0
     decoded = decode_boxes(locations[0], many_priors)[positive]
     torch.testing.assert_close(decoded, boxes[0, matched[0][positive] - 1], atol=1e-5, rtol=0)
@@ -136,7 +136,7 @@ def test_reference_matches(golden, many_priors, number):
     core = golden("core.npz")
     boxes = torch.from_numpy(core[f"match{number}_boxes"])[None]
     labels = torch.from_numpy(core[f"match{number}_labels"])[None]
-    locations, matched = match_and_encode(boxes, labels, many_priors)
+    locations, matched, _ = match_and_encode(boxes, labels, many_priors)
     assert matched[0].tolist() == core[f"match{number}_target_labels"].tolist()
     expected = core[f"match{number}_positive_locations"]
     assert locations[0][matched[0] > 0].numpy() == pytest.approx(expected, abs=1e-5)

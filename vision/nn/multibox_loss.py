@@ -44,6 +44,7 @@ class MultiboxLoss(nn.Module):
         labels: Tensor,
         target_locations: Tensor,
         totals: MatchTotals | None = None,
+        confidences: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Compute the regression and the classification loss, in that order.
 
@@ -54,6 +55,8 @@ class MultiboxLoss(nn.Module):
             target_locations: (B, P, 4), used where the label is not 0.
             totals: counts of the whole batch, if this is a part of it; then the losses of the parts
                 add up to the loss of the batch.
+            confidences: (B, P) in [0, 1], of the labels; the rest is the chance of BACKGROUND. None
+                if all are certain. The box of an object counts as much as the object is certain.
         """
         class_logits, locations = class_logits.float(), locations.float()
         totals = totals or MatchTotals.of(labels)
@@ -65,10 +68,14 @@ class MultiboxLoss(nn.Module):
         with torch.no_grad():
             background_loss = -class_logits.log_softmax(dim=2)[..., 0]
             negative = hardest_negatives(background_loss, positive, self.neg_pos_ratio, totals)
+        if confidences is not None:
+            as_background = -class_logits.log_softmax(dim=2)[..., 0]
+            cross_entropy = torch.lerp(as_background, cross_entropy, confidences)
         # Masks, not indices: a GPU would have to wait until the number of positives is known.
         classification = (cross_entropy * (positive | negative)).sum()
         distance = F.smooth_l1_loss(locations, target_locations, reduction="none").sum(dim=2)
-        regression = (distance * positive).sum()
+        weights = positive if confidences is None else positive * confidences
+        regression = (distance * weights).sum()
         normaliser = totals.positives.clamp(min=1)
         return regression / normaliser, classification / normaliser
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -15,9 +17,30 @@ MAX_ROUNDS = 64
 MATCH_IOU = 0.5  # training assigns an object to the priors that overlap it at least this much
 
 
+class MatchedPriors(NamedTuple):
+    """Which object each prior belongs to, for B pictures with P priors each."""
+
+    boxes: Tensor  # (B, P, 4), of the objects; they count where the label is not 0
+    labels: Tensor  # (B, P) int64, 0 = BACKGROUND
+    objects: Tensor  # (B, P) int64, the number of the object; it counts likewise
+
+
+class Targets(NamedTuple):
+    """What the net learns to predict of B pictures with P priors each."""
+
+    locations: Tensor  # (B, P, 4), 0 where the label is BACKGROUND
+    labels: Tensor  # (B, P) int64, 0 = BACKGROUND
+    confidences: Tensor | None = None  # (B, P), of the labels; None: they are certain
+
+    def part(self, rows: slice) -> Targets:
+        """Return those of some of the pictures."""
+        confidences = None if self.confidences is None else self.confidences[rows]
+        return Targets(self.locations[rows], self.labels[rows], confidences)
+
+
 def match_priors(
     boxes: Tensor, labels: Tensor, priors: Tensor, iou_threshold: float = MATCH_IOU
-) -> tuple[Tensor, Tensor]:
+) -> MatchedPriors:
     """Assign the objects of a batch to priors (SSD paper, section 2.2).
 
     A prior belongs to the object that it overlaps most, if their IoU reaches the threshold. In
@@ -28,14 +51,11 @@ def match_priors(
         boxes: (B, M, 4) xyxy in [0, 1], padded; M may be 0.
         labels: (B, M) int64, 0 = padding.
         priors: (P, 4) cxcywh in [0, 1].
-
-    Returns:
-        boxes (B, P, 4), which count where the label is not 0, and labels (B, P), 0 = BACKGROUND.
     """
     batch, num_boxes = labels.shape
     if num_boxes == 0:
         empty = labels.new_zeros(batch, len(priors))
-        return boxes.new_zeros(batch, len(priors), 4), empty
+        return MatchedPriors(boxes.new_zeros(batch, len(priors), 4), empty, empty)
     is_object = labels > 0  # (B, M)
     iou = box_iou(boxes, cxcywh_to_xyxy(priors))  # (B, M, P)
     iou = iou.masked_fill(~is_object[..., None], -1)
@@ -44,7 +64,7 @@ def match_priors(
     matched_labels = labels.gather(1, best_object)
     matched_labels = matched_labels.masked_fill((best_iou < iou_threshold) & ~forced, 0)
     matched_boxes = boxes.gather(1, best_object[..., None].expand(-1, -1, 4))
-    return matched_boxes, matched_labels
+    return MatchedPriors(matched_boxes, matched_labels, best_object)
 
 
 def match_and_encode(
@@ -52,16 +72,23 @@ def match_and_encode(
     labels: Tensor,
     priors: Tensor,
     iou_threshold: float = MATCH_IOU,
-    center_variance: float = 0.1,
-    size_variance: float = 0.2,
-) -> tuple[Tensor, Tensor]:
-    """Return what the net learns to predict: locations (B, P, 4) and labels (B, P).
+    variances: tuple[float, float] = (0.1, 0.2),
+    confidences: Tensor | None = None,
+) -> Targets:
+    """Return what the net learns to predict; the first arguments are those of `match_priors`.
 
-    The arguments are those of `match_priors`. Locations are 0 where the label is BACKGROUND.
+    Args:
+        variances: of centres and of sizes.
+        confidences: (B, M) of the objects, if not all are certain.
     """
-    matched_boxes, matched_labels = match_priors(boxes, labels, priors, iou_threshold)
-    locations = encode_boxes(matched_boxes, priors, center_variance, size_variance)
-    return locations.masked_fill((matched_labels == 0)[..., None], 0), matched_labels
+    matched = match_priors(boxes, labels, priors, iou_threshold)
+    is_background = matched.labels == 0
+    locations = encode_boxes(matched.boxes, priors, *variances)
+    if confidences is not None and confidences.shape[1]:
+        confidences = confidences.gather(1, matched.objects).masked_fill(is_background, 1)
+    else:
+        confidences = None
+    return Targets(locations.masked_fill(is_background[..., None], 0), matched.labels, confidences)
 
 
 def _give_every_object_a_prior(

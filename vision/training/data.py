@@ -4,22 +4,47 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
+import torch
+
+from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.opening import Datasets, open_datasets
-from vision.datasets.report.report import DatasetReport, inspect
+from vision.datasets.report.report import REPORT_FILE, inspect
 from vision.datasets.sampling import balance, repeat_rare
+from vision.datasets.splits import without_copies_of
 from vision.ssd.prior_search import priors_by_resolution
-from vision.training.compute.processes import is_main, main_first
+from vision.training.compute.processes import from_main, is_main, main_first
 from vision.training.options import TrainOptions
+from vision.training.teaching import TAUGHT, Taught, taught_before, teach
 
 logger = logging.getLogger(__name__)
 
 
-def open_training_data(options: TrainOptions) -> tuple[Datasets, DatasetReport | None]:
+class Writable(Protocol):
+    """Something for the model folder."""
+
+    def write(self, path: Path) -> None:
+        """Write its file."""
+
+
+class TrainingData(NamedTuple):
+    """What a run trains and validates on, and what it writes about it."""
+
+    datasets: Datasets
+    files: dict[str, Writable]  # by their names in the model folder; of the main process
+
+
+def open_training_data(
+    options: TrainOptions, device: torch.device, earlier: Path | None = None
+) -> TrainingData:
     """Read the datasets and open every picture once; say what was found. Nothing is written.
 
-    Returns:
-        Also the report for the model folder, in the main process.
+    Args:
+        options: of the run.
+        device: for the teacher, if there is one.
+        earlier: the model folder of the run that goes on.
 
     Raises:
         ValueError: if there is nothing to train or to validate on.
@@ -39,7 +64,7 @@ def open_training_data(options: TrainOptions) -> tuple[Datasets, DatasetReport |
                 "there is no picture to validate on, so no epoch would be the best; give a "
                 "--validation-dataset or a --val-split above 0"
             )
-    report = None
+    files: dict[str, Writable] = {}
     if is_main():
         priors = priors_by_resolution(options.net, options.resolution)
         report = inspect(datasets, pictures, priors, options.resolution)
@@ -49,7 +74,13 @@ def open_training_data(options: TrainOptions) -> tuple[Datasets, DatasetReport |
         for problems in report.problems:
             if problems not in datasets.problems:
                 logger.warning("%s\n  %s", problems.source, "\n  ".join(problems.summary()))
+        files[REPORT_FILE] = report
     train = datasets.train
+    if options.teacher:
+        marked = from_main(_taught(options, datasets, device, earlier) if is_main() else None)
+        assert marked is not None  # the main process has made it, or has raised an error
+        files[TAUGHT] = marked
+        train = _with_taught(datasets, marked)
     if not len(datasets.validation.boxes):
         logger.warning(
             "No validation picture shows an object, so there is no mAP; the best epoch is the one "
@@ -61,4 +92,23 @@ def open_training_data(options: TrainOptions) -> tuple[Datasets, DatasetReport |
         train = repeat_rare(train, options.seed)
     logger.info("Train dataset size: %d", len(train))
     logger.info("Validation dataset size: %d", len(datasets.validation))
-    return replace(datasets, train=train), report
+    return TrainingData(replace(datasets, train=train), files)
+
+
+def _with_taught(datasets: Datasets, taught: Taught) -> AnnotationIndex:
+    """Return the training part with what a teacher has marked, but nothing that is validated on."""
+    logger.info("%s", taught.summary())
+    names, train = datasets.class_names, datasets.train
+    train = concatenate([train, taught.index(names, train.upright)], names)
+    train, sentence = without_copies_of(datasets.validation, train)
+    if sentence:
+        logger.info("%s", sentence)
+    return train
+
+
+def _taught(
+    options: TrainOptions, datasets: Datasets, device: torch.device, earlier: Path | None
+) -> Taught:
+    """Return what the teacher marks, or has marked before the run was interrupted."""
+    before = taught_before(earlier, options, datasets.class_names) if earlier else None
+    return before or teach(options, datasets.class_names, datasets.train.upright, device)

@@ -75,6 +75,26 @@ class TrainDataOptions(DataOptions):
     balance_data: bool = switch(
         help="train on N pictures of every class, where N is the number that the rarest has"
     )
+    teacher: Path | None = option(
+        None,
+        kind=path_or_none,
+        metavar="FILE",
+        help="a trained detector, .pth, .onnx or model folder, that marks the --unlabelled "
+        "pictures",
+    )
+    unlabelled: tuple[Path, ...] = option(
+        (),
+        nargs="+",
+        kind=path,
+        metavar="FOLDER",
+        help="pictures without labels to train on too, as the --teacher marks them",
+    )
+    teacher_threshold: float = option(
+        0.3,
+        kind=Number(0, below=1),
+        metavar="SCORE",
+        help="the teacher's marks with a higher score are learnt, each as far as it was sure",
+    )
     augmentation: Path | None = option(
         None,
         kind=path_or_none,
@@ -368,6 +388,8 @@ class TrainOptions(
         Raises:
             ValueError: saying which option, and what it must be.
         """
+        if bool(self.teacher) != bool(self.unlabelled):
+            raise ValueError("--teacher FILE marks the pictures of --unlabelled FOLDER: name both")
         folders = [one for one in (*self.datasets, self.validation_dataset) if one]
         if self.checkpoint_folder.resolve() in [one.resolve() for one in folders]:
             raise ValueError(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from vision.nn.multibox_loss import MatchTotals
-from vision.ssd.matching import match_and_encode
+from vision.ssd.matching import Targets, match_and_encode
 from vision.ssd.ssd import SSD
 from vision.training.averaging import WeightAverage
 from vision.training.compute.engine import Engine, is_out_of_memory
@@ -181,18 +181,26 @@ def _backward(training: Training, batch: Batch) -> Tensor:
     training.optimizer.zero_grad(set_to_none=True)
     net, engine = training.net, training.engine
     model = engine.model or net
-    targets, labels = encode_targets(net, batch)
-    totals = match_totals(labels)
-    losses = torch.zeros(2, device=labels.device)  # regression and classification
-    parts = engine.parts(len(labels))
+    targets = encode_targets(net, batch)
+    totals = match_totals(targets.labels)
+    losses = torch.zeros(2, device=targets.labels.device)  # regression and classification
+    parts = engine.parts(len(targets.labels))
     for number, part in enumerate(parts):
         is_last = number + 1 == len(parts)
         # Between processes gradients travel once, with the last part.
         with contextlib.nullcontext() if is_last else gradients_stay(model):
             with engine.precision.forward():
                 class_logits, locations = model(net.normalise(batch.images[part]))
+            share = targets.part(part)
             both = torch.stack(
-                training.criterion(class_logits, locations, labels[part], targets[part], totals)
+                training.criterion(
+                    class_logits,
+                    locations,
+                    share.labels,
+                    share.locations,
+                    totals,
+                    share.confidences,
+                )
             )
             # Gradients are averaged over the processes; they shall be those of the sum.
             engine.precision.scale(both.sum() * process_count()).backward()
@@ -202,9 +210,15 @@ def _backward(training: Training, batch: Batch) -> Tensor:
 
 def batch_losses(net: SSD, criterion: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     """Compute the regression and classification loss of a batch that is on the net's device."""
-    target_locations, labels = encode_targets(net, batch)
     class_logits, locations = net(net.normalise(batch.images))
-    return criterion(class_logits, locations, labels, target_locations)
+    targets = encode_targets(net, batch)
+    return criterion(
+        class_logits,
+        locations,
+        targets.labels,
+        targets.locations,
+        confidences=targets.confidences,
+    )
 
 
 def match_totals(labels: Tensor) -> MatchTotals:
@@ -212,13 +226,12 @@ def match_totals(labels: Tensor) -> MatchTotals:
     return MatchTotals(*sum_over_processes(torch.stack(MatchTotals.of(labels))))
 
 
-def encode_targets(net: SSD, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return what the net shall predict for a batch: locations (B, P, 4) and labels (B, P)."""
-    config = net.config
+def encode_targets(net: SSD, batch: Batch) -> Targets:
+    """Return what the net shall predict for a batch."""
     return match_and_encode(
         batch.boxes,
         batch.labels,
         net.priors,
-        center_variance=config.center_variance,
-        size_variance=config.size_variance,
+        variances=(net.config.center_variance, net.config.size_variance),
+        confidences=batch.confidences,
     )

@@ -113,7 +113,7 @@ def validate(
     for batch in batches:
         batch = batch.to(device, non_blocking=True)
         class_logits, locations = net(net.normalise(batch.images))
-        targets, labels = encode_targets(net, batch)
+        targets, labels, _ = encode_targets(net, batch)
         totals = match_totals(labels)
         losses = training.criterion(class_logits, locations, labels, targets, totals)
         meter.add(F.pad(sum_over_processes(torch.stack(losses)), (0, 1)))  # none is skipped

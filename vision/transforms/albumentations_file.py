@@ -68,6 +68,7 @@ class AlbumentationsTransform:
             labels=annotation.labels[left],
             difficult=annotation.difficult[left],
             image_id=annotation.image_id,
+            confidences=None if annotation.confidences is None else annotation.confidences[left],
         )
 
     def _draw(

@@ -103,4 +103,5 @@ def _sample(
         labels=annotation.labels[indices],
         difficult=annotation.difficult[indices],
         image_id=annotation.image_id,
+        confidences=None if annotation.confidences is None else annotation.confidences[indices],
     )

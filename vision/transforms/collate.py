@@ -19,6 +19,7 @@ class Batch(NamedTuple):
     labels: Tensor  # (B, M) int64, 0 where padded
     difficult: Tensor  # (B, M) bool, False where padded
     image_ids: list[str]
+    confidences: Tensor | None = None  # (B, M) float32, a teacher's, 0 where padded; None: people's
 
     def to(self, device: torch.device, non_blocking: bool = False) -> Batch:
         """Return the batch with its tensors on `device`."""
@@ -26,7 +27,10 @@ class Batch(NamedTuple):
         images, boxes, labels, difficult = (
             tensor.to(device, non_blocking=non_blocking) for tensor in tensors
         )
-        return Batch(images, boxes, labels, difficult, self.image_ids)
+        confidences = self.confidences
+        if confidences is not None:
+            confidences = confidences.to(device, non_blocking=non_blocking)
+        return Batch(images, boxes, labels, difficult, self.image_ids, confidences)
 
     def select(self, row: int) -> Batch:
         """Return the batch of one picture."""
@@ -37,6 +41,7 @@ class Batch(NamedTuple):
             self.labels[one],
             self.difficult[one],
             self.image_ids[one],
+            None if self.confidences is None else self.confidences[one],
         )
 
 
@@ -59,11 +64,15 @@ def collate(samples: Sequence[Sample]) -> Batch:
     boxes = np.zeros((*shape, 4), np.float32)
     labels = np.zeros(shape, np.int64)
     difficult = np.zeros(shape, bool)
+    taught = any(sample.confidences is not None for sample in samples)
+    confidences = np.zeros(shape, np.float32) if taught else None
     for row, sample in enumerate(samples):
         count = len(sample.labels)
         boxes[row, :count] = sample.boxes / np.array([width, height, width, height], np.float32)
         labels[row, :count] = sample.labels
         difficult[row, :count] = sample.difficult
+        if confidences is not None:
+            confidences[row, :count] = 1 if sample.confidences is None else sample.confidences
     images = torch.from_numpy(np.stack([sample.image for sample in samples]))  # (B, S, S, 3)
     return Batch(
         images.permute(0, 3, 1, 2),
@@ -71,4 +80,5 @@ def collate(samples: Sequence[Sample]) -> Batch:
         torch.from_numpy(labels),
         torch.from_numpy(difficult),
         [sample.image_id for sample in samples],
+        None if confidences is None else torch.from_numpy(confidences),
     )

@@ -38,6 +38,8 @@ class AnnotationIndex(SharedArrays):
     difficult: np.ndarray  # (M,) bool
     origins: np.ndarray  # (M,) int32, number of the object or line in its annotation file
     upright: bool = True  # sizes and boxes are of pictures turned as EXIF says, not as stored
+    # (M,) float32 in [0, 1], how sure a teacher was of each box; None: people marked them all
+    confidences: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Check that the arrays fit each other."""
@@ -50,10 +52,11 @@ class AnnotationIndex(SharedArrays):
             "labels": (boxes,),
             "difficult": (boxes,),
             "origins": (boxes,),
+            "confidences": (boxes,),
         }
         for name, shape in shapes.items():
             array = getattr(self, name)
-            if array.shape != shape:
+            if array is not None and array.shape != shape:
                 raise ValueError(
                     f"{name} of {pictures} pictures must be {shape}, got {array.shape}"
                 )
@@ -83,6 +86,7 @@ class AnnotationIndex(SharedArrays):
             self.difficult[objects].copy(),
             bool(self.relative[row]),
             self.upright,
+            None if self.confidences is None else self.confidences[objects].copy(),
         )
 
     def __iter__(self) -> Iterator[Annotation]:
@@ -131,8 +135,7 @@ class AnnotationIndex(SharedArrays):
         rows = np.asarray(rows)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
         per_box = {
-            name: gather(getattr(self, name), self.offsets, rows)
-            for name in ("boxes", "labels", "difficult", "origins")
+            name: gather(values, self.offsets, rows) for name, values in self._per_box().items()
         }
         return AnnotationIndex(
             self.class_names,
@@ -152,10 +155,7 @@ class AnnotationIndex(SharedArrays):
         return replace(
             self,
             offsets=np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])[self.offsets],
-            boxes=self.boxes[kept],
-            labels=self.labels[kept],
-            difficult=self.difficult[kept],
-            origins=self.origins[kept],
+            **{name: values[kept] for name, values in self._per_box().items()},
         )
 
     def with_classes(self, class_names: Sequence[str]) -> AnnotationIndex:
@@ -168,6 +168,18 @@ class AnnotationIndex(SharedArrays):
         renumbered = replace(self, class_names=list(class_names), labels=labels)
         return renumbered.keep_boxes(labels > 0)
 
+    def with_confidences(self) -> AnnotationIndex:
+        """Return the index with a confidence for each box: 1 for what people marked."""
+        if self.confidences is not None:
+            return self
+        return replace(self, confidences=np.ones(self.num_boxes, np.float32))
+
+    def _per_box(self) -> dict[str, np.ndarray]:
+        """Return the arrays with a row for each box, by name."""
+        names = ("boxes", "labels", "difficult", "origins", "confidences")
+        arrays = {name: getattr(self, name) for name in names}
+        return {name: values for name, values in arrays.items() if values is not None}
+
 
 def concatenate(indices: Sequence[AnnotationIndex], class_names: Sequence[str]) -> AnnotationIndex:
     """Join one or more indices; labels are renumbered by class name."""
@@ -176,9 +188,11 @@ def concatenate(indices: Sequence[AnnotationIndex], class_names: Sequence[str]) 
         raise ValueError("indices of upright pictures and of stored ones cannot be joined")
     if len(indices) == 1:
         return indices[0]
+    if any(index.confidences is not None for index in indices):
+        indices = [index.with_confidences() for index in indices]
     arrays = {
         name: np.concatenate([getattr(index, name) for index in indices])
-        for name in ("sizes", "relative", "boxes", "labels", "difficult", "origins")
+        for name in ("sizes", "relative", *indices[0]._per_box())
     }
     return AnnotationIndex(
         class_names=list(class_names),

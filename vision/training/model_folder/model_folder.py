@@ -7,14 +7,14 @@ import logging
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Mapping
 
 from vision.checkpoints.description import Description
 from vision.checkpoints.detector import BEST, LAST
 from vision.checkpoints.weights_file import save_weights
 from vision.datasets.options import TRAINING_ARGUMENTS
-from vision.datasets.report.report import REPORT_FILE, DatasetReport
 from vision.training.compute.processes import is_main, process_count
+from vision.training.data import Writable
 from vision.training.model_folder.results import ResultsTable, epoch_row
 from vision.training.model_folder.state import Progress, save_state
 from vision.training.options import TrainOptions
@@ -46,7 +46,7 @@ class ModelFolder:
         self._weights: list[Path] = []  # those that this run has written, the oldest first
         self._clock, self._saved_at = clock, clock()
 
-    def prepare(self, progress: Progress, report: DatasetReport | None = None) -> None:
+    def prepare(self, progress: Progress, files: Mapping[str, Writable] | None = None) -> None:
         """Write what is known before the first step; its files appear together, or none does."""
         if not is_main():
             return
@@ -54,8 +54,8 @@ class ModelFolder:
             write_labels(place(self.path / "labels.txt"), self.description.class_names)
             text = json.dumps(self.options.saved(), indent=2)
             place(self.path / TRAINING_ARGUMENTS).write_text(text + "\n", encoding="utf-8")
-            if report:
-                report.write(place(self.path / REPORT_FILE))
+            for name, file in (files or {}).items():
+                file.write(place(self.path / name))
         for path in remove_leftovers(self.path):
             logger.info("Removed %s, which a killed run has left", path)
         logger.info("Stored labels into file %s.", self.path / "labels.txt")
