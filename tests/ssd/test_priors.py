@@ -25,7 +25,7 @@ def test_reference_priors_to_the_bit(golden, key):
 
 @pytest.mark.parametrize("name", NETS)
 def test_counts_at_300_pixels(name):
-    expected = {"sq-ssd-lite": 2568, "vgg16-ssd": 8732}.get(name, 3000)
+    expected = {"sq-ssd-lite": 2568, "vgg16-ssd": 8732, "mb2-fpn-ssd-lite": 8744}.get(name, 3000)
     assert priors_of(name, 300).shape == (expected, 4)
 
 

@@ -111,6 +111,7 @@ FIRE_PARTS = [
 # In each table the first layer sees the picture, and the second is its batch norm if it has one.
 TORCHVISION = {
     "mb2-ssd-lite": TorchvisionBackbone("mobilenet_v2", _v2_layers()),
+    "mb2-fpn-ssd-lite": TorchvisionBackbone("mobilenet_v2", _v2_layers()),
     # Block 13 here has stride 1 and 14 has stride 2; torchvision's 13 has stride 2 and there is no
     # such 14. The kernels of 13 fit; from 14 on the layers mean something else and start untrained.
     "mb3-large-ssd-lite": TorchvisionBackbone(

@@ -8,9 +8,11 @@ from vision.ssd.config import (
     ConfigFunction,
     SSDConfig,
     mobilenet_config,
+    pyramid_config,
     squeezenet_config,
     vgg_config,
 )
+from vision.ssd.mobilenet_v2_fpn_ssd_lite import create_mobilenetv2_fpn_ssd_lite
 from vision.ssd.mobilenet_v2_ssd_lite import create_mobilenetv2_ssd_lite
 from vision.ssd.mobilenetv1_ssd import create_mobilenetv1_ssd
 from vision.ssd.mobilenetv1_ssd_lite import create_mobilenetv1_ssd_lite
@@ -36,6 +38,7 @@ NETS = {
     "mb1-ssd": Net(create_mobilenetv1_ssd, mobilenet_config),
     "mb1-ssd-lite": Net(create_mobilenetv1_ssd_lite, mobilenet_config),
     "mb2-ssd-lite": Net(create_mobilenetv2_ssd_lite, mobilenet_config, has_width_mult=True),
+    "mb2-fpn-ssd-lite": Net(create_mobilenetv2_fpn_ssd_lite, pyramid_config, has_width_mult=True),
     "mb3-large-ssd-lite": Net(
         create_mobilenetv3_large_ssd_lite, mobilenet_config, has_width_mult=True
     ),

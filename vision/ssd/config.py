@@ -72,6 +72,11 @@ VGG_PRIORS = PublishedPriors(
     (30, 60, 111, 162, 213, 264, 315),
     ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,)),
 )
+PYRAMID_PRIORS = PublishedPriors(
+    (8, 16, 32, 64, 100, 150),
+    (30, 60, 105, 150, 200, 250, 300),
+    ((2,), (2, 3), (2, 3), (2, 3), (2,), (2,)),
+)
 VGG_MEAN = (123.0, 117.0, 104.0)
 
 ConfigFunction = Callable[[int], SSDConfig]
@@ -81,6 +86,15 @@ def mobilenet_config(image_size: int = 300) -> SSDConfig:
     """Return the priors of the mobilenets, whose maps are the input halved four to nine times."""
     map_sizes = [halved(image_size, times) for times in range(4, 10)]
     return SSDConfig(image_size, prior_specs_for(image_size, map_sizes, MOBILENET_PRIORS))
+
+
+def pyramid_config(image_size: int = 300) -> SSDConfig:
+    """Return the priors of a feature pyramid, whose maps are the input halved three to eight times.
+
+    They are no published ones: sizes grow from 0.1 of the side to all of it.
+    """
+    map_sizes = [halved(image_size, times) for times in range(3, 9)]
+    return SSDConfig(image_size, prior_specs_for(image_size, map_sizes, PYRAMID_PRIORS))
 
 
 def squeezenet_config(image_size: int = 300) -> SSDConfig:

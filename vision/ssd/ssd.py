@@ -79,13 +79,24 @@ class SSD(nn.Module):
         for stage in tapped:
             x = _run(stage, x)
             maps.append(x)
-        x = _run(tail, x)
+        maps, x = self.combine(maps, _run(tail, x))
         for extra in self.extras:
             x = extra(x)
             maps.append(x)
-        for i, add_on in enumerate(self.source_layer_add_ons):
-            maps[i] = add_on(maps[i])
         return maps
+
+    def combine(self, maps: Sequence[Tensor], x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Apply the add-ons to the first maps of the backbone.
+
+        Args:
+            maps: finest first.
+            x: (B, C, H, W), the end of the backbone.
+
+        Returns:
+            the maps, and what the first extra layer gets.
+        """
+        applied = [add_on(one) for add_on, one in zip(self.source_layer_add_ons, maps)]
+        return [*applied, *maps[len(applied) :]], x
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Predict from normalised images (B, 3, S, S), RGB.
