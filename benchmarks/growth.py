@@ -106,8 +106,7 @@ def boxes(amount: int) -> Callable[[], object]:
     criterion = MultiboxLoss()
 
     def work() -> object:
-        targets, matched, _ = match_and_encode(objects, labels, priors)
-        return criterion(logits, locations, matched, targets)
+        return criterion(logits, locations, match_and_encode(objects, labels, priors))
 
     return work
 

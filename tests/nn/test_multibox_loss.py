@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from vision.nn.multibox_loss import MatchTotals, MultiboxLoss, hardest_negatives
+from vision.nn.multibox_loss import MatchTotals, MultiboxLoss, Targets, hardest_negatives
 
 LN2 = math.log(2)
 
@@ -15,9 +15,13 @@ def loss_of(labels, class_logits=None, locations=None, ratio=3):
     labels = torch.tensor(labels)
     class_logits = torch.zeros(*labels.shape, 2) if class_logits is None else class_logits
     locations = torch.zeros(*labels.shape, 4) if locations is None else locations
-    targets = torch.zeros(*labels.shape, 4)
-    losses = MultiboxLoss(ratio)(class_logits, locations, labels, targets)
+    targets = Targets(torch.zeros(*labels.shape, 4), labels)
+    losses = MultiboxLoss(ratio)(class_logits, locations, targets)
     return [loss.item() for loss in losses]
+
+
+def totals_of(positive):
+    return MatchTotals.of(Targets(torch.zeros(*positive.shape, 4), positive.long()))
 
 
 def test_on_paper():
@@ -50,7 +54,9 @@ def test_no_objects_is_exactly_zero_with_a_gradient():
     class_logits = torch.randn(2, 7, 3, requires_grad=True)
     locations = torch.randn(2, 7, 4, requires_grad=True)
     regression, classification = MultiboxLoss()(
-        class_logits, locations, torch.zeros(2, 7, dtype=torch.int64), torch.zeros(2, 7, 4)
+        class_logits,
+        locations,
+        Targets(torch.zeros(2, 7, 4), torch.zeros(2, 7, dtype=torch.int64)),
     )
     assert (regression.item(), classification.item()) == (0.0, 0.0)
     (regression + classification).backward()
@@ -61,7 +67,7 @@ def test_no_objects_is_exactly_zero_with_a_gradient():
 def test_the_hardest_negatives_are_taken():
     background_loss = torch.tensor([[0.1, 0.9, 0.3, 0.8, 0.2, 0.7, 5.0]])
     positive = torch.tensor([[False] * 6 + [True]])
-    chosen = hardest_negatives(background_loss, positive, 3, MatchTotals.of(positive))
+    chosen = hardest_negatives(background_loss, positive, 3, totals_of(positive))
     assert chosen.tolist() == [[False, True, False, True, False, True, False]]
 
 
@@ -70,7 +76,7 @@ def test_a_picture_without_objects_takes_the_average_of_the_others():
     positive = torch.zeros(3, 20, dtype=torch.bool)
     positive[0, :1] = True
     positive[2, :3] = True
-    chosen = hardest_negatives(torch.rand(3, 20), positive, 3, MatchTotals.of(positive))
+    chosen = hardest_negatives(torch.rand(3, 20), positive, 3, totals_of(positive))
     assert chosen.sum(dim=1).tolist() == [3, 6, 9]
     assert not (chosen & positive).any()
 
@@ -79,7 +85,7 @@ def test_the_loss_pulls_the_right_way():
     class_logits = torch.zeros(1, 3, 2, requires_grad=True)
     locations = torch.ones(1, 3, 4, requires_grad=True)
     losses = MultiboxLoss(1)(
-        class_logits, locations, torch.tensor([[1, 0, 0]]), torch.zeros(1, 3, 4)
+        class_logits, locations, Targets(torch.zeros(1, 3, 4), torch.tensor([[1, 0, 0]]))
     )
     sum(losses).backward()
     assert class_logits.grad[0, 0].tolist() == pytest.approx([0.5, -0.5])  # towards class 1
@@ -95,8 +101,7 @@ def test_half_precision_is_summed_in_single():
     regression, classification = MultiboxLoss()(
         class_logits,
         torch.zeros(1, 70, 4, dtype=torch.float16),
-        torch.ones(1, 70, dtype=torch.int64),
-        torch.zeros(1, 70, 4),
+        Targets(torch.zeros(1, 70, 4), torch.ones(1, 70, dtype=torch.int64)),
     )
     assert classification.dtype == regression.dtype == torch.float32
     assert classification.item() == pytest.approx(1000)
@@ -107,8 +112,24 @@ def test_reference_losses(golden):
     losses = MultiboxLoss(3)(
         torch.from_numpy(core["loss_class_logits"]),
         torch.from_numpy(core["loss_locations"]),
-        torch.from_numpy(core["loss_labels"]).long(),
-        torch.from_numpy(core["loss_target_locations"]),
+        Targets(
+            torch.from_numpy(core["loss_target_locations"]),
+            torch.from_numpy(core["loss_labels"]).long(),
+        ),
     )
     expected = [core["loss_regression"].item(), core["loss_classification"].item()]
     assert [loss.item() for loss in losses] == pytest.approx(expected, rel=1e-6)
+
+
+def test_each_object_counts_the_same():
+    # The first object has three priors, whose offsets cost 0.5 each; the second has one, at 4.5.
+    # All logits are 0, so that each prior costs ln 2, three negatives for each positive included.
+    labels = torch.tensor([[1, 1, 1, 1] + [0] * 12])
+    shares = torch.tensor([[1 / 3, 1 / 3, 1 / 3, 1.0] + [0] * 12])
+    locations = torch.zeros(1, 16, 4)
+    locations[0, :3, 0], locations[0, 3, 0] = 1.0, 5.0
+    targets = Targets(torch.zeros(1, 16, 4), labels, shares)
+    for per_object, expected in ((True, (0.5 + 4.5) / 2), (False, (3 * 0.5 + 4.5) / 4)):
+        losses = MultiboxLoss(per_object=per_object)(torch.zeros(1, 16, 2), locations, targets)
+        assert losses[0].item() == pytest.approx(expected)
+        assert losses[1].item() == pytest.approx(4 * LN2)

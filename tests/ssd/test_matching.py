@@ -113,7 +113,7 @@ def test_a_batch_is_its_pictures_one_by_one(many_priors):
     boxes, labels = crowd(4, 12, seed=3)
     counts = torch.tensor([12, 0, 5, 1])
     labels = labels.masked_fill(torch.arange(12) >= counts[:, None], 0)
-    locations, matched, _ = match_and_encode(boxes, labels, many_priors)
+    locations, matched, *_ = match_and_encode(boxes, labels, many_priors)
     for row, count in enumerate(counts):
         alone = match_and_encode(
             boxes[row : row + 1, :count], labels[row : row + 1, :count], many_priors
@@ -124,7 +124,7 @@ def test_a_batch_is_its_pictures_one_by_one(many_priors):
 
 def test_locations_lead_back_to_the_objects(many_priors):
     boxes, labels = crowd(1, 6, seed=5)
-    locations, matched, _ = match_and_encode(boxes, labels, many_priors)
+    locations, matched, *_ = match_and_encode(boxes, labels, many_priors)
     positive = matched[0] > 0
     decoded = decode_boxes(locations[0], many_priors)[positive]
     torch.testing.assert_close(decoded, boxes[0, matched[0][positive] - 1], atol=1e-5, rtol=0)
@@ -136,7 +136,18 @@ def test_reference_matches(golden, many_priors, number):
     core = golden("core.npz")
     boxes = torch.from_numpy(core[f"match{number}_boxes"])[None]
     labels = torch.from_numpy(core[f"match{number}_labels"])[None]
-    locations, matched, _ = match_and_encode(boxes, labels, many_priors)
+    locations, matched, *_ = match_and_encode(boxes, labels, many_priors)
     assert matched[0].tolist() == core[f"match{number}_target_labels"].tolist()
     expected = core[f"match{number}_positive_locations"]
     assert locations[0][matched[0] > 0].numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_priors_of_an_object_share_it(many_priors):
+    boxes, labels = crowd(2, 7, seed=9)
+    targets = match_and_encode(boxes, labels, many_priors)
+    assert targets.shares[targets.labels == 0].eq(0).all()
+    for row, matched in zip(targets.shares, targets.labels):  # in `crowd` labels number objects
+        for label in matched[matched > 0].unique():
+            own = row[matched == label]
+            assert own.sum().item() == pytest.approx(1)
+            assert own.unique().numel() == 1

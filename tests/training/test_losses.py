@@ -93,7 +93,7 @@ def test_what_is_measured_and_kept():
 def test_targets_use_the_variances_of_the_net():
     (batch,) = drawn_batches(1)
     net = tiny_net()
-    locations, labels, _ = encode_targets(net, batch)
+    locations, labels, *_ = encode_targets(net, batch)
     assert locations.shape == (4, len(net.priors), 4)
     boxes = net.decode(torch.zeros(4, len(net.priors), 4), locations)[1]
     for row in range(4):

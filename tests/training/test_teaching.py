@@ -14,7 +14,7 @@ from tests.training_script import as_before, run  # noqa: F401 (a fixture)
 from vision.checkpoints.weights_file import save_weights
 from vision.datasets.index.annotation_index import concatenate
 from vision.datasets.index.builder import IndexBuilder
-from vision.nn.multibox_loss import MultiboxLoss
+from vision.nn.multibox_loss import MultiboxLoss, Targets
 from vision.ssd.matching import match_and_encode
 from vision.structures import Sample
 from vision.training.options import TrainOptions
@@ -46,13 +46,12 @@ def test_an_uncertain_object_is_partly_background():
     logits = torch.tensor([[[0.0, 1.0]]])
     no, yes = math.log(1 + math.e), math.log(1 + math.exp(-1))
     locations = torch.full((1, 1, 4), 2.0)  # each of four offsets costs 2 - 0.5
-    regression, classification = MultiboxLoss()(
-        logits,
-        locations,
-        torch.ones(1, 1, dtype=torch.int64),
+    targets = Targets(
         torch.zeros(1, 1, 4),
+        torch.ones(1, 1, dtype=torch.int64),
         confidences=torch.tensor([[0.75]]),
     )
+    regression, classification = MultiboxLoss()(logits, locations, targets)
     assert classification.item() == pytest.approx(0.75 * yes + 0.25 * no)
     assert regression.item() == pytest.approx(0.75 * 4 * 1.5)
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from vision.nn.multibox_loss import Targets
 from vision.utils.box_utils import box_iou, cxcywh_to_xyxy, encode_boxes
 from vision.utils.device import reads_at_once
 
@@ -23,19 +24,6 @@ class MatchedPriors(NamedTuple):
     boxes: Tensor  # (B, P, 4), of the objects; they count where the label is not 0
     labels: Tensor  # (B, P) int64, 0 = BACKGROUND
     objects: Tensor  # (B, P) int64, the number of the object; it counts likewise
-
-
-class Targets(NamedTuple):
-    """What the net learns to predict of B pictures with P priors each."""
-
-    locations: Tensor  # (B, P, 4), 0 where the label is BACKGROUND
-    labels: Tensor  # (B, P) int64, 0 = BACKGROUND
-    confidences: Tensor | None = None  # (B, P), of the labels; None: they are certain
-
-    def part(self, rows: slice) -> Targets:
-        """Return those of some of the pictures."""
-        confidences = None if self.confidences is None else self.confidences[rows]
-        return Targets(self.locations[rows], self.labels[rows], confidences)
 
 
 def match_priors(
@@ -82,13 +70,17 @@ def match_and_encode(
         confidences: (B, M) of the objects, if not all are certain.
     """
     matched = match_priors(boxes, labels, priors, iou_threshold)
-    is_background = matched.labels == 0
-    locations = encode_boxes(matched.boxes, priors, *variances)
-    if confidences is not None and confidences.shape[1]:
-        confidences = confidences.gather(1, matched.objects).masked_fill(is_background, 1)
-    else:
-        confidences = None
-    return Targets(locations.masked_fill(is_background[..., None], 0), matched.labels, confidences)
+    positive = matched.labels > 0
+    locations = encode_boxes(matched.boxes, priors, *variances).masked_fill(~positive[..., None], 0)
+    if not labels.shape[1]:
+        return Targets(locations, matched.labels, positive.to(locations.dtype))
+    counts = torch.zeros_like(boxes[..., 0]).scatter_add(  # (B, M) priors of each object
+        1, matched.objects, positive.to(boxes.dtype)
+    )
+    shares = (1 / counts.clamp(min=1)).gather(1, matched.objects).masked_fill(~positive, 0)
+    if confidences is not None:
+        confidences = confidences.gather(1, matched.objects).masked_fill(~positive, 1)
+    return Targets(locations, matched.labels, shares, confidences)
 
 
 def _give_every_object_a_prior(

@@ -29,6 +29,7 @@ AUTO = "auto"
 OF_MODEL_DIR = "--model-dir"  # --resume without a value
 NO_FILE = "none"  # --pretrained-ssd: start from random weights
 LOWEST_SGD_RATE = 0.005
+BEFORE = {"weigh": "priors"}  # what runs did when there was no such option
 
 
 class Peak(NamedTuple):
@@ -180,6 +181,12 @@ class OptimizerOptions(Options):
     )
     weight_decay: float = option(
         5e-4, kind=Number(0, 1), help="weight decay, of all weights but biases and batch norm"
+    )
+    weigh: str = option(
+        "objects",
+        kind=OneOf("objects", "priors"),
+        help="what counts the same in the loss: objects; or priors, as in the older scripts, so "
+        "that an object with more priors counts more",
     )
     clip_gradients: float = option(
         10.0,
@@ -371,7 +378,7 @@ class TrainOptions(
         """
         chosen = {name for name, value in typed.items() if value == AUTO and name in saved}
         names = set(typed) - (chosen & {"batch_size", "num_workers"})
-        return cls.of(saved, {name: typed[name] for name in names})
+        return cls.of({**BEFORE, **saved}, {name: typed[name] for name in names})
 
     def saved(self) -> dict[str, Any]:
         """Return what a run that goes on from this one takes over, as JSON can hold it."""

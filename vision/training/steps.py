@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from vision.nn.multibox_loss import MatchTotals
-from vision.ssd.matching import Targets, match_and_encode
+from vision.nn.multibox_loss import MatchTotals, Targets
+from vision.ssd.matching import match_and_encode
 from vision.ssd.ssd import SSD
 from vision.training.averaging import WeightAverage
 from vision.training.compute.engine import Engine, is_out_of_memory
@@ -182,7 +182,7 @@ def _backward(training: Training, batch: Batch) -> Tensor:
     net, engine = training.net, training.engine
     model = engine.model or net
     targets = encode_targets(net, batch)
-    totals = match_totals(targets.labels)
+    totals = match_totals(targets)
     losses = torch.zeros(2, device=targets.labels.device)  # regression and classification
     parts = engine.parts(len(targets.labels))
     for number, part in enumerate(parts):
@@ -191,16 +191,8 @@ def _backward(training: Training, batch: Batch) -> Tensor:
         with contextlib.nullcontext() if is_last else gradients_stay(model):
             with engine.precision.forward():
                 class_logits, locations = model(net.normalise(batch.images[part]))
-            share = targets.part(part)
             both = torch.stack(
-                training.criterion(
-                    class_logits,
-                    locations,
-                    share.labels,
-                    share.locations,
-                    totals,
-                    share.confidences,
-                )
+                training.criterion(class_logits, locations, targets.part(part), totals)
             )
             # Gradients are averaged over the processes; they shall be those of the sum.
             engine.precision.scale(both.sum() * process_count()).backward()
@@ -211,19 +203,12 @@ def _backward(training: Training, batch: Batch) -> Tensor:
 def batch_losses(net: SSD, criterion: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     """Compute the regression and classification loss of a batch that is on the net's device."""
     class_logits, locations = net(net.normalise(batch.images))
-    targets = encode_targets(net, batch)
-    return criterion(
-        class_logits,
-        locations,
-        targets.labels,
-        targets.locations,
-        confidences=targets.confidences,
-    )
+    return criterion(class_logits, locations, encode_targets(net, batch))
 
 
-def match_totals(labels: Tensor) -> MatchTotals:
+def match_totals(targets: Targets) -> MatchTotals:
     """Count what the losses of a batch are measured by, over its shares in all processes."""
-    return MatchTotals(*sum_over_processes(torch.stack(MatchTotals.of(labels))))
+    return MatchTotals(*sum_over_processes(torch.stack(MatchTotals.of(targets))))
 
 
 def encode_targets(net: SSD, batch: Batch) -> Targets:

@@ -113,9 +113,8 @@ def validate(
     for batch in batches:
         batch = batch.to(device, non_blocking=True)
         class_logits, locations = net(net.normalise(batch.images))
-        targets, labels, _ = encode_targets(net, batch)
-        totals = match_totals(labels)
-        losses = training.criterion(class_logits, locations, labels, targets, totals)
+        targets = encode_targets(net, batch)
+        losses = training.criterion(class_logits, locations, targets, match_totals(targets))
         meter.add(F.pad(sum_over_processes(torch.stack(losses)), (0, 1)))  # none is skipped
         if measure_precision:
             scores, boxes = net.decode(class_logits, locations)
