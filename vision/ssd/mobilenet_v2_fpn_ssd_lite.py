@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Sequence
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vision.nn.mobilenet_v2 import conv_bn_relu6, mobilenet_v2_layers
 from vision.ssd.config import SSDConfig
@@ -71,7 +71,11 @@ def _separable_bn(stride: int) -> nn.Sequential:
 
 
 def _twice(coarse: Tensor, fine: Tensor) -> Tensor:
-    """Return a map twice as large, cut to the size of the finer one, which may be odd."""
-    return F.interpolate(coarse, scale_factor=2.0, mode="nearest")[
-        ..., : fine.shape[2], : fine.shape[3]
-    ]
+    """Return a map twice as large, cut to the size of the finer one, which may be odd.
+
+    Each cell becomes four. Not interpolate: as ONNX's Resize, TensorRT 7.1 cannot read it.
+    """
+    batch, channels, height, width = coarse.shape
+    wide = torch.stack([coarse, coarse], dim=4).reshape(batch, channels, height, 2 * width)
+    high = torch.stack([wide, wide], dim=3).reshape(batch, channels, 2 * height, 2 * width)
+    return high[:, :, : fine.shape[2], : fine.shape[3]]
