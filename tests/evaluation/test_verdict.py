@@ -58,7 +58,7 @@ def test_small_objects_that_are_missed_ask_for_a_larger_input():
     assert sentences[1] == "The commonest mistakes are missed objects (12), above all cat."
     assert sentences[2] == (
         "Objects under 32 pixels of the picture are found less often (0% against 100%): a larger "
-        "--resolution helps."
+        "--resolution helps, and so does --net mb2-fpn-ssd-lite."
     )
     sentences = verdict(judged(*pictures, size=(1000, 1000), resolution=1000))
     assert "Objects under 32 pixels of the 1000 that the net sees" in sentences[2]

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from vision.nn.multibox_loss import MatchTotals, MultiboxLoss, Targets, hardest_negatives
+from vision.nn.multibox_loss import MultiboxLoss, Targets, hardest_negatives
 
 LN2 = math.log(2)
 
@@ -21,7 +21,7 @@ def loss_of(labels, class_logits=None, locations=None, ratio=3):
 
 
 def totals_of(positive):
-    return MatchTotals.of(Targets(torch.zeros(*positive.shape, 4), positive.long()))
+    return MultiboxLoss().totals(Targets(torch.zeros(*positive.shape, 4), positive.long()))
 
 
 def test_on_paper():
@@ -121,15 +121,35 @@ def test_reference_losses(golden):
     assert [loss.item() for loss in losses] == pytest.approx(expected, rel=1e-6)
 
 
-def test_each_object_counts_the_same():
-    # The first object has three priors, whose offsets cost 0.5 each; the second has one, at 4.5.
-    # All logits are 0, so that each prior costs ln 2, three negatives for each positive included.
-    labels = torch.tensor([[1, 1, 1, 1] + [0] * 12])
-    shares = torch.tensor([[1 / 3, 1 / 3, 1 / 3, 1.0] + [0] * 12])
-    locations = torch.zeros(1, 16, 4)
-    locations[0, :3, 0], locations[0, 3, 0] = 1.0, 5.0
-    targets = Targets(torch.zeros(1, 16, 4), labels, shares)
-    for per_object, expected in ((True, (0.5 + 4.5) / 2), (False, (3 * 0.5 + 4.5) / 4)):
-        losses = MultiboxLoss(per_object=per_object)(torch.zeros(1, 16, 2), locations, targets)
-        assert losses[0].item() == pytest.approx(expected)
-        assert losses[1].item() == pytest.approx(4 * LN2)
+# An object with four priors, whose offsets cost 0.5 each, and one with a single prior, at 4.5.
+# Together the first counts four times as much, twice as much, or as much as the second.
+@pytest.mark.parametrize(
+    ("balance", "expected"),
+    [(0, (4 * 0.5 + 4.5) / 5), (0.5, (2 * 0.5 + 4.5) / 3), (1, (0.5 + 4.5) / 2)],
+)
+def test_objects_count_alike_as_far_as_asked(balance, expected):
+    labels = torch.tensor([[1] * 5 + [0] * 15])
+    shares = torch.tensor([[0.25] * 4 + [1.0] + [0] * 15])
+    locations = torch.zeros(1, 20, 4)
+    locations[0, :4, 0], locations[0, 4, 0] = 1.0, 5.0
+    targets = Targets(torch.zeros(1, 20, 4), labels, shares)
+    criterion = MultiboxLoss(object_balance=balance)
+    losses = criterion(torch.zeros(1, 20, 2), locations, targets)
+    assert losses[0].item() == pytest.approx(expected)
+    assert losses[1].item() == pytest.approx(4 * LN2)  # the mean of the objects, and 3 negatives
+
+
+def test_a_batch_in_parts_has_the_same_loss():
+    generator = torch.Generator().manual_seed(0)
+    labels = (torch.rand(4, 30, generator=generator) < 0.2).long()
+    labels[2] = 0
+    shares = torch.rand(4, 30, generator=generator) * labels
+    logits, locations = (torch.randn(4, 30, n, generator=generator) for n in (3, 4))
+    targets, criterion = Targets(torch.zeros(4, 30, 4), labels, shares), MultiboxLoss(3, 0.5)
+    whole = torch.stack(criterion(logits, locations, targets))
+    totals = criterion.totals(targets)
+    parts = [
+        torch.stack(criterion(logits[rows], locations[rows], targets.part(rows), totals))
+        for rows in (slice(0, 1), slice(1, 4))
+    ]
+    torch.testing.assert_close(sum(parts), whole)

@@ -220,7 +220,7 @@ def _small_objects(evaluation: Evaluation) -> str | None:
     where = f"of the {resolution} that the net sees" if resolution else "of the picture"
     return (
         f"Objects under {SMALL} pixels {where} are found less often ({recall:.0%} against "
-        f"{usual:.0%}): a larger --resolution helps."
+        f"{usual:.0%}): a larger --resolution helps, and so does --net mb2-fpn-ssd-lite."
     )
 
 

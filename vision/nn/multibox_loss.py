@@ -14,7 +14,7 @@ class Targets(NamedTuple):
 
     locations: Tensor  # (B, P, 4), 0 where the label is BACKGROUND
     labels: Tensor  # (B, P) int64, 0 = BACKGROUND
-    shares: Tensor | None = None  # (B, P), of its object that a prior has; None: a whole object
+    shares: Tensor | None = None  # (B, P), 1 / the number of priors of its object; None: all 1
     confidences: Tensor | None = None  # (B, P), of the labels; None: they are certain
 
     def part(self, rows: slice) -> Targets:
@@ -28,35 +28,40 @@ class MatchTotals(NamedTuple):
 
     positives: Tensor  # () priors that belong to an object
     pictures: Tensor  # () pictures with such priors
-    objects: Tensor  # () objects that have a prior
-
-    @classmethod
-    def of(cls, targets: Targets) -> MatchTotals:
-        """Count in the targets of a batch."""
-        positive = targets.labels > 0
-        per_picture = positive.sum(dim=1)
-        shares = positive if targets.shares is None else targets.shares
-        return cls(per_picture.sum(), (per_picture > 0).sum(), shares.sum())
+    weight: Tensor  # () of the positive priors together
 
 
 class MultiboxLoss(nn.Module):
     """Smooth L1 on the boxes of objects, cross-entropy on objects and the hardest background.
 
-    SSD paper, section 2.2, equations 1 to 3, where each positive prior counts the same, so that an
-    object with twenty priors counts twenty times as much as one with a single prior. With
-    `per_object` it is the mean over the objects, each of which is the mean over its priors.
-    Background is divided by the number of positive priors in either case. A batch without objects
-    has loss 0.
+    SSD paper, section 2.2, equations 1 to 3. There each positive prior counts the same, so that an
+    object with sixteen priors counts sixteen times as much as one with a single prior. With an
+    `object_balance` of b, each of an object's n priors counts 1 / n^b, and the losses of positive
+    priors are weighted means. Background is divided by the number of positive priors. A batch
+    without objects has loss 0.
 
     Args:
         neg_pos_ratio: background priors per positive prior of a picture. A picture without objects
             gets as many as the pictures with objects have on average.
-        per_object: let each object count the same, and not each prior.
+        object_balance: b, from 0, where each prior counts the same, to 1, where each object does.
     """
 
-    def __init__(self, neg_pos_ratio: float = 3, per_object: bool = True) -> None:
+    def __init__(self, neg_pos_ratio: float = 3, object_balance: float = 0) -> None:
         super().__init__()
-        self.neg_pos_ratio, self.per_object = neg_pos_ratio, per_object
+        self.neg_pos_ratio, self.object_balance = neg_pos_ratio, object_balance
+
+    def weights(self, targets: Targets) -> Tensor:
+        """Return how much each prior counts as a part of an object, (B, P)."""
+        positive = (targets.labels > 0).to(targets.locations.dtype)
+        if not self.object_balance or targets.shares is None:
+            return positive
+        return positive * targets.shares**self.object_balance
+
+    def totals(self, targets: Targets) -> MatchTotals:
+        """Count in the targets of a batch."""
+        per_picture = (targets.labels > 0).sum(dim=1)
+        weight = self.weights(targets).sum()
+        return MatchTotals(per_picture.sum(), (per_picture > 0).sum(), weight)
 
     def forward(
         self,
@@ -76,11 +81,8 @@ class MultiboxLoss(nn.Module):
                 add up to the loss of the batch.
         """
         class_logits, locations = class_logits.float(), locations.float()
-        labels, totals = targets.labels, totals or MatchTotals.of(targets)
-        positive = labels > 0
-        weights, count = positive.to(locations.dtype), totals.positives
-        if self.per_object and targets.shares is not None:
-            weights, count = targets.shares, totals.objects
+        labels, totals = targets.labels, totals or self.totals(targets)
+        positive, weights = labels > 0, self.weights(targets)
         cross_entropy = F.cross_entropy(
             class_logits.flatten(0, 1), labels.flatten(), reduction="none"
         )
@@ -95,11 +97,10 @@ class MultiboxLoss(nn.Module):
             as_background = -class_logits.log_softmax(dim=2)[..., 0]
             cross_entropy = torch.lerp(as_background, cross_entropy, targets.confidences)
             distance = distance * targets.confidences
-        count = count.clamp(min=1)
-        return (
-            (distance * weights).sum() / count,
-            (cross_entropy * weights).sum() / count + background,
-        )
+        # A weight of 0 is that of a batch without objects, whose sums are 0 too.
+        weight = totals.weight + (totals.positives == 0)
+        regression = (distance * weights).sum() / weight
+        return regression, (cross_entropy * weights).sum() / weight + background
 
 
 def hardest_negatives(

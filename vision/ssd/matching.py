@@ -74,7 +74,7 @@ def match_and_encode(
     locations = encode_boxes(matched.boxes, priors, *variances).masked_fill(~positive[..., None], 0)
     if not labels.shape[1]:
         return Targets(locations, matched.labels, positive.to(locations.dtype))
-    counts = torch.zeros_like(boxes[..., 0]).scatter_add(  # (B, M) priors of each object
+    counts = torch.zeros_like(boxes[..., 0]).scatter_add(  # (B, M), priors of each object
         1, matched.objects, positive.to(boxes.dtype)
     )
     shares = (1 / counts.clamp(min=1)).gather(1, matched.objects).masked_fill(~positive, 0)

@@ -29,7 +29,7 @@ AUTO = "auto"
 OF_MODEL_DIR = "--model-dir"  # --resume without a value
 NO_FILE = "none"  # --pretrained-ssd: start from random weights
 LOWEST_SGD_RATE = 0.005
-BEFORE = {"weigh": "priors"}  # what runs did when there was no such option
+BEFORE = {"object_balance": 0.0}  # what runs did when there was no such option
 
 
 class Peak(NamedTuple):
@@ -182,11 +182,12 @@ class OptimizerOptions(Options):
     weight_decay: float = option(
         5e-4, kind=Number(0, 1), help="weight decay, of all weights but biases and batch norm"
     )
-    weigh: str = option(
-        "objects",
-        kind=OneOf("objects", "priors"),
-        help="what counts the same in the loss: objects; or priors, as in the older scripts, so "
-        "that an object with more priors counts more",
+    object_balance: float = option(
+        0.0,
+        kind=Number(0, 1),
+        metavar="B",
+        help="0: each prior counts the same in the loss, as in the older scripts, so that objects "
+        "with more priors count more; 1: each object does; or between",
     )
     clip_gradients: float = option(
         10.0,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from vision.nn.multibox_loss import MatchTotals, Targets
+from vision.nn.multibox_loss import MatchTotals, MultiboxLoss, Targets
 from vision.ssd.matching import match_and_encode
 from vision.ssd.ssd import SSD
 from vision.training.averaging import WeightAverage
@@ -75,7 +75,7 @@ class Training:
     """Everything that changes while a net learns."""
 
     net: SSD
-    criterion: nn.Module
+    criterion: MultiboxLoss
     optimizer: Optimizer
     schedule: Schedule
     average: WeightAverage | None = None
@@ -182,7 +182,7 @@ def _backward(training: Training, batch: Batch) -> Tensor:
     net, engine = training.net, training.engine
     model = engine.model or net
     targets = encode_targets(net, batch)
-    totals = match_totals(targets)
+    totals = match_totals(training.criterion, targets)
     losses = torch.zeros(2, device=targets.labels.device)  # regression and classification
     parts = engine.parts(len(targets.labels))
     for number, part in enumerate(parts):
@@ -200,15 +200,15 @@ def _backward(training: Training, batch: Batch) -> Tensor:
     return sum_over_processes(losses)
 
 
-def batch_losses(net: SSD, criterion: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+def batch_losses(net: SSD, criterion: MultiboxLoss, batch: Batch) -> tuple[Tensor, Tensor]:
     """Compute the regression and classification loss of a batch that is on the net's device."""
     class_logits, locations = net(net.normalise(batch.images))
     return criterion(class_logits, locations, encode_targets(net, batch))
 
 
-def match_totals(targets: Targets) -> MatchTotals:
+def match_totals(criterion: MultiboxLoss, targets: Targets) -> MatchTotals:
     """Count what the losses of a batch are measured by, over its shares in all processes."""
-    return MatchTotals(*sum_over_processes(torch.stack(MatchTotals.of(targets))))
+    return MatchTotals(*sum_over_processes(torch.stack(criterion.totals(targets))))
 
 
 def encode_targets(net: SSD, batch: Batch) -> Targets:

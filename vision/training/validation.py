@@ -114,7 +114,9 @@ def validate(
         batch = batch.to(device, non_blocking=True)
         class_logits, locations = net(net.normalise(batch.images))
         targets = encode_targets(net, batch)
-        losses = training.criterion(class_logits, locations, targets, match_totals(targets))
+        losses = training.criterion(
+            class_logits, locations, targets, match_totals(training.criterion, targets)
+        )
         meter.add(F.pad(sum_over_processes(torch.stack(losses)), (0, 1)))  # none is skipped
         if measure_precision:
             scores, boxes = net.decode(class_logits, locations)
