@@ -183,7 +183,7 @@ class OptimizerOptions(Options):
         5e-4, kind=Number(0, 1), help="weight decay, of all weights but biases and batch norm"
     )
     object_balance: float = option(
-        0.0,
+        0.5,
         kind=Number(0, 1),
         metavar="B",
         help="0: each prior counts the same in the loss, as in the older scripts, so that objects "

@@ -149,3 +149,9 @@ def test_a_resumed_run_repeats_what_was_chosen():
     options = TrainOptions.resumed(saved, {"batch_size": "auto", "num_workers": 1})
     assert (options.batch_size, options.num_workers) == (16, 1)
     assert TrainOptions.resumed({}, {"batch_size": "auto"}).batch_size == "auto"
+
+
+def test_a_run_from_before_an_option_goes_on_without_it():
+    assert TrainOptions.resumed({}, {}).object_balance == 0.0
+    assert TrainOptions.resumed({"object_balance": 0.25}, {}).object_balance == 0.25
+    assert TrainOptions.resumed({}, {"object_balance": 1.0}).object_balance == 1.0
