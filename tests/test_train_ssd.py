@@ -18,7 +18,8 @@ from tests.drawing import CLASS_NAMES, write_voc
 from tests.tiny import NET, tiny_net
 from tests.training_script import as_before, run  # noqa: F401 (a fixture)
 from vision.checkpoints.detector import load_detector
-from vision.training.options import PEAKS, TrainOptions
+from vision.training.options import TrainOptions
+from vision.training.recipe_options import PEAKS
 from vision.training.setup import load_initial_weights, make_training
 from vision.utils.cli import run_main
 

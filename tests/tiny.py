@@ -11,7 +11,7 @@ from vision.nn.multibox_loss import MultiboxLoss
 from vision.ssd import NETS
 from vision.training.averaging import WeightAverage
 from vision.training.optimization import OPTIMIZERS, Schedule, parameter_groups
-from vision.training.options import LearningRates, OptimizerOptions
+from vision.training.recipe_options import LearningRates, OptimizerOptions
 from vision.training.steps import LossMeter, Training, train_step
 from vision.transforms import collate
 

@@ -16,7 +16,8 @@ from vision.training.optimization import (
     parameter_groups,
     train_mode,
 )
-from vision.training.options import PEAKS, LearningRates, OptimizerOptions, TrainOptions
+from vision.training.options import TrainOptions
+from vision.training.recipe_options import PEAKS, LearningRates, OptimizerOptions
 
 RATES = LearningRates(base_net=0.1, extras=0.2, headers=0.3)
 

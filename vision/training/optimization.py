@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from vision.ssd.ssd import SSD
-from vision.training.options import LearningRates, OptimizerOptions, ScheduleOptions
+from vision.training.recipe_options import LearningRates, OptimizerOptions, ScheduleOptions
 
 
 def parameter_groups(net: SSD, rates: LearningRates, weight_decay: float) -> list[dict]:

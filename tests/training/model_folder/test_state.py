@@ -16,7 +16,8 @@ from tests.tiny import (
 )
 from vision.training.model_folder.state import Progress, load_state, save_state
 from vision.training.optimization import OPTIMIZERS, freeze, parameter_groups
-from vision.training.options import OptimizerOptions, TrainOptions
+from vision.training.options import TrainOptions
+from vision.training.recipe_options import OptimizerOptions
 
 SCHEDULE = {"kind": "cosine", "warmup_steps": 2, "t_max": 8}
 
