@@ -71,6 +71,7 @@ def train(typed: Mapping[str, Any]) -> bool:
     from vision.training.machine.preflight import preflight
     from vision.training.model_folder.model_folder import ModelFolder
     from vision.training.optimization import train_mode
+    from vision.training.prior_choice import with_object_balance
     from vision.training.reports.log_lines import log_epoch, log_precision, log_step
     from vision.training.reports.progress_bar import ProgressBar
     from vision.training.reports.reports import Reports
@@ -98,6 +99,7 @@ def train(typed: Mapping[str, Any]) -> bool:
     steps = len(loaders.train)
     pretrained = None if saved else pretrained_file(options)
     net, description = make_net(options, data, saved, pretrained)
+    options = with_object_balance(options, data.train, net.priors)
     net.to(device).to(memory_format=torch.channels_last)
     training = make_training(net, options, steps)
     progress = begin_or_go_on(training, options, saved, steps)

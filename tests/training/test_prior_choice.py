@@ -12,10 +12,11 @@ import torch
 from tests.drawing import write_voc
 from tests.tiny import NET, SIDE, tiny_description, tiny_net
 from vision.checkpoints.weights_file import save_weights
+from vision.datasets.index.builder import IndexBuilder
 from vision.datasets.opening import open_split
 from vision.ssd import NETS
 from vision.training.options import TrainOptions
-from vision.training.prior_choice import choose_config
+from vision.training.prior_choice import choose_config, with_object_balance
 
 STOCK = NETS[NET].config(SIDE)
 FITTED = tuple(replace(spec, aspect_ratios=(2.5, 4.0)) for spec in STOCK.prior_specs)
@@ -100,3 +101,41 @@ def test_fitted_wins_over_heads(squares, pretrained):
 
 def test_a_run_of_an_earlier_version_said_net_and_meant_stock():
     assert options("net").anchors == "stock"
+
+
+def marked(**sizes):
+    """Build an index of pictures of 100 x 100, with twelve squares of each class and size."""
+    builder = IndexBuilder()
+    for number in range(12):
+        boxes = [[10, 10, 10 + side, 10 + side] for side in sizes.values()]
+        builder.add(str(number), f"/{number}.jpg", boxes, list(sizes), size=(100, 100))
+    return builder.build()
+
+
+# One prior lies on the small squares, and four on the large ones, or two.
+PRIORS = torch.tensor([[0.2, 0.2, 0.2, 0.2], *[[0.5, 0.5, 0.8, 0.8 + 0.01 * n] for n in range(4)]])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "priors", "expected"),
+    [
+        ({"cell": 80, "platelet": 20}, PRIORS, 1.0),
+        ({"cell": 80, "platelet": 20}, PRIORS[:3], 0.0),  # twice as many, which is not enough
+        ({"cell": 80, "large": 81}, PRIORS, 0.0),
+    ],
+)
+def test_objects_count_alike_where_their_priors_differ_much(sizes, priors, expected, caplog):
+    with caplog.at_level(logging.INFO):
+        chosen = with_object_balance(options("auto"), marked(**sizes), priors)
+    assert chosen.object_balance == expected
+    told = "Objects of cell have 4.0 priors each, those of platelet 1.0" in caplog.text
+    assert told == bool(expected)
+
+
+def test_a_number_stays_and_few_objects_decide_nothing():
+    asked = options("auto", object_balance=0.5)
+    assert with_object_balance(asked, marked(cell=80, platelet=20), PRIORS) is asked
+    few = marked(cell=80, platelet=20).select(np.arange(9))
+    assert with_object_balance(options("auto"), few, PRIORS).object_balance == 0.0
+    nothing = marked(cell=80).select(np.arange(0))
+    assert with_object_balance(options("auto"), nothing, PRIORS).object_balance == 0.0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Mapping
 
 from vision.datasets.options import DataOptions
-from vision.training.recipe_options import OptimizerOptions, ScheduleOptions
+from vision.training.recipe_options import AUTO, OptimizerOptions, ScheduleOptions
 from vision.utils.options import (
     INPUT_SIDES,
     WIDTHS,
@@ -25,7 +25,6 @@ from vision.utils.options import (
     text_or_none,
 )
 
-AUTO = "auto"
 OF_MODEL_DIR = "--model-dir"  # --resume without a value
 NO_FILE = "none"  # --pretrained-ssd: start from random weights
 BEFORE = {"object_balance": 0.0}  # what runs did when there was no such option
@@ -240,10 +239,10 @@ class TrainOptions(
     def resumed(cls, saved: Mapping[str, Any], typed: Mapping[str, Any]) -> TrainOptions:
         """Return the options of a run that goes on: those it had, and those typed now.
 
-        Sizes that it chose for "auto" stay as they were chosen where "auto" is typed again.
+        What it chose for "auto" stays as it was chosen where "auto" is typed again.
         """
         chosen = {name for name, value in typed.items() if value == AUTO and name in saved}
-        names = set(typed) - (chosen & {"batch_size", "num_workers"})
+        names = set(typed) - (chosen & {"batch_size", "num_workers", "object_balance"})
         return cls.of({**BEFORE, **saved}, {name: typed[name] for name in names})
 
     def saved(self) -> dict[str, Any]:

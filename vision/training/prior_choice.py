@@ -6,13 +6,23 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from torch import Tensor
+
 from vision.checkpoints.description import Description
 from vision.checkpoints.weights_file import read_weights
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.ssd import NETS
 from vision.ssd.config import SSDConfig
+from vision.ssd.matching import MATCH_IOU
 from vision.ssd.prior_search import fit_priors
-from vision.training.options import TrainOptions
+from vision.training.options import AUTO, TrainOptions
+from vision.utils.box_utils import cxcywh_to_xyxy
+from vision.utils.numpy_boxes import intersection_over_union
+
+UNEQUAL = 3.0  # times as many priors an object; blood cells have 4 to 7 times those of platelets
+LEAST_OBJECTS = 10  # objects of a class, to say how many priors they have
+MOST_OF_A_CLASS = 200  # objects that are looked at
 
 logger = logging.getLogger(__name__)
 
@@ -66,3 +76,44 @@ def _with_priors_of(heads: Path, stock: SSDConfig, options: TrainOptions) -> SSD
     if specs != stock.prior_specs:
         logger.info("The priors are those of %s, whose heads have learnt with them.", heads)
     return replace(stock, prior_specs=specs)
+
+
+def with_object_balance(
+    options: TrainOptions, train: AnnotationIndex, priors: Tensor
+) -> TrainOptions:
+    """Return the options with a number in the place of "auto" for --object-balance.
+
+    Where objects of one class have UNEQUAL times as many priors as those of another, the loss is
+    hardly about the latter unless objects count alike. Elsewhere it is better left alone.
+
+    Args:
+        options: of the run.
+        train: the pictures that it learns.
+        priors: (P, 4) cxcywh in [0, 1] of the net.
+    """
+    if options.object_balance != AUTO:
+        return options
+    means = _priors_per_object(train, cxcywh_to_xyxy(priors).numpy(), options.seed)
+    if not means or max(means.values()) < UNEQUAL * min(means.values()):
+        return options.replace(object_balance=0.0)
+    most, fewest = (pick(means, key=means.__getitem__) for pick in (max, min))
+    logger.info(
+        "Objects of %s have %.1f priors each, those of %s %.1f: each object counts the same in the "
+        "loss. --object-balance 0 lets each prior count the same, as in the older scripts.",
+        *(most, means[most], fewest, means[fewest]),
+    )
+    return options.replace(object_balance=1.0)
+
+
+def _priors_per_object(train: AnnotationIndex, priors: np.ndarray, seed: int) -> dict[str, float]:
+    """Return by class how many priors an object has on average, where there are objects enough."""
+    rng = np.random.default_rng(seed)
+    boxes, means = train.boxes_in_square(1), {}
+    for label, name in enumerate(train.class_names):
+        rows = np.flatnonzero(train.labels == label)
+        if len(rows) >= LEAST_OBJECTS:
+            chosen = boxes[rng.permutation(rows)[:MOST_OF_A_CLASS]]
+            overlaps = intersection_over_union(chosen[:, None], priors)
+            counts = (overlaps >= MATCH_IOU).sum(axis=1).clip(min=1)  # one is forced
+            means[name] = float(counts.mean())
+    return means

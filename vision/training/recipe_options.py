@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vision.utils.options import ListOf, Number, OneOf, Options, Whole, option, switch
+from vision.utils.options import ListOf, Number, NumberOrWord, OneOf, Options, Whole, option, switch
 
+AUTO = "auto"
 LOWEST_SGD_RATE = 0.005
 
 
@@ -62,12 +63,13 @@ class OptimizerOptions(Options):
     weight_decay: float = option(
         5e-4, kind=Number(0, 1), help="weight decay, of all weights but biases and batch norm"
     )
-    object_balance: float = option(
-        0.5,
-        kind=Number(0, 1),
+    object_balance: float | str = option(
+        AUTO,
+        kind=NumberOrWord(0, 1, words=(AUTO,)),
         metavar="B",
         help="0: each prior counts the same in the loss, as in the older scripts, so that objects "
-        "with more priors count more; 1: each object does; or between",
+        "with more priors count more; 1: each object does; or between; auto: 1 where objects of "
+        "one class have far more priors than those of another, else 0",
     )
     clip_gradients: float = option(
         10.0,

@@ -254,6 +254,27 @@ class Number(Range):
         return float(number)
 
 
+@dataclass(frozen=True)
+class NumberOrWord(Range):
+    """A finite number within limits, or one of some words, such as auto."""
+
+    words: tuple[str, ...] = ()
+
+    def __call__(self, value: Any) -> float | str:
+        """Return the number or the word.
+
+        Raises:
+            ValueError: saying what it must be, and what it was.
+        """
+        if isinstance(value, str) and value.lower() in self.words:
+            return value.lower()
+        number = finite(value, float)
+        if number is None or number not in self:
+            limits = " or ".join([f"a number {self}".strip(), *self.words])
+            raise ValueError(f"must be {limits}, got {shown(value)}")
+        return float(number)
+
+
 INPUT_SIDES = Whole(32, 4096)  # of a net's square input, pixels
 WIDTHS = Number(0.1, 4)  # what multiplies the channels of a backbone
 
