@@ -112,7 +112,7 @@ def marked(**sizes):
     return builder.build()
 
 
-# One prior lies on the small squares, and four on the large ones, or two.
+# One prior lies on the small squares, and four on the large ones, or one.
 PRIORS = torch.tensor([[0.2, 0.2, 0.2, 0.2], *[[0.5, 0.5, 0.8, 0.8 + 0.01 * n] for n in range(4)]])
 
 
@@ -120,7 +120,7 @@ PRIORS = torch.tensor([[0.2, 0.2, 0.2, 0.2], *[[0.5, 0.5, 0.8, 0.8 + 0.01 * n] f
     ("sizes", "priors", "expected"),
     [
         ({"cell": 80, "platelet": 20}, PRIORS, 1.0),
-        ({"cell": 80, "platelet": 20}, PRIORS[:3], 0.0),  # twice as many, which is not enough
+        ({"cell": 80, "platelet": 20}, PRIORS[:2], 0.0),
         ({"cell": 80, "large": 81}, PRIORS, 0.0),
     ],
 )

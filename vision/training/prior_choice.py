@@ -20,7 +20,7 @@ from vision.training.options import AUTO, TrainOptions
 from vision.utils.box_utils import cxcywh_to_xyxy
 from vision.utils.numpy_boxes import intersection_over_union
 
-UNEQUAL = 3.0  # times as many priors an object; blood cells have 4 to 7 times those of platelets
+UNEQUAL = 2.0  # times as many priors an object; blood cells have 3 to 9 times those of platelets
 LEAST_OBJECTS = 10  # objects of a class, to say how many priors they have
 MOST_OF_A_CLASS = 200  # objects that are looked at
 

@@ -101,6 +101,11 @@ class OptimizerOptions(Options):
             return self.optim_choose
         return "sgd" if self.lr is not None and self.lr >= LOWEST_SGD_RATE else "adamw"
 
+    @property
+    def balance_of_objects(self) -> float:
+        """The number of --object-balance; 0 as long as the data have not decided it."""
+        return 0.0 if self.object_balance == AUTO else float(self.object_balance)
+
     def peak_rates(self) -> LearningRates:
         """Return the peak learning rates, those that are given and those that follow from them."""
         peak = PEAKS[self.optimizer]

@@ -267,7 +267,7 @@ def make_training(net: SSD, options: TrainOptions, steps_per_epoch: int) -> Trai
     engine = make_engine(net, device, int(options.batch_size), not options.no_amp)
     training = Training(
         net,
-        MultiboxLoss(object_balance=float(options.object_balance)),
+        MultiboxLoss(object_balance=options.balance_of_objects),
         optimization.OPTIMIZERS[options.optimizer](groups, options),
         optimization.Schedule.of(options.replace(warm_up=warm_up), steps_per_epoch),
         WeightAverage(net, options.average_decay) if options.average_decay else None,
