@@ -108,10 +108,11 @@ FIRE_PARTS = [
     for fire in (3, 4, 6, 7, 9, 10, 11, 12)
     for part in ("squeeze", "expand1x1", "expand3x3")
 ]
+MOBILENET_V2 = TorchvisionBackbone("mobilenet_v2", _v2_layers())  # of two nets
 # In each table the first layer sees the picture, and the second is its batch norm if it has one.
 TORCHVISION = {
-    "mb2-ssd-lite": TorchvisionBackbone("mobilenet_v2", _v2_layers()),
-    "mb2-fpn-ssd-lite": TorchvisionBackbone("mobilenet_v2", _v2_layers()),
+    "mb2-ssd-lite": MOBILENET_V2,
+    "mb2-fpn-ssd-lite": MOBILENET_V2,
     # Block 13 here has stride 1 and 14 has stride 2; torchvision's 13 has stride 2 and there is no
     # such 14. The kernels of 13 fit; from 14 on the layers mean something else and start untrained.
     "mb3-large-ssd-lite": TorchvisionBackbone(

@@ -21,7 +21,7 @@ STEPS, PICTURES = 4, 15
 
 def share(batch, rank, size):
     """Return every `size`-th picture of a batch, as the sampler gives it out."""
-    return type(batch)(*(values[rank::size] for values in batch))
+    return type(batch)(*(None if one is None else one[rank::size] for one in batch))
 
 
 def train(part_size=None):
