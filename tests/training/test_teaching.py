@@ -18,6 +18,7 @@ from vision.nn.multibox_loss import MultiboxLoss, Targets
 from vision.ssd.matching import match_and_encode
 from vision.structures import Sample
 from vision.training.options import TrainOptions
+from vision.training.setup import require_named_files
 from vision.training.steps import batch_losses
 from vision.training.teaching import TAUGHT, Taught, taught_before, teach
 from vision.transforms import collate
@@ -177,6 +178,13 @@ def test_folders_without_pictures_are_refused(teacher, tmp_path):
         teach(options(teacher, tmp_path / "no"), CLASS_NAMES, True, CPU)
     with pytest.raises(ValueError, match="there is no picture"):
         teach(options(teacher, tmp_path), CLASS_NAMES, True, CPU)
+
+
+def test_what_is_not_there_is_refused_early(teacher, unlabelled, tmp_path):
+    for asked in (options(tmp_path / "no.pth", unlabelled), options(teacher, tmp_path / "no")):
+        with pytest.raises(ValueError, match="there is no .*no.*; check the path of --teacher"):
+            require_named_files(asked)
+    require_named_files(options(teacher, unlabelled))
 
 
 def test_a_teacher_that_finds_nothing_is_refused(teacher, unlabelled):

@@ -122,7 +122,7 @@ def options_and_state(typed: Mapping[str, Any]) -> tuple[TrainOptions, SavedStat
 
 
 def require_named_files(options: TrainOptions) -> None:
-    """Check that the files to start from are there, before the pictures are looked through.
+    """Check that what the options name is there, before the pictures are looked through.
 
     Raises:
         ValueError: naming the first that is not, or is no file.
@@ -133,6 +133,9 @@ def require_named_files(options: TrainOptions) -> None:
             if not Path(one).exists():
                 raise ValueError(f"there is no file {one}; check the path")
             require_regular(one)
+    for one in (options.teacher, *options.unlabelled):
+        if one and not one.exists():
+            raise ValueError(f"there is no {one}; check the path of --teacher and --unlabelled")
 
 
 def with_sizes(options: TrainOptions, pictures: int, device: torch.device) -> TrainOptions:

@@ -216,6 +216,22 @@ class Range:
             f"{word} {limit:g}" for word, limit in limits.items() if limit is not None
         )
 
+    def read(
+        self, value: Any, convert: Callable[[Any], Any], noun: str, words: Sequence[str] = ()
+    ) -> Any:
+        """Return a value as a number within the limits, or as one of the words.
+
+        Raises:
+            ValueError: saying what it must be, and what it was.
+        """
+        if isinstance(value, str) and value.lower() in words:
+            return value.lower()
+        number = finite(value, convert)
+        if number is None or number not in self:
+            limits = " or ".join([f"{noun} {self}".strip(), *words])
+            raise ValueError(f"must be {limits}, got {shown(value)}")
+        return convert(number)
+
 
 @dataclass(frozen=True)
 class Whole(Range):
@@ -229,13 +245,8 @@ class Whole(Range):
         Raises:
             ValueError: saying what it must be, and what it was.
         """
-        if isinstance(value, str) and value.lower() in self.words:
-            return value.lower()
-        number = finite(value, int)
-        if number is None or number not in self:
-            limits = " or ".join([f"a whole number {self}".strip(), *self.words])
-            raise ValueError(f"must be {limits}, got {shown(value)}")
-        return int(number)
+        whole: int | str = self.read(value, int, "a whole number", self.words)
+        return whole
 
 
 @dataclass(frozen=True)
@@ -248,10 +259,8 @@ class Number(Range):
         Raises:
             ValueError: saying what it must be, and what it was.
         """
-        number = finite(value, float)
-        if number is None or number not in self:
-            raise ValueError(f"must be {f'a number {self}'.strip()}, got {shown(value)}")
-        return float(number)
+        number: float = self.read(value, float, "a number")
+        return number
 
 
 @dataclass(frozen=True)
@@ -266,13 +275,8 @@ class NumberOrWord(Range):
         Raises:
             ValueError: saying what it must be, and what it was.
         """
-        if isinstance(value, str) and value.lower() in self.words:
-            return value.lower()
-        number = finite(value, float)
-        if number is None or number not in self:
-            limits = " or ".join([f"a number {self}".strip(), *self.words])
-            raise ValueError(f"must be {limits}, got {shown(value)}")
-        return float(number)
+        number: float | str = self.read(value, float, "a number", self.words)
+        return number
 
 
 INPUT_SIDES = Whole(32, 4096)  # of a net's square input, pixels
