@@ -182,7 +182,7 @@ def test_folders_without_pictures_are_refused(teacher, tmp_path):
 
 def test_what_is_not_there_is_refused_early(teacher, unlabelled, tmp_path):
     for asked in (options(tmp_path / "no.pth", unlabelled), options(teacher, tmp_path / "no")):
-        with pytest.raises(ValueError, match="there is no .*no.*; check the path of --teacher"):
+        with pytest.raises(ValueError, match=r"there is no .*no.*; check the path of --teacher"):
             require_named_files(asked)
     require_named_files(options(teacher, unlabelled))
 
