@@ -117,7 +117,7 @@ def teacher(tmp_path_factory):
 def unlabelled(tmp_path_factory):
     """Return a folder with three pictures, in folders of their own, and a damaged one."""
     source = tmp_path_factory.mktemp("source")
-    write_voc(source, {"train": 3})
+    write_voc(source, {"train": 3}, seed=5)
     folder = tmp_path_factory.mktemp("unlabelled")
     for number, path in enumerate(sorted((source / "JPEGImages").iterdir())):
         below = folder / str(number)
@@ -211,3 +211,12 @@ def test_a_run_with_a_teacher_goes_on_as_if_never_stopped(teacher, unlabelled, t
         torch.load(folder / "last.pth", weights_only=True)["net"] for folder in (whole, parts)
     )
     assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_pictures_that_have_labels_are_not_taught_as_well(teacher, tmp_path):
+    write_voc(tmp_path / "data", {"trainval": 8, "test": 4})
+    photos = tmp_path / "data" / "JPEGImages"  # all of them: eight are learnt, four validated on
+    line = f"{TINY} --teacher {teacher} --unlabelled {photos} --teacher-threshold 0.2 --epochs 1"
+    log = run(f"{line} --data {tmp_path / 'data'} --model-dir {tmp_path / 'model'}")
+    assert "have labels already" in log
+    assert "Train dataset size: 8\n" in log

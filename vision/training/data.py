@@ -10,10 +10,11 @@ from typing import NamedTuple, Protocol
 import torch
 
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
+from vision.datasets.likeness import same_content
 from vision.datasets.opening import Datasets, open_datasets
 from vision.datasets.report.report import REPORT_FILE, inspect
 from vision.datasets.sampling import balance, repeat_rare
-from vision.datasets.splits import without_copies_of
+from vision.datasets.splits import rows_in, without_copies_of
 from vision.ssd.prior_search import priors_by_resolution
 from vision.training.compute.processes import from_main, is_main, main_first
 from vision.training.options import TrainOptions
@@ -99,7 +100,11 @@ def _with_taught(datasets: Datasets, taught: Taught) -> AnnotationIndex:
     """Return the training part with what a teacher has marked, but nothing that is validated on."""
     logger.info("%s", taught.summary())
     names, train = datasets.class_names, datasets.train
-    train = concatenate([train, taught.index(names, train.upright)], names)
+    marked = taught.index(names, train.upright)
+    labelled = rows_in(marked.paths, train.paths) | same_content(marked.paths, train.paths)
+    if labelled.any():
+        logger.info("%d of them have labels already, which count", labelled.sum())
+    train = concatenate([train, marked.select(~labelled)], names)
     train, sentence = without_copies_of(datasets.validation, train)
     if sentence:
         logger.info("%s", sentence)
