@@ -80,15 +80,27 @@ def test_other_names_in_the_same_order(path):
 
 
 @pytest.mark.parametrize("other", [name for name in NETS if name not in (NET, "vgg16-ssd")])
-def test_backbones_of_other_nets_are_refused_and_change_nothing(path, other):
+def test_backbones_of_other_nets_are_named_and_change_nothing(path, other):
     net = tiny_net()
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     torch.save(create_net(other, 3, 64).base_net.state_dict(), path)
     with pytest.raises(
-        ValueError, match=r"given\.pth (does not hold|is a backbone of another net)"
+        ValueError, match=rf"given\.pth is a backbone of another net: .*\b{other}\b"
     ):
         load_base_net(net, path)
     assert same(net.state_dict(), before)
+
+
+def test_torchvisions_backbone_of_another_net_is_named(real_models):
+    path = real_models / "mobilenet_v2-b0353104.pth"
+    with pytest.raises(ValueError, match="of mb2-ssd-lite or mb2-fpn-ssd-lite; type --net mb2-ssd"):
+        load_base_net(create_net("mb1-ssd", 3), path)
+
+
+def test_a_backbone_of_no_net_says_what_is_taken(path):
+    torch.save({"layer.weight": torch.zeros(2, 3)}, path)
+    with pytest.raises(ValueError, match=r"of no net here \(tensors: 1, .* --base-net imagenet"):
+        load_base_net(tiny_net(), path)
 
 
 def test_a_backbone_of_another_width_is_refused(path):
@@ -161,7 +173,8 @@ def test_detectors_with_another_backbone_are_refused_and_change_nothing(path, ot
     state = create_net(other, 4, 64).state_dict()
     save_weights(path, state, replace(tiny_description(), net=other))
     with pytest.raises(
-        ValueError, match=r"given\.pth does not hold this net.s backbone .* SSD of the same --net"
+        ValueError,
+        match=rf"given\.pth does not hold this net.s backbone .*{other}.* SSD of the same --net",
     ):
         load_pretrained(net, path, CLASS_NAMES)
     assert same(net.state_dict(), before)

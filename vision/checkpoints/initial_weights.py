@@ -20,6 +20,7 @@ from vision.checkpoints.torchvision_backbones import (
     require_shapes,
 )
 from vision.checkpoints.weights_file import read_weights
+from vision.ssd import NETS, create_net
 from vision.ssd.ssd import SSD, last_convolution
 from vision.utils.labels import BACKGROUND
 
@@ -69,17 +70,56 @@ def load_base_net(net: SSD, path: str | Path) -> None:
     if backbone:
         _load_torchvision(net, weights, backbone, path)
         return
+    own = net.base_net.state_dict()
+    given = _paired(weights, own)
+    nets = [] if same_shapes(given, own) else nets_with_backbone(weights)
+    if nets:
+        raise ValueError(
+            f"{path} is a backbone of another net: of {' or '.join(nets)}; type --net {nets[0]}, "
+            "or name a backbone of this net with --base-net"
+        )
+    if len(given) < len(own):
+        raise ValueError(
+            f"{path} is a backbone of no net here (tensors: {len(weights)}, of this net's backbone "
+            f"{len(own)}); --base-net takes weights trained on ImageNet for the same --net, and "
+            "--base-net imagenet fetches torchvision's, where it has them"
+        )
+    require_shapes(given, own, path)
+    net.base_net.load_state_dict(given)
+
+
+def nets_with_backbone(weights: Mapping[str, Tensor]) -> list[str]:
+    """Return the nets, at their usual width, whose backbone a file holds."""
+    found = []
+    for name in NETS:
+        with torch.device("meta"):
+            base_net = create_net(name, 2).base_net
+        own = base_net.state_dict()
+        if find_backbone(base_net, weights) or same_shapes(_paired(weights, own), own):
+            found.append(name)
+    return found
+
+
+def same_shapes(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> bool:
+    """Return whether tensors have the names and the shapes of a backbone's own."""
+    return {name: one.shape for name, one in given.items()} == {
+        name: one.shape for name, one in own.items()
+    }
+
+
+def _paired(weights: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors under a backbone's own names: by their names, else in their order.
+
+    The classifier comes last, and is left out. Where there are too few, some names are missing.
+    """
     for prefix in BACKBONE_PREFIXES:
         weights = {
             name[len(prefix) :] if name.startswith(prefix) else name: tensor
             for name, tensor in weights.items()
         }
-    own = net.base_net.state_dict()
-    if not set(own) <= set(weights):
-        weights = _by_order(weights, own, path)
-    weights = {name: weights[name] for name in own}
-    require_shapes(weights, own, path)
-    net.base_net.load_state_dict(weights)
+    if set(own) <= set(weights):
+        return {name: weights[name] for name in own}
+    return dict(zip(own, weights.values()))
 
 
 def load_imagenet(net: SSD, name: str) -> None:
@@ -134,19 +174,6 @@ def _load_torchvision(
     logger.info("Took %d of the backbone's %d tensors from %s.", len(given), len(own), source)
 
 
-def _by_order(
-    weights: Mapping[str, Tensor], own: Mapping[str, Tensor], path: str | Path
-) -> dict[str, Tensor]:
-    """Pair tensors of other names but the same order and shapes; the classifier comes last."""
-    given = list(weights.values())[: len(own)]
-    if [tensor.shape for tensor in given] != [tensor.shape for tensor in own.values()]:
-        raise ValueError(
-            f"{path} does not hold this net's backbone: it has {len(weights)} tensors, the "
-            f"backbone has {len(own)}, or their shapes differ"
-        )
-    return dict(zip(own, given))
-
-
 @dataclass(frozen=True)
 class Transferred:
     """What was taken from a pretrained detector."""
@@ -198,9 +225,11 @@ def _require_backbone(
         if name.startswith("base_net.") and (
             name not in weights or weights[name].shape != tensor.shape
         ):
+            nets = nets_with_backbone(weights)
+            reason = f"but that of {' or '.join(nets)}" if nets else f"{name} is missing or differs"
             raise ValueError(
-                f"{path} does not hold this net's backbone ({name} is missing or differs); "
-                "--pretrained-ssd takes an SSD of the same --net, --base-net a backbone alone"
+                f"{path} does not hold this net's backbone ({reason}); --pretrained-ssd takes an "
+                "SSD of the same --net, --base-net a backbone alone"
             )
 
 
