@@ -46,7 +46,7 @@ def match_priors(
         return MatchedPriors(boxes.new_zeros(batch, len(priors), 4), empty, empty)
     is_object = labels > 0  # (B, M)
     iou = box_iou(boxes, cxcywh_to_xyxy(priors))  # (B, M, P)
-    iou = iou.masked_fill(~is_object[..., None], -1)
+    iou.masked_fill_(~is_object[..., None], -1)
     best_iou, best_object = iou.max(dim=1)  # (B, P)
     best_object, forced = _give_every_object_a_prior(iou, is_object, best_object)
     matched_labels = labels.gather(1, best_object)
@@ -92,6 +92,8 @@ def _give_every_object_a_prior(
     same, one gets it and the others wait for the next round; a second round is rare. If there are
     more objects than priors, some get none. A GPU goes through all the rounds that there may be:
     to look whether an object still waits, the program would have to wait for the GPU.
+
+    `iou` (B, M, P) is overwritten: a copy for each round would double the time of many objects.
     """
     number = torch.arange(iou.shape[1], device=iou.device).expand_as(is_object)
     owner = torch.full_like(best_object, -1)  # (B, P)
@@ -99,12 +101,12 @@ def _give_every_object_a_prior(
     for _ in range(min(iou.shape[1], MAX_ROUNDS)):
         if reads_at_once(iou) and not waiting.any():
             break
-        free_iou = iou.masked_fill((owner >= 0)[:, None, :], -2)
-        best_free, wanted = free_iou.max(dim=2)  # (B, M)
+        best_free, wanted = iou.max(dim=2)  # (B, M)
         waiting = waiting & (best_free >= 0)
         bids = torch.where(waiting, number, torch.full_like(number, -1))
         asked = torch.full_like(owner, -1).scatter_reduce(1, wanted, bids, "amax")
         owner = torch.maximum(owner, asked)
+        iou.masked_fill_((owner >= 0)[:, None, :], -2)
         waiting = waiting & (owner.gather(1, wanted) != number)
     forced = owner >= 0
     return torch.where(forced, owner, best_object), forced
