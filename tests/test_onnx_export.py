@@ -308,7 +308,12 @@ def test_a_dataset_that_is_gone_is_a_warning(drawn_run, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("target", "opset", "has_hard_swish"),
-    [("trt7.1", 11, False), ("trt8.2", 13, False), ("trt8.6", 17, True), ("trt10", 17, True)],
+    [
+        ("trt7.1", 11, False),
+        pytest.param("trt8.2", 13, False, marks=pytest.mark.slow),
+        pytest.param("trt8.6", 17, True, marks=pytest.mark.slow),
+        ("trt10", 17, True),
+    ],
 )
 def test_a_target_picks_opset_and_operators(model_dir, capsys, target, opset, has_hard_swish):
     assert export("--model-dir", model_dir, f"--target={target}", "--nms") == 0

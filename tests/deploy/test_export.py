@@ -210,9 +210,7 @@ def wild_statistics(net):
 
 
 HELD_OUT = [
-    pytest.param(
-        name, make, marks=() if name in ("mb3-small-ssd-lite", "sq-ssd-lite") else pytest.mark.slow
-    )
+    pytest.param(name, make, marks=() if name == "mb3-small-ssd-lite" else pytest.mark.slow)
     for name in NETS
     for make in (kaiming, large_logits, wide_normal, wild_statistics)
 ]

@@ -57,7 +57,8 @@ def require_equal(one, other):
     assert any(row["mAP"] for row in one[1])
 
 
-@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
 def test_the_weights_and_the_table_are_those_of_the_folder(data, expected, tmp_path, workers):
     log = run(f"{TINY} --workers {workers} --data", data[1], "--model-dir", tmp_path)
     assert "(shards): 12 pictures to train on (train-000000.tar)" in log

@@ -193,6 +193,7 @@ def test_a_teacher_that_finds_nothing_is_refused(teacher, unlabelled):
         teach(asked, CLASS_NAMES, True, CPU)
 
 
+@pytest.mark.slow
 def test_a_run_with_a_teacher_goes_on_as_if_never_stopped(teacher, unlabelled, tmp_path):
     write_voc(tmp_path / "data", {"trainval": 8, "test": 4})
     line = f"{TINY} --teacher {teacher} --unlabelled {unlabelled} --teacher-threshold 0.2"
