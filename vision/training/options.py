@@ -219,6 +219,10 @@ class RunOptions(Options):
         help="compute the statistics of batch norm over the pictures of all GPUs, which is slower"
     )
     no_amp: bool = switch(help="compute in float32 where a GPU would use half precision")
+    compile_net: bool = switch(
+        "--compile",
+        help="compile the net first, which takes minutes; each step is a tenth shorter on a CPU",
+    )
     use_cuda: bool = option(True, kind=boolean, metavar="BOOL", help="use the GPU if there is one")
 
     @property

@@ -28,6 +28,7 @@ from vision.ssd import NETS, resolve_net
 from vision.ssd.ssd import SSD
 from vision.training import optimization
 from vision.training.averaging import WeightAverage
+from vision.training.compute.compiling import compiled
 from vision.training.compute.engine import least_batch, make_engine
 from vision.training.compute.launching import is_restart
 from vision.training.compute.processes import (
@@ -278,6 +279,8 @@ def make_training(net: SSD, options: TrainOptions, steps_per_epoch: int) -> Trai
         engine,
     )
     engine.model = wrap(net, options.sync_bn)
+    if options.compile_net:
+        engine.compiled = compiled(engine.model)
     return training
 
 

@@ -190,7 +190,7 @@ def _backward(training: Training, batch: Batch) -> Tensor:
         # Between processes gradients travel once, with the last part.
         with contextlib.nullcontext() if is_last else gradients_stay(model):
             with engine.precision.forward():
-                class_logits, locations = model(net.normalise(batch.images[part]))
+                class_logits, locations = engine.predict(net, net.normalise(batch.images[part]))
             both = torch.stack(
                 training.criterion(class_logits, locations, targets.part(part), totals)
             )

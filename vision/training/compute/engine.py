@@ -7,9 +7,10 @@ import math
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vision.ssd.ssd import SSD
+from vision.training.compute.compiling import Forward
 from vision.training.compute.mixed_precision import Precision, choose_precision
 from vision.training.compute.processes import process_count
 
@@ -37,8 +38,16 @@ class Engine:
 
     precision: Precision = field(default_factory=Precision)
     model: nn.Module | None = None  # what to call for the net, where it is wrapped
+    compiled: Forward | None = None  # the same, for parts of `part_size` pictures only
     part_size: int | None = None  # most pictures at a time; None for the whole batch
     least_part: int = 1  # fewest pictures at a time, 2 where batch norm has to compare them
+
+    def predict(self, net: SSD, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the net predicts from normalised images, as `SSD.forward` does."""
+        if self.compiled and len(images) == self.part_size:
+            return self.compiled(images)
+        predictions: tuple[Tensor, Tensor] = (self.model or net)(images)
+        return predictions
 
     def parts(self, pictures: int) -> list[slice]:
         """Cut a batch into parts that differ by one picture at most."""
