@@ -7,12 +7,13 @@ import pickle
 import numpy as np
 import pytest
 
-from vision.transforms.augmentation import GEOMETRY
+from vision.transforms.augmentation import GEOMETRY, GEOMETRY_OF_THE_PAPER
 from vision.transforms.geometry import (
     DrawInterpolation,
     GeometryPlan,
     IoUCrop,
     Mirror,
+    Reframe,
     ZoomOut,
     centres_inside,
     worst_iou,
@@ -168,15 +169,50 @@ def test_where_no_patch_is_good_enough_the_picture_stays_whole():
         assert IoUCrop((0.9, 0.5))(plan, tiny, np.random.default_rng(seed)) == plan
 
 
-def test_a_picture_of_one_pixel_survives_every_step():
+@pytest.mark.parametrize("steps", [GEOMETRY, GEOMETRY_OF_THE_PAPER])
+def test_a_picture_of_one_pixel_survives_every_step(steps):
     box = np.float32([[0, 0, 1, 1]])
     for seed in range(200):
         rng = np.random.default_rng(seed)
         plan = GeometryPlan.whole(1, 1, 300)
-        for step in GEOMETRY:
+        for step in steps:
             plan = step(plan, box, rng)
         left, top, right, bottom = plan.crop
         assert right > left and bottom > top
+
+
+def test_a_frame_lies_in_the_picture_or_holds_it():
+    sides, widenings = [], []
+    for seed in range(500):
+        plan = GeometryPlan((-100, 50, 900, 550), 300)
+        frame = Reframe()(plan, NO_BOXES, np.random.default_rng(seed)).crop
+        assert all(type(edge) is int for edge in frame)
+        for first, last, low, high in ((frame[0], frame[2], -100, 900), (*frame[1::2], 50, 550)):
+            within, around = low <= first < last <= high, first <= low < high <= last
+            assert within or around
+        across, down = (frame[2] - frame[0]) / 1000, (frame[3] - frame[1]) / 500
+        sides.append((across * down) ** 0.5)
+        widenings.append(across / down)
+    assert 0.699 <= min(sides) < 0.71 and 1.48 < max(sides) <= 1.501
+    assert 1 / 1.31 <= min(widenings) < 0.78 and 1.28 < max(widenings) <= 1.31
+    assert 210 < sum(side < (0.7 * 1.5) ** 0.5 for side in sides) < 290  # as often this as that
+
+
+def test_a_frame_is_moved_to_every_place():
+    frames = [
+        Reframe(0.5, 0.5, 1)(
+            GeometryPlan.whole(40, 40, 300), NO_BOXES, np.random.default_rng(seed)
+        ).crop
+        for seed in range(400)
+    ]
+    assert {left for left, *_ in frames} == {top for _, top, *_ in frames} == set(range(21))
+    larger = [
+        Reframe(1.5, 1.5, 1)(
+            GeometryPlan.whole(40, 40, 300), NO_BOXES, np.random.default_rng(seed)
+        ).crop
+        for seed in range(400)
+    ]
+    assert {left for left, *_ in larger} == set(range(-20, 1))
 
 
 def test_zoom_out_holds_the_picture_and_keeps_its_aspect():

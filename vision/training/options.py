@@ -26,6 +26,7 @@ from vision.utils.options import (
 )
 
 OF_MODEL_DIR = "--model-dir"  # --resume without a value
+OF_THE_PAPER = "ssd"  # --augmentation
 NO_FILE = "none"  # --pretrained-ssd: start from random weights
 BEFORE = {"object_balance": 0.0}  # what runs did when there was no such option
 
@@ -76,11 +77,12 @@ class TrainDataOptions(DataOptions):
         metavar="SCORE",
         help="the teacher's marks with a higher score are learnt, each as far as it was sure",
     )
-    augmentation: Path | None = option(
+    augmentation: str | None = option(
         None,
-        kind=path_or_none,
+        kind=text_or_none,
         metavar="FILE",
-        help="an Albumentations pipeline (json, yaml) in place of our augmentation",
+        help="an Albumentations pipeline (json, yaml) in place of our augmentation; ssd: zoom out "
+        "and cut as the SSD paper and the older scripts do",
     )
 
 

@@ -42,12 +42,13 @@ from vision.training.compute.processes import (
 from vision.training.machine.machine import tool_versions
 from vision.training.machine.sizing import choose_sizes
 from vision.training.model_folder.state import Progress, SavedState, find_state, holds_run
-from vision.training.options import AUTO, NO_FILE, TrainOptions
+from vision.training.options import AUTO, NO_FILE, OF_THE_PAPER, TrainOptions
 from vision.training.prior_choice import choose_config, config_to_go_on
 from vision.training.reports.pictures import write_inputs
 from vision.training.steps import Training
 from vision.transforms import EvalTransform, TrainTransform
 from vision.transforms.albumentations_file import AlbumentationsTransform
+from vision.transforms.augmentation import GEOMETRY, GEOMETRY_OF_THE_PAPER
 from vision.utils.files import require_regular
 
 IMAGENET = "imagenet"  # --base-net: torchvision's weights
@@ -130,13 +131,13 @@ def require_named_files(options: TrainOptions) -> None:
     """
     named = (options.base_net, options.pretrained_ssd, options.augmentation)
     for one in named:
-        if one and str(one) not in (IMAGENET, AUTO, NO_FILE):
+        if one and one not in (IMAGENET, AUTO, NO_FILE, OF_THE_PAPER):
             if not Path(one).exists():
                 raise ValueError(f"there is no file {one}; check the path")
             require_regular(one)
-    for one in (options.teacher, *options.unlabelled):
-        if one and not one.exists():
-            raise ValueError(f"there is no {one}; check the path of --teacher and --unlabelled")
+    for place in (options.teacher, *options.unlabelled):
+        if place and not place.exists():
+            raise ValueError(f"there is no {place}; check the path of --teacher and --unlabelled")
 
 
 def with_sizes(options: TrainOptions, pictures: int, device: torch.device) -> TrainOptions:
@@ -157,17 +158,24 @@ def make_loaders(options: TrainOptions, data: Datasets, device: torch.device) ->
         process_count(),
     )
     of_training = replace(of_validation, batch_size=batch_size * options.accumulate)
-    transform: Transform
-    if options.augmentation:
-        transform = AlbumentationsTransform(options.augmentation, options.resolution)
-    else:
-        fill_colour = NETS[options.net].config(options.resolution).fill_colour
-        transform = TrainTransform(options.resolution, fill_colour)
-    train = EpochLoader(data.train, transform, of_training, shuffle=True)
+    train = EpochLoader(data.train, training_transform(options), of_training, shuffle=True)
     if options.viz_inputs and is_main():
         write_inputs(train, options.viz_inputs, options.checkpoint_folder)
     validation = EpochLoader(data.validation, EvalTransform(options.resolution), of_validation)
     return Loaders(train, validation)
+
+
+def training_transform(options: TrainOptions) -> Transform:
+    """Return how a picture becomes a training sample, as --augmentation says.
+
+    Raises:
+        ValueError: if the file of a pipeline cannot be used.
+    """
+    if options.augmentation and options.augmentation != OF_THE_PAPER:
+        return AlbumentationsTransform(Path(options.augmentation), options.resolution)
+    geometry = GEOMETRY_OF_THE_PAPER if options.augmentation else GEOMETRY
+    fill_colour = NETS[options.net].config(options.resolution).fill_colour
+    return TrainTransform(options.resolution, fill_colour, geometry)
 
 
 def make_net(

@@ -6,6 +6,7 @@ needs only boxes and sizes, so it costs microseconds; the picture is touched onc
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Sequence
 
@@ -88,6 +89,38 @@ class GeometryPlan:
         columns = (steps * (np.float32(right - left) / np.float32(self.size))).astype(np.int64)
         rows = (steps * (np.float32(bottom - top) / np.float32(self.size))).astype(np.int64)
         return (right - 1 - columns if self.mirrored else left + columns), top + rows
+
+
+@dataclass(frozen=True)
+class Reframe:
+    """Show a smaller or larger frame of the picture, moved and a little stretched.
+
+    Along each axis, a frame that is shorter than the picture lies within it, and one that is longer
+    holds it all.
+    """
+
+    smallest: float = 0.7  # side of the frame, as a factor on the picture's
+    largest: float = 1.5
+    stretch: float = 1.3  # most that width : height may differ from the picture's, as a factor
+
+    def __call__(
+        self, plan: GeometryPlan, boxes: np.ndarray, rng: np.random.Generator
+    ) -> GeometryPlan:
+        """Return `plan` with another crop; all factors are as likely as their inverse."""
+        left, top, right, bottom = plan.crop
+        scale = math.exp(rng.uniform(math.log(self.smallest), math.log(self.largest)))
+        widened = math.exp(rng.uniform(-1, 1) * math.log(self.stretch) / 2)
+        left, right = _moved(left, right, scale * widened, rng)
+        top, bottom = _moved(top, bottom, scale / widened, rng)
+        return replace(plan, crop=(left, top, right, bottom))
+
+
+def _moved(first: int, last: int, factor: float, rng: np.random.Generator) -> tuple[int, int]:
+    """Return a stretch of the axis that is `factor` times as long, and lies within or around."""
+    length = max(1, round((last - first) * factor))
+    room = last - first - length
+    start = first + int(rng.integers(min(0, room), max(0, room), endpoint=True))
+    return start, start + length
 
 
 @dataclass(frozen=True)

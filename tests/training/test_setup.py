@@ -1,0 +1,26 @@
+"""What a training is set up with, as its options say."""
+
+from __future__ import annotations
+
+import pytest
+
+from vision.training.options import TrainOptions
+from vision.training.setup import require_named_files, training_transform
+from vision.transforms.augmentation import GEOMETRY, GEOMETRY_OF_THE_PAPER
+from vision.transforms.geometry import IoUCrop, ZoomOut
+
+
+def test_pictures_are_augmented_as_the_option_says():
+    ours = training_transform(TrainOptions(resolution=320))
+    assert (ours.geometry, ours.size, ours.fill_colour) == (GEOMETRY, 320, (128, 128, 128))
+    paper = training_transform(TrainOptions(augmentation="ssd", net="vgg16-ssd"))
+    assert paper.geometry == GEOMETRY_OF_THE_PAPER
+    assert paper.fill_colour == (123, 117, 104)  # what the net sees as 0
+    # SSD paper, section 2.2: every picture is cut, but for the choice to take it whole.
+    assert {ZoomOut(probability=0.5), IoUCrop(probability=1.0)} < set(paper.geometry)
+
+
+def test_the_word_for_the_papers_augmentation_is_no_file_and_others_are(tmp_path):
+    require_named_files(TrainOptions(augmentation="ssd"))
+    with pytest.raises(ValueError, match=r"there is no file sdd; check the path"):
+        require_named_files(TrainOptions(augmentation="sdd"))
