@@ -72,7 +72,7 @@ def load_base_net(net: SSD, path: str | Path) -> None:
         return
     own = net.base_net.state_dict()
     given = _paired(weights, own)
-    nets = [] if same_shapes(given, own) else nets_with_backbone(weights)
+    nets = [] if _same_shapes(given, own) else _nets_with_backbone(weights)
     if nets:
         raise ValueError(
             f"{path} is a backbone of another net: of {' or '.join(nets)}; type --net {nets[0]}, "
@@ -88,19 +88,19 @@ def load_base_net(net: SSD, path: str | Path) -> None:
     net.base_net.load_state_dict(given)
 
 
-def nets_with_backbone(weights: Mapping[str, Tensor]) -> list[str]:
+def _nets_with_backbone(weights: Mapping[str, Tensor]) -> list[str]:
     """Return the nets, at their usual width, whose backbone a file holds."""
     found = []
     for name in NETS:
         with torch.device("meta"):
             base_net = create_net(name, 2).base_net
         own = base_net.state_dict()
-        if find_backbone(base_net, weights) or same_shapes(_paired(weights, own), own):
+        if find_backbone(base_net, weights) or _same_shapes(_paired(weights, own), own):
             found.append(name)
     return found
 
 
-def same_shapes(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> bool:
+def _same_shapes(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> bool:
     """Return whether tensors have the names and the shapes of a backbone's own."""
     return {name: one.shape for name, one in given.items()} == {
         name: one.shape for name, one in own.items()
@@ -225,7 +225,7 @@ def _require_backbone(
         if name.startswith("base_net.") and (
             name not in weights or weights[name].shape != tensor.shape
         ):
-            nets = nets_with_backbone(weights)
+            nets = _nets_with_backbone(weights)
             reason = f"but that of {' or '.join(nets)}" if nets else f"{name} is missing or differs"
             raise ValueError(
                 f"{path} does not hold this net's backbone ({reason}); --pretrained-ssd takes an "

@@ -106,7 +106,7 @@ class Reframe:
     def __call__(
         self, plan: GeometryPlan, boxes: np.ndarray, rng: np.random.Generator
     ) -> GeometryPlan:
-        """Return `plan` with another crop; all factors are as likely as their inverse."""
+        """Return `plan` with another crop; the factors are drawn evenly on a logarithmic scale."""
         left, top, right, bottom = plan.crop
         scale = math.exp(rng.uniform(math.log(self.smallest), math.log(self.largest)))
         widened = math.exp(rng.uniform(-1, 1) * math.log(self.stretch) / 2)
