@@ -73,13 +73,25 @@ class SSD(nn.Module):
 
     def feature_maps(self, images: Tensor) -> list[Tensor]:
         """Compute the maps that the heads look at, finest first, from normalised (B, 3, S, S)."""
+        return self.add_extras(*self.backbone_maps(images))
+
+    def backbone_maps(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Compute those of the backbone.
+
+        Returns:
+            the maps, finest first, and (B, C, H, W), what the first extra layer gets.
+        """
         maps = []
         *tapped, tail = self.stages(self.base_net)
         x = images
         for stage in tapped:
             x = _run(stage, x)
             maps.append(x)
-        maps, x = self.combine(maps, _run(tail, x))
+        return self.combine(maps, _run(tail, x))
+
+    def add_extras(self, maps: Sequence[Tensor], x: Tensor) -> list[Tensor]:
+        """Return what `backbone_maps` returns as one list, with the maps of the extra layers."""
+        maps = list(maps)
         for extra in self.extras:
             x = extra(x)
             maps.append(x)
@@ -104,7 +116,10 @@ class SSD(nn.Module):
         Returns:
             class_logits (B, P, C) and locations (B, P, 4), offsets from the priors.
         """
-        maps = self.feature_maps(images)
+        return self.predict(self.feature_maps(images))
+
+    def predict(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Apply the heads to the maps; return what `forward` returns."""
         class_logits = _predict(self.classification_headers, maps, self.num_classes)
         locations = _predict(self.regression_headers, maps, 4)
         return class_logits, locations

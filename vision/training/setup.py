@@ -30,6 +30,7 @@ from vision.training import optimization
 from vision.training.averaging import WeightAverage
 from vision.training.compute.compiling import compiled
 from vision.training.compute.engine import least_batch, make_engine
+from vision.training.compute.half_backbone import with_half_backbone
 from vision.training.compute.launching import is_restart
 from vision.training.compute.processes import (
     from_main,
@@ -286,7 +287,7 @@ def make_training(net: SSD, options: TrainOptions, steps_per_epoch: int) -> Trai
         options.clip_gradients,
         engine,
     )
-    engine.model = wrap(net, options.sync_bn)
+    engine.model = wrap(with_half_backbone(net, not options.no_amp), options.sync_bn)
     if options.compile_net:
         engine.compiled = compiled(engine.model)
     return training
