@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import ctypes
 import logging
+import subprocess
+import sys
 
 import pytest
 import torch
 
-from vision.utils.device import select_device
+from vision.utils.device import keep_freed_memory, select_device
 
 
 @pytest.mark.parametrize("use_cuda", [True, False])
@@ -24,3 +27,36 @@ def test_a_gpu_is_taken_if_wanted(monkeypatch, caplog):
         assert select_device() == torch.device("cuda:0")
     assert "Using CUDA... (Orin)" in caplog.text
     assert select_device(use_cuda=False) == torch.device("cpu")
+
+
+COUNTS_FAULTS = """
+import resource
+import torch
+from vision.utils.device import keep_freed_memory
+
+def faults(floats=10_000_000):  # 40 MB, or 9,800 pages
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(4):
+        torch.ones(floats)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+given_back = faults()
+assert keep_freed_memory()
+faults(20_000_000)  # takes the memory
+print(given_back, faults())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
+def test_large_blocks_are_kept_for_the_next_layer():
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTS_FAULTS], check=True, capture_output=True, text=True
+    )
+    given_back, kept = map(int, done.stdout.split())
+    # Pages may be huge ones, which need fewer faults; but kept memory needs none.
+    assert kept < 10 < given_back
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    assert not keep_freed_memory()
