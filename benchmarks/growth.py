@@ -132,7 +132,9 @@ def resolution(amount: int) -> Callable[[], object]:
     from vision.checkpoints.initial_weights import initialise
     from vision.ssd import create_net
     from vision.ssd.predictor import Predictor
+    from vision.utils.device import keep_freed_memory
 
+    keep_freed_memory()  # as programs that detect do
     torch.manual_seed(0)
     side = round(math.sqrt(amount))
     net = create_net("mb1-ssd", CLASSES, side).eval()
