@@ -287,7 +287,7 @@ def make_training(net: SSD, options: TrainOptions, steps_per_epoch: int) -> Trai
         options.clip_gradients,
         engine,
     )
-    engine.model = wrap(with_half_backbone(net, not options.no_amp), options.sync_bn)
+    engine.model = wrap(with_half_backbone(net, options.half_backbone), options.sync_bn)
     if options.compile_net:
         engine.compiled = compiled(engine.model)
     return training

@@ -60,15 +60,17 @@ def test_gradients_of_the_smallest_maps_are_those_of_float32(side):
             assert error < 0.1, (name, error)
 
 
-def test_which_nets_have_a_half_backbone(monkeypatch):
+def test_which_nets_have_a_half_backbone(monkeypatch, caplog):
     net = tiny_net()
     monkeypatch.setattr(half_backbone, "has_bfloat16", lambda: True)
-    assert isinstance(with_half_backbone(net, allowed=True), HalfBackbone)
-    assert with_half_backbone(net, allowed=False) is net
+    assert isinstance(with_half_backbone(net, wanted=True), HalfBackbone)
+    assert with_half_backbone(net, wanted=False) is net
+    assert "does nothing" not in caplog.text
     dot = create_net("mb1-ssd", 2, 32)  # its backbone ends in a map of one cell
-    assert with_half_backbone(dot, allowed=True) is dot
+    assert with_half_backbone(dot, wanted=True) is dot
     monkeypatch.setattr(half_backbone, "has_bfloat16", lambda: False)
-    assert with_half_backbone(net, allowed=True) is net
+    assert with_half_backbone(net, wanted=True) is net
+    assert caplog.text.count("--half-backbone does nothing here") == 2
     assert net.config.image_size == SIDE
 
 

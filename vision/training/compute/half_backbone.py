@@ -35,17 +35,24 @@ class HalfBackbone(nn.Module):
         return self.net.predict(self.net.add_extras([one.float() for one in maps], x.float()))
 
 
-def with_half_backbone(net: SSD, allowed: bool) -> nn.Module:
+def with_half_backbone(net: SSD, wanted: bool) -> nn.Module:
     """Return what to call for a net in training: itself, or with its backbone in half precision.
 
     Args:
         net: on its device.
-        allowed: whether it may be less exact.
+        wanted: whether it shall be so, where that is possible and faster.
     """
-    on_cpu = next(net.parameters()).device.type == "cpu"
-    if not allowed or not on_cpu or net.config.image_size <= STRIDE or not has_bfloat16():
+    if not wanted:
         return net
-    logger.info("The backbone is computed in bfloat16, which is faster here; --no-amp: float32.")
+    on_cpu = next(net.parameters()).device.type == "cpu"
+    if not on_cpu or net.config.image_size <= STRIDE or not has_bfloat16():
+        logger.warning(
+            "--half-backbone does nothing here: it is for CPUs with bfloat16 (avx512_bf16 or "
+            "amx_bf16 in /proc/cpuinfo), torch 2.0 or newer and more than %d pixels",
+            STRIDE,
+        )
+        return net
+    logger.info("The backbone is computed in bfloat16.")
     return HalfBackbone(net)
 
 
