@@ -129,9 +129,11 @@ def main(args: argparse.Namespace) -> None:
     """Print the table, and what the rest of the step takes."""
     import torch
 
+    from vision.utils.device import keep_freed_memory
     from vision.utils.threads import share_cores
 
     share_cores()
+    keep_freed_memory()
     training, batch = make_training(torch.channels_last, args.batch_size, args.resolution)
     step = fastest(lambda: run(training, batch, STEPS, reads_losses=False)) / STEPS
     kinds: dict[str, Cost] = {}

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+OLDER = "planes, losses read every step"
+OURS = "channels_last, losses left, memory kept"
+IN_HALF = "the same, the backbone in bfloat16"
+
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the options."""
@@ -44,21 +48,17 @@ def measure(steps: int, batch_size: int, resolution: int) -> list[tuple[str, flo
     from vision.training.compute.half_backbone import has_bfloat16, with_half_backbone
     from vision.utils.device import keep_freed_memory
 
-    ways = [
-        ("planes, losses read every step", torch.contiguous_format, True, False),
-        ("channels_last, losses left, memory kept", torch.channels_last, False, False),
-    ]
-    if has_bfloat16():
-        ways.append(("the same, the backbone in bfloat16", torch.channels_last, False, True))
+    ways = [OLDER, OURS, IN_HALF] if has_bfloat16() else [OLDER, OURS]
     rows = []
-    for name, memory_format, reads_losses, half in ways:
-        if not reads_losses:
+    for name in ways:
+        memory_format = torch.contiguous_format if name == OLDER else torch.channels_last
+        if name != OLDER:
             keep_freed_memory()
         training, batch = make_training(memory_format, batch_size, resolution)
-        training.engine.model = with_half_backbone(training.net, half)
-        run(training, batch, 2, reads_losses)
+        training.engine.model = with_half_backbone(training.net, wanted=name == IN_HALF)
+        run(training, batch, 2, reads_losses=name == OLDER)
         start = time.perf_counter()
-        run(training, batch, steps, reads_losses)
+        run(training, batch, steps, reads_losses=name == OLDER)
         rows.append((name, steps * batch_size / (time.perf_counter() - start)))
     return rows
 
@@ -113,12 +113,12 @@ def main(args: argparse.Namespace) -> None:
 
     share_cores()
     rows = measure(args.steps, args.batch_size, args.resolution)
-    slow = rows[0][1]
+    rates = dict(rows)
     for name, rate in rows:
-        print(f"{name:45} {rate:8.1f} pictures/s {rate / slow:6.2f}x")
-    what, fast = f"training step, mb1-ssd, batch {args.batch_size}", rows[1][1]  # the default
-    rates = f"{fast:.1f} pictures/s", f"{rows[0][0]}, {slow:.1f}"
-    hand_on([Compared(what, *rates, fast / slow, "at least 1.5")])
+        print(f"{name:45} {rate:8.1f} pictures/s {rate / rates[OLDER]:6.2f}x")
+    what, fast, slow = f"training step, mb1-ssd, batch {args.batch_size}", rates[OURS], rates[OLDER]
+    held = f"{fast:.1f} pictures/s", f"{OLDER}, {slow:.1f}"
+    hand_on([Compared(what, *held, fast / slow, "at least 1.5")])
 
 
 if __name__ == "__main__":

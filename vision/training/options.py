@@ -222,7 +222,7 @@ class RunOptions(Options):
     )
     no_amp: bool = switch(help="compute in float32 where a GPU would use half precision")
     half_backbone: bool = switch(
-        help="compute the backbone in bfloat16 on a CPU that has it: a third faster, perhaps less "
+        help="compute the backbone in bfloat16 on a CPU that has it: a sixth faster, perhaps less "
         "exact"
     )
     compile_net: bool = switch(

@@ -22,7 +22,10 @@ def reads_at_once(tensor: torch.Tensor) -> bool:
 
 
 def select_device(use_cuda: bool = True, number: int = 0) -> torch.device:
-    """Return GPU `number` if `use_cuda` allows it and there is a GPU, else the CPU; log which."""
+    """Return GPU `number` if `use_cuda` allows it and there is a GPU, else the CPU; log which.
+
+    Torch is set up for it: a GPU looks for its fastest kernels, a CPU keeps freed memory.
+    """
     if use_cuda and torch.cuda.is_available():
         torch.backends.cudnn.benchmark = True
         logger.info("Using CUDA... (%s)", torch.cuda.get_device_name(number))
@@ -36,10 +39,11 @@ def keep_freed_memory() -> bool:
     """Let the C library keep what a layer has freed, for the next one; return whether it does so.
 
     By itself glibc gives large blocks back at once. The system clears them before it hands them out
-    again, which takes a fifth of a training step in float32, and as much of a detection.
+    again, which takes a fifth of a training step in float32, and as much of a detection. Other C
+    libraries, and older glibc, which cannot keep blocks as large, stay as they are.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):  # Windows, macOS, or another C library
+    except (OSError, AttributeError, TypeError):  # what Python says where there is none
         return False
     return bool(mallopt(MMAP_THRESHOLD, LARGEST_KEPT_BLOCK) and mallopt(TRIM_THRESHOLD, MOST_KEPT))

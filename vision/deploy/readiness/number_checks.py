@@ -126,16 +126,12 @@ def check_background(candidate: Candidate) -> Iterator[Finding]:
 def check_parity(candidate: Candidate) -> Iterator[Finding]:
     """Compare with the net in float64; what float32 is off sets how near is near enough.
 
-    Scores and boxes come from the same maps, and where float32 rounds by luck well on one picture,
-    it does not on another. So the worst of all says how much the net makes of a rounding.
+    By luck, float32 may round well for the boxes of one picture. Scores and boxes come from the
+    same maps, so the worst of both on all pictures says what the net makes of a rounding.
     """
-    rounding = max(
-        (
-            max(largest_differences(reference.single, reference))
-            for reference in candidate.references.values()
-        ),
-        default=0.0,
-    )
+    references = candidate.references.values()
+    errors = [error for one in references for error in largest_differences(one.single, one)]
+    rounding = max(errors, default=0.0)
     allowed = TOLERANCE + TIMES_FLOAT32 * rounding
     for probe, differences in candidate.differences.items():
         for name, difference in zip(("scores", "boxes"), differences):

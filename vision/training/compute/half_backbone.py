@@ -1,4 +1,4 @@
-"""A CPU that multiplies bfloat16 faster: it computes the backbone so, and all else in float32."""
+"""A CPU that multiplies bfloat16 faster computes the backbone in it, and all else in float32."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vision.ssd.ssd import SSD
 logger = logging.getLogger(__name__)
 
 INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16"})  # as Linux names what a CPU can do
-STRIDE = 32  # most of a backbone: pixels of the input under a cell of its last map
+STRIDE = 32  # pixels of the input under a cell of a backbone's last map, at the most
 
 
 class HalfBackbone(nn.Module):
