@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ import train_ssd
 from tests.drawing import write_voc
 from tests.tiny import NET, tiny_net
 from tests.training_script import as_before, run  # noqa: F401 (a fixture)
+from vision.training.compute import half_backbone
 from vision.training.machine import sizing
 from vision.training.machine.machine import GB, Machine
 
@@ -48,6 +50,40 @@ def test_what_is_said_and_shown_before_the_first_step(squares, tmp_path):
     assert machine < log.index(f"torch {torch.__version__}") < data
     assert data < log.index("Wrote 16 pictures") < log.index("Start training from epoch 0.")
     assert len(list((tmp_path / "model" / "inputs").glob("*.jpg"))) == 16
+
+
+@pytest.fixture
+def bfloat16(monkeypatch):
+    """Let this CPU count as one with instructions for it, which torch does without if need be."""
+    if not hasattr(torch, "compile"):
+        pytest.skip("torch before 2.0 does not train in bfloat16 on a CPU")
+    monkeypatch.setattr(half_backbone, "has_bfloat16", lambda: True)
+
+
+@pytest.mark.usefixtures("bfloat16")
+def test_a_resumed_run_with_a_half_backbone_is_the_uninterrupted_one(squares, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    half = f"{TINY} --half-backbone --batch-size 8 --workers 0"
+    log = run(f"{half} --epochs 2 --data", squares, "--model-dir", whole)
+    assert "The backbone is computed in bfloat16." in log
+    run(f"{half} --epochs 1 --t-max 2 --data", squares, "--model-dir", parts)
+    assert "The backbone is computed" in run("--resume --epochs 2 --model-dir", parts)
+    states = [torch.load(folder / "last.pth", weights_only=False) for folder in (whole, parts)]
+    expected, resumed = (state["net"] for state in states)
+    assert list(expected) == list(resumed)
+    for name, tensor in expected.items():
+        assert tensor.equal(resumed[name]), name
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("bfloat16")
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
+def test_a_whole_run_of_a_compiled_net(squares, tmp_path):
+    fast = f"{TINY} --compile --half-backbone --batch-size 17 --workers 0 --epochs 1 --data"
+    log = run(fast, squares, "--model-dir", tmp_path)
+    assert "The net is compiled in the first step" in log
+    assert "Epoch: 0, Training Loss:" in log
+    assert "not finite" not in log
 
 
 @pytest.mark.parametrize("words", ["--batch-size many", "--workers 1.5", "--viz-inputs all"])

@@ -180,7 +180,7 @@ def _backward(training: Training, batch: Batch) -> Tensor:
     """Compute the gradients of a batch; return its two losses, (2,)."""
     training.optimizer.zero_grad(set_to_none=True)
     net, engine = training.net, training.engine
-    model = engine.model or net
+    model = net if engine.model is None else engine.model
     targets = encode_targets(net, batch)
     totals = match_totals(training.criterion, targets)
     losses = torch.zeros(2, device=targets.labels.device)  # regression and classification

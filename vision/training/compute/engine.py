@@ -44,9 +44,11 @@ class Engine:
 
     def predict(self, net: SSD, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the net predicts from normalised images, as `SSD.forward` does."""
-        if self.compiled and len(images) == self.part_size:
+        # A compiled module has no truth value: it asks the net for its length.
+        if self.compiled is not None and len(images) == self.part_size:
             return self.compiled(images)
-        predictions: tuple[Tensor, Tensor] = (self.model or net)(images)
+        model = net if self.model is None else self.model
+        predictions: tuple[Tensor, Tensor] = model(images)
         return predictions
 
     def parts(self, pictures: int) -> list[slice]:
