@@ -42,7 +42,9 @@ def faults():
 
 given_back = min(faults() for _ in range(8))
 assert keep_freed_memory()
-print(given_back, min(faults() for _ in range(8)))  # some of the eight take the memory
+for _ in range(32):  # glibc 2.36 takes new memory for the first eight or so
+    faults()
+print(given_back, max(faults() for _ in range(8)))
 """
 
 
@@ -57,7 +59,7 @@ def test_large_blocks_are_kept_for_the_next_layer():
         [sys.executable, "-c", COUNTS_FAULTS], check=True, capture_output=True, text=True
     )
     given_back, kept = map(int, done.stdout.split())
-    # Of huge pages it takes fewer; memory that was kept takes none.
+    # With huge pages a block has fewer faults; memory that was kept has none.
     assert kept < 10 < given_back
 
 
