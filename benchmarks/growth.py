@@ -93,20 +93,26 @@ def boxes(amount: int) -> Callable[[], object]:
     import torch
 
     from vision.nn.multibox_loss import MultiboxLoss
-    from vision.ssd import NETS
-    from vision.ssd.matching import match_and_encode
-    from vision.ssd.priors import generate_priors
+    from vision.ssd import create_net
+    from vision.training.assignment import ByPrediction
+    from vision.transforms import Batch
 
     torch.manual_seed(0)
-    priors = generate_priors(NETS["mb1-ssd"].config(RESOLUTION).prior_specs, RESOLUTION)
+    net = create_net("mb1-ssd", CLASSES, RESOLUTION)
     corners = torch.rand(BATCH, amount, 2) * 0.8
     objects = torch.cat([corners, corners + 0.02 + 0.18 * torch.rand(BATCH, amount, 2)], dim=2)
     labels = torch.randint(1, CLASSES, (BATCH, amount))
-    logits, locations = torch.randn(BATCH, len(priors), CLASSES), torch.randn(BATCH, len(priors), 4)
+    images, difficult = torch.empty(BATCH, 0), torch.zeros_like(labels, dtype=torch.bool)
+    batch = Batch(images, objects, labels, difficult, [""] * BATCH)
+    priors = len(net.priors)
+    logits, locations = torch.randn(BATCH, priors, CLASSES), torch.randn(BATCH, priors, 4)
     criterion = MultiboxLoss()
 
     def work() -> object:
-        return criterion(logits, locations, match_and_encode(objects, labels, priors))
+        assigned = ByPrediction(net, batch)
+        totals = assigned.totals(criterion)
+        targets = assigned.targets(slice(None), logits, locations)
+        return criterion(logits, locations, targets, totals)
 
     return work
 

@@ -45,6 +45,7 @@ def measure(steps: int, batch_size: int, resolution: int) -> list[tuple[str, flo
     """Return for each way its name and its rate in pictures per second."""
     import torch
 
+    from vision.training.assignment import ByPrediction
     from vision.training.compute.half_backbone import has_bfloat16, with_half_backbone
     from vision.utils.device import keep_freed_memory
 
@@ -55,6 +56,8 @@ def measure(steps: int, batch_size: int, resolution: int) -> list[tuple[str, flo
         if name != OLDER:
             keep_freed_memory()
         training, batch = make_training(memory_format, batch_size, resolution)
+        if name != OLDER:
+            training.assignment = ByPrediction
         training.engine.model = with_half_backbone(training.net, wanted=name == IN_HALF)
         run(training, batch, 2, reads_losses=name == OLDER)
         start = time.perf_counter()

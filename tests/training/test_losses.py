@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tests.tiny import drawn_batches, tiny_net, tiny_training, train_on
-from vision.training.steps import Losses, LossMeter, batch_losses, encode_targets, train_step
+from vision.training.assignment import ByOverlap
+from vision.training.steps import Losses, LossMeter, batch_losses, train_step
 
 CPU = torch.device("cpu")
 
@@ -93,7 +94,7 @@ def test_what_is_measured_and_kept():
 def test_targets_use_the_variances_of_the_net():
     (batch,) = drawn_batches(1)
     net = tiny_net()
-    locations, labels, *_ = encode_targets(net, batch)
+    locations, labels, *_ = ByOverlap(net, batch).all
     assert locations.shape == (4, len(net.priors), 4)
     boxes = net.decode(torch.zeros(4, len(net.priors), 4), locations)[1]
     for row in range(4):

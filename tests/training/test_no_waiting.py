@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.tiny import drawn_batches, tiny_training
 from vision.ssd.matching import match_priors
+from vision.training.assignment import ASSIGNMENTS
 from vision.training.bad_batches import BadBatches
 from vision.training.compute.engine import Engine
 from vision.training.compute.mixed_precision import Precision
@@ -77,9 +78,11 @@ def test_the_guard_refuses_what_waits():
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
-def test_an_epoch_never_waits(as_on_a_gpu, tmp_path, optimizer):
+@pytest.mark.parametrize("assignment", ASSIGNMENTS.values())
+def test_an_epoch_never_waits(as_on_a_gpu, tmp_path, optimizer, assignment):
     batches = drawn_batches(4, negatives=1)
     training = tiny_training(optimizer=optimizer)
+    training.assignment = assignment
     training.engine = Engine(part_size=2)
     if not training.optimizer.defaults.get("fused"):
         pytest.skip("this torch has no fused optimizer for a CPU, only for a GPU")
@@ -96,8 +99,10 @@ def test_an_epoch_never_waits(as_on_a_gpu, tmp_path, optimizer):
     assert meter.average() == recent.average()
 
 
-def test_half_precision_never_waits(as_on_a_gpu):
+@pytest.mark.parametrize("assignment", ASSIGNMENTS.values())
+def test_half_precision_never_waits(as_on_a_gpu, assignment):
     training = tiny_training()
+    training.assignment = assignment
     training.engine = Engine(Precision(torch.bfloat16, "cpu"))
     training.net.train()
     with NoWaiting():

@@ -9,6 +9,7 @@ import torch
 from tests.drawing import CLASS_NAMES
 from tests.tiny import SIDE, drawn_batches, tiny_net, tiny_training, train_on
 from vision.ssd import create_net
+from vision.training.assignment import ASSIGNMENTS
 from vision.training.bad_batches import BadBatches, DivergedError, guilty_pictures
 from vision.training.compute.engine import Engine, is_out_of_memory, make_engine
 from vision.training.compute.mixed_precision import Precision, choose_precision
@@ -40,13 +41,15 @@ def frozen_statistics(net):
     return net.eval()
 
 
+@pytest.mark.parametrize("assignment", ASSIGNMENTS.values())
 @pytest.mark.parametrize("part_size", [1, 2, 3])
-def test_parts_add_up_to_the_gradients_of_the_whole(part_size):
+def test_parts_add_up_to_the_gradients_of_the_whole(part_size, assignment):
     (batch,) = drawn_batches(1, negatives=1)
     whole, parted = tiny_training(optimizer="sgd"), tiny_training(optimizer="sgd")
     parted.engine = Engine(part_size=part_size)
     for training in (whole, parted):
         frozen_statistics(training.net)
+        training.assignment = assignment
     torch.testing.assert_close(train_step(whole, batch), train_step(parted, batch))
     for one, other in zip(whole.net.parameters(), parted.net.parameters()):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6)

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from tests.drawing import CLASS_NAMES
 from tests.tiny import drawn_batches, tiny_net, tiny_training
-from vision.training.steps import Losses, encode_targets
+from vision.training.assignment import ByOverlap
+from vision.training.steps import Losses
 from vision.training.validation import Validation, all_finite, validate
 
 
@@ -22,7 +23,7 @@ def net_that_says(batches, certainty=30.0, shift=0.0):
     net = tiny_net()
     answers = []
     for batch in batches:
-        locations, labels, *_ = encode_targets(net, batch)
+        locations, labels, *_ = ByOverlap(net, batch).all
         logits = F.one_hot(labels, len(CLASS_NAMES)) * certainty
         answers.append((logits, locations + shift))
     remaining = iter(answers)

@@ -63,6 +63,12 @@ class MultiboxLoss(nn.Module):
         weight = self.weights(targets).sum()
         return MatchTotals(per_picture.sum(), (per_picture > 0).sum(), weight)
 
+    def totals_of(self, counts: Tensor) -> MatchTotals:
+        """Count in the numbers of priors that the objects of a batch have, (B, M), 0 = padding."""
+        per_picture = counts.sum(dim=1)
+        weight = (counts ** (1 - self.object_balance)).masked_fill(counts == 0, 0).sum()
+        return MatchTotals(per_picture.sum(), (per_picture > 0).sum(), weight)
+
     def forward(
         self,
         class_logits: Tensor,

@@ -50,6 +50,11 @@ class SSDConfig:
     size_variance: float = 0.2
 
     @property
+    def variances(self) -> tuple[float, float]:
+        """Return those of centres and of sizes, which offsets from priors are divided by."""
+        return self.center_variance, self.size_variance
+
+    @property
     def fill_colour(self) -> tuple[int, int, int]:
         """Return the RGB colour that the net sees as (nearly) zero, to fill empty space."""
         red, green, blue = (round(value) for value in self.image_mean)

@@ -40,15 +40,13 @@ def match_priors(
         labels: (B, M) int64, 0 = padding.
         priors: (P, 4) cxcywh in [0, 1].
     """
-    batch, num_boxes = labels.shape
-    if num_boxes == 0:
-        empty = labels.new_zeros(batch, len(priors))
-        return MatchedPriors(boxes.new_zeros(batch, len(priors), 4), empty, empty)
+    if labels.shape[1] == 0:
+        return nothing_matched(boxes, len(priors))
     is_object = labels > 0  # (B, M)
     iou = box_iou(boxes, cxcywh_to_xyxy(priors))  # (B, M, P)
     iou.masked_fill_(~is_object[..., None], -1)
     best_iou, best_object = iou.max(dim=1)  # (B, P)
-    best_object, forced = _give_every_object_a_prior(iou, is_object, best_object)
+    best_object, forced = give_every_object_a_prior(iou, is_object, best_object)
     matched_labels = labels.gather(1, best_object)
     matched_labels = matched_labels.masked_fill((best_iou < iou_threshold) & ~forced, 0)
     matched_boxes = boxes.gather(1, best_object[..., None].expand(-1, -1, 4))
@@ -70,12 +68,31 @@ def match_and_encode(
         confidences: (B, M) of the objects, if not all are certain.
     """
     matched = match_priors(boxes, labels, priors, iou_threshold)
+    return encode(matched, labels, priors, variances, confidences)
+
+
+def encode(
+    matched: MatchedPriors,
+    labels: Tensor,
+    priors: Tensor,
+    variances: tuple[float, float] = (0.1, 0.2),
+    confidences: Tensor | None = None,
+) -> Targets:
+    """Return what the net learns to predict where priors are assigned to objects.
+
+    Args:
+        matched: B pictures with P priors each.
+        labels: (B, M) int64 of the objects, 0 = padding.
+        priors: (P, 4) cxcywh in [0, 1].
+        variances: of centres and of sizes.
+        confidences: (B, M) of the objects, if not all are certain.
+    """
     positive = matched.labels > 0
     locations = encode_boxes(matched.boxes, priors, *variances).masked_fill(~positive[..., None], 0)
     if not labels.shape[1]:
         return Targets(locations, matched.labels, positive.to(locations.dtype))
-    counts = torch.zeros_like(boxes[..., 0]).scatter_add(  # (B, M), priors of each object
-        1, matched.objects, positive.to(boxes.dtype)
+    counts = locations.new_zeros(labels.shape).scatter_add(  # (B, M), priors of each object
+        1, matched.objects, positive.to(locations.dtype)
     )
     shares = (1 / counts.clamp(min=1)).gather(1, matched.objects).masked_fill(~positive, 0)
     if confidences is not None:
@@ -83,7 +100,13 @@ def match_and_encode(
     return Targets(locations, matched.labels, shares, confidences)
 
 
-def _give_every_object_a_prior(
+def nothing_matched(boxes: Tensor, num_priors: int) -> MatchedPriors:
+    """Return what B pictures without any object have; `boxes` (B, 0, 4) says which B."""
+    background = torch.zeros(len(boxes), num_priors, dtype=torch.int64, device=boxes.device)
+    return MatchedPriors(boxes.new_zeros(len(boxes), num_priors, 4), background, background)
+
+
+def give_every_object_a_prior(
     iou: Tensor, is_object: Tensor, best_object: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return `best_object` (B, P) with one prior forced to each object, and which, (B, P) bool.

@@ -28,7 +28,8 @@ from vision.utils.options import (
 OF_MODEL_DIR = "--model-dir"  # --resume without a value
 OF_THE_PAPER = "ssd"  # --augmentation
 NO_FILE = "none"  # --pretrained-ssd: start from random weights
-BEFORE = {"object_balance": 0.0}  # what runs did when there was no such option
+# What runs did when there was no such option.
+BEFORE = {"object_balance": 0.0, "assignment": "overlap"}
 
 
 @dataclass(frozen=True)

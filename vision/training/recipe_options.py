@@ -63,6 +63,12 @@ class OptimizerOptions(Options):
     weight_decay: float = option(
         5e-4, kind=Number(0, 1), help="weight decay, of all weights but biases and batch norm"
     )
+    assignment: str = option(
+        "aligned",
+        kind=OneOf("aligned", "overlap"),
+        help="which priors learn an object: aligned: those whose predictions fit it best; overlap: "
+        "those that overlap it most, as in the SSD paper and the older scripts",
+    )
     object_balance: float | str = option(
         AUTO,
         kind=NumberOrWord(0, 1, words=(AUTO,)),

@@ -27,6 +27,7 @@ from vision.nn.multibox_loss import MultiboxLoss
 from vision.ssd import NETS, resolve_net
 from vision.ssd.ssd import SSD
 from vision.training import optimization
+from vision.training.assignment import ASSIGNMENTS
 from vision.training.averaging import WeightAverage
 from vision.training.compute.compiling import compiled
 from vision.training.compute.engine import least_batch, make_engine
@@ -286,6 +287,7 @@ def make_training(net: SSD, options: TrainOptions, steps_per_epoch: int) -> Trai
         WeightAverage(net, options.average_decay) if options.average_decay else None,
         options.clip_gradients,
         engine,
+        ASSIGNMENTS[options.assignment],
     )
     engine.model = wrap(with_half_backbone(net, options.half_backbone), options.sync_bn)
     if options.compile_net:

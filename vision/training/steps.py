@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from vision.nn.multibox_loss import MatchTotals, MultiboxLoss, Targets
-from vision.ssd.matching import match_and_encode
+from vision.nn.multibox_loss import MatchTotals, MultiboxLoss
 from vision.ssd.ssd import SSD
+from vision.training.assignment import Assignment, ByOverlap
 from vision.training.averaging import WeightAverage
 from vision.training.compute.engine import Engine, is_out_of_memory
 from vision.training.compute.processes import gradients_stay, process_count, sum_over_processes
@@ -81,6 +81,7 @@ class Training:
     average: WeightAverage | None = None
     max_gradient_norm: float = 0.0
     engine: Engine = field(default_factory=Engine)
+    assignment: type[Assignment] = ByOverlap
     step: int = 0  # steps done, those that were skipped included
 
     @property
@@ -181,42 +182,38 @@ def _backward(training: Training, batch: Batch) -> Tensor:
     training.optimizer.zero_grad(set_to_none=True)
     net, engine = training.net, training.engine
     model = net if engine.model is None else engine.model
-    targets = encode_targets(net, batch)
-    totals = match_totals(training.criterion, targets)
-    losses = torch.zeros(2, device=targets.labels.device)  # regression and classification
-    parts = engine.parts(len(targets.labels))
+    assigned = training.assignment(net, batch)
+    totals = match_totals(training.criterion, assigned)
+    losses = torch.zeros(2, device=batch.labels.device)  # regression and classification
+    parts = engine.parts(len(batch.labels))
     for number, part in enumerate(parts):
         is_last = number + 1 == len(parts)
         # Between processes gradients travel once, with the last part.
         with contextlib.nullcontext() if is_last else gradients_stay(model):
             with engine.precision.forward():
                 class_logits, locations = engine.predict(net, net.normalise(batch.images[part]))
-            both = torch.stack(
-                training.criterion(class_logits, locations, targets.part(part), totals)
-            )
+            targets = assigned.targets(part, class_logits, locations)
+            both = torch.stack(training.criterion(class_logits, locations, targets, totals))
             # Gradients are averaged over the processes; they shall be those of the sum.
             engine.precision.scale(both.sum() * process_count()).backward()
         losses += both.detach()
     return sum_over_processes(losses)
 
 
-def batch_losses(net: SSD, criterion: MultiboxLoss, batch: Batch) -> tuple[Tensor, Tensor]:
+def batch_losses(
+    net: SSD, criterion: MultiboxLoss, batch: Batch, assignment: type[Assignment] = ByOverlap
+) -> tuple[Tensor, Tensor]:
     """Compute the regression and classification loss of a batch that is on the net's device."""
     class_logits, locations = net(net.normalise(batch.images))
-    return criterion(class_logits, locations, encode_targets(net, batch))
-
-
-def match_totals(criterion: MultiboxLoss, targets: Targets) -> MatchTotals:
-    """Count what the losses of a batch are measured by, over its shares in all processes."""
-    return MatchTotals(*sum_over_processes(torch.stack(criterion.totals(targets))))
-
-
-def encode_targets(net: SSD, batch: Batch) -> Targets:
-    """Return what the net shall predict for a batch."""
-    return match_and_encode(
-        batch.boxes,
-        batch.labels,
-        net.priors,
-        variances=(net.config.center_variance, net.config.size_variance),
-        confidences=batch.confidences,
+    assigned = assignment(net, batch)
+    return criterion(
+        class_logits,
+        locations,
+        assigned.targets(slice(None), class_logits, locations),
+        assigned.totals(criterion),
     )
+
+
+def match_totals(criterion: MultiboxLoss, assigned: Assignment) -> MatchTotals:
+    """Count what the losses of a batch are measured by, over its shares in all processes."""
+    return MatchTotals(*sum_over_processes(torch.stack(assigned.totals(criterion))))

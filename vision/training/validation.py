@@ -22,7 +22,7 @@ from vision.training.compute.processes import (
     interleave,
     sum_over_processes,
 )
-from vision.training.steps import Losses, LossMeter, Training, encode_targets, match_totals
+from vision.training.steps import Losses, LossMeter, Training, match_totals
 from vision.transforms import Batch
 from vision.utils.nms import nms_per_picture
 
@@ -113,10 +113,10 @@ def validate(
     for batch in batches:
         batch = batch.to(device, non_blocking=True)
         class_logits, locations = net(net.normalise(batch.images))
-        targets = encode_targets(net, batch)
-        losses = training.criterion(
-            class_logits, locations, targets, match_totals(training.criterion, targets)
-        )
+        assigned = training.assignment(net, batch)
+        targets = assigned.targets(slice(None), class_logits, locations)
+        totals = match_totals(training.criterion, assigned)
+        losses = training.criterion(class_logits, locations, targets, totals)
         meter.add(F.pad(sum_over_processes(torch.stack(losses)), (0, 1)))  # none is skipped
         if measure_precision:
             scores, boxes = net.decode(class_logits, locations)

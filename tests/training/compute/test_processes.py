@@ -8,6 +8,7 @@ from torch import distributed, multiprocessing
 
 from tests.drawing import CLASS_NAMES
 from tests.tiny import drawn_batches, tiny_net, tiny_training
+from vision.training.assignment import ByOverlap, ByPrediction
 from vision.training.compute import processes
 from vision.training.compute.engine import Engine
 from vision.training.steps import train_step
@@ -24,7 +25,7 @@ def share(batch, rank, size):
     return type(batch)(*(None if one is None else one[rank::size] for one in batch))
 
 
-def train(part_size=None):
+def train(part_size=None, assignment=ByOverlap):
     """Take some steps and validate; return the losses, the weights and the validation.
 
     Batch norm keeps its statistics: those of half the pictures are others.
@@ -33,6 +34,7 @@ def train(part_size=None):
     rank, size = processes.process_rank(), processes.process_count()
     training = tiny_training(optimizer="sgd")
     training.engine = Engine(part_size=part_size)
+    training.assignment = assignment
     training.engine.model = processes.wrap(training.net)
     training.net.eval()
     losses = [
@@ -66,7 +68,8 @@ def refused_sync():
 def in_process(rank, path, results):
     distributed.init_process_group("gloo", init_method=f"file://{path}", rank=rank, world_size=2)
     try:
-        results[rank] = exchange(), train(), train(part_size=2), refused_sync()
+        aligned = train(part_size=2, assignment=ByPrediction)
+        results[rank] = exchange(), train(), train(part_size=2), refused_sync(), aligned
     finally:
         distributed.destroy_process_group()
 
@@ -107,6 +110,13 @@ def test_so_they_are_with_batches_in_parts(two):
     alone = train()
     for process in two:
         assert_same(process[2], alone)
+
+
+@pytest.mark.slow
+def test_so_they_are_where_predictions_decide_what_is_learnt(two):
+    alone = train(assignment=ByPrediction)
+    for process in two:
+        assert_same(process[4], alone)
 
 
 @pytest.mark.slow

@@ -155,3 +155,5 @@ def test_a_run_from_before_an_option_goes_on_without_it():
     assert TrainOptions.resumed({}, {}).object_balance == 0.0
     assert TrainOptions.resumed({"object_balance": 0.25}, {}).object_balance == 0.25
     assert TrainOptions.resumed({}, {"object_balance": 1.0}).object_balance == 1.0
+    assert TrainOptions.resumed({}, {}).assignment == "overlap"
+    assert TrainOptions.resumed({}, {"assignment": "aligned"}).assignment == "aligned"
