@@ -126,7 +126,8 @@ PRIORS = torch.tensor([[0.2, 0.2, 0.2, 0.2], *[[0.5, 0.5, 0.8, 0.8 + 0.01 * n] f
 )
 def test_objects_count_alike_where_their_priors_differ_much(sizes, priors, expected, caplog):
     with caplog.at_level(logging.INFO):
-        chosen = with_object_balance(options("auto"), marked(**sizes), priors)
+        overlap = options("auto", assignment="overlap")
+        chosen = with_object_balance(overlap, marked(**sizes), priors)
     assert chosen.object_balance == expected
     told = "Objects of cell have 4.0 priors each, those of platelet 1.0" in caplog.text
     assert told == bool(expected)
@@ -135,7 +136,13 @@ def test_objects_count_alike_where_their_priors_differ_much(sizes, priors, expec
 def test_a_number_stays_and_few_objects_decide_nothing():
     asked = options("auto", object_balance=0.5)
     assert with_object_balance(asked, marked(cell=80, platelet=20), PRIORS) is asked
+    overlap = options("auto", assignment="overlap")
     few = marked(cell=80, platelet=20).select(np.arange(9))
-    assert with_object_balance(options("auto"), few, PRIORS).object_balance == 0.0
+    assert with_object_balance(overlap, few, PRIORS).object_balance == 0.0
     nothing = marked(cell=80).select(np.arange(0))
-    assert with_object_balance(options("auto"), nothing, PRIORS).object_balance == 0.0
+    assert with_object_balance(overlap, nothing, PRIORS).object_balance == 0.0
+
+
+@pytest.mark.parametrize("sizes", [{"cell": 80, "platelet": 20}, {"cell": 80}])
+def test_where_predictions_decide_objects_count_alike(sizes):
+    assert with_object_balance(options("auto"), marked(**sizes), PRIORS).object_balance == 1.0

@@ -83,8 +83,9 @@ def with_object_balance(
 ) -> TrainOptions:
     """Return the options with a number in the place of "auto" for --object-balance.
 
-    Where objects of one class have UNEQUAL times as many priors as those of another, the loss is
-    hardly about the latter unless objects count alike. Elsewhere it is better left alone.
+    By overlap, where objects of one class have UNEQUAL times as many priors as those of another,
+    the loss is hardly about the latter unless objects count alike. Elsewhere it is better left
+    alone. Where predictions decide, objects count alike.
 
     Args:
         options: of the run.
@@ -93,6 +94,8 @@ def with_object_balance(
     """
     if options.object_balance != AUTO:
         return options
+    if options.assignment != "overlap":
+        return options.replace(object_balance=1.0)
     means = _priors_per_object(train, cxcywh_to_xyxy(priors).numpy(), options.seed)
     if not means or max(means.values()) < UNEQUAL * min(means.values()):
         return options.replace(object_balance=0.0)

@@ -74,8 +74,9 @@ class OptimizerOptions(Options):
         kind=NumberOrWord(0, 1, words=(AUTO,)),
         metavar="B",
         help="0: each prior counts the same in the loss, as in the older scripts, so that objects "
-        "with more priors count more; 1: each object does; or between; auto: 1 where objects of "
-        "one class have far more priors than those of another, else 0",
+        "with more priors count more; 1: each object does; or between; auto: 1; but with "
+        "--assignment overlap only where objects of one class have far more priors than those of "
+        "another, else 0",
     )
     clip_gradients: float = option(
         10.0,
