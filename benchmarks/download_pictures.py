@@ -6,8 +6,8 @@
 A server in a process of its own answers each request after a fixed time, like a bucket far away;
 with 0 only the processor is a limit. Two clients with 20 threads each take turns. The bare one
 reads over http.client and throws away what comes. Ours checks length, sum and every coded byte of
-the JPEG, and writes files. Goals: 0.9 of the bare
-client's rate at 50 ms, 0.5 without latency.
+the JPEG, and writes files. Goals: 0.9 of the bare client's rate at 50 ms, 0.5 without latency. Then
+it says where the processor time of a picture goes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 from compared import Compared, hand_on
 
@@ -72,6 +72,10 @@ def main(args: argparse.Namespace) -> None:
         goal = f"at least {LEAST[latency]}" if latency in LEAST else ""
         ours_rate, bare_rate = (f"{rate:.0f} pictures/s" for rate in medians[1::-1])
         hand_on([Compared(what, ours_rate, f"a bare client, {bare_rate}", medians[2], goal)])
+    with server(jpeg, 0) as port:
+        print("processor time a picture, one thread")
+        for name, seconds in processor_times(port, jpeg, args.pictures):
+            print(f"  {name:42}{seconds * 1e3:6.2f} ms")
 
 
 def measure(port: int, pictures: int, workers: int, rounds: int) -> tuple[list[float], list[float]]:
@@ -138,6 +142,45 @@ def draw_jpeg(width: int, height: int, quality: int) -> bytes:
     return file.getvalue()
 
 
+def processor_times(port: int, jpeg: bytes, pictures: int) -> list[tuple[str, float]]:
+    """Return the seconds of processor time that one thread needs for a picture, and its parts."""
+    from vision.download.transfer.pictures import Picture, fetch_picture
+    from vision.download.transfer.retry import RetryPolicy
+    from vision.download.transfer.s3 import open_bucket
+    from vision.pictures.whole_jpeg import jpeg_fault
+
+    policy, key = RetryPolicy(), "picture.jpg"
+    (bucket,) = open_bucket(BUCKET, f"http://127.0.0.1:{port}", policy, 1)
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Picture(key, Path(folder) / key)
+        parts: dict[str, Callable[[], object]] = {
+            "a bare client": lambda: bare_read(connection, key),
+            "ours": lambda: fetch_picture(bucket, picture, policy, time.sleep),
+            "  reading by boto3, with length and sum": lambda: bucket.read(key),
+            "    the sum": lambda: hashlib.md5(jpeg).hexdigest(),
+            "  decoding, to see that it is whole": lambda: jpeg_fault(jpeg),
+            "  writing": lambda: write(picture.path, jpeg),
+        }
+        return [(name, processor_seconds(part, pictures)) for name, part in parts.items()]
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file beside its place and rename it."""
+    part = path.with_suffix(".part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def processor_seconds(work: Callable[[], object], times: int) -> float:
+    """Return the processor time of this thread for one call."""
+    work()
+    begin = time.thread_time()
+    for _ in range(times):
+        work()
+    return (time.thread_time() - begin) / times
+
+
 def bare_seconds(port: int, keys: Sequence[str], workers: int) -> float:
     """Read every picture with `workers` threads and throw it away; return the seconds."""
     left, lock = iter(keys), threading.Lock()
@@ -149,11 +192,7 @@ def bare_seconds(port: int, keys: Sequence[str], workers: int) -> float:
                 key = next(left, None)
             if key is None:
                 return
-            connection.request("GET", f"/{BUCKET}/{key}")
-            response = connection.getresponse()
-            response.read()
-            if response.status != http.client.OK:
-                raise RuntimeError(f"{key}: {response.status}")
+            bare_read(connection, key)
 
     threads = [threading.Thread(target=work) for _ in range(workers)]
     begin = time.perf_counter()
@@ -162,6 +201,15 @@ def bare_seconds(port: int, keys: Sequence[str], workers: int) -> float:
     for thread in threads:
         thread.join()
     return time.perf_counter() - begin
+
+
+def bare_read(connection: http.client.HTTPConnection, key: str) -> None:
+    """Read a picture and throw it away."""
+    connection.request("GET", f"/{BUCKET}/{key}")
+    response = connection.getresponse()
+    response.read()
+    if response.status != http.client.OK:
+        raise RuntimeError(f"{key}: {response.status}")
 
 
 def our_seconds(port: int, keys: Sequence[str], workers: int) -> float:
