@@ -22,7 +22,7 @@ from vision.transforms.geometry import (
 )
 
 # With few pictures and few epochs, a frame that always moves a little trains better than the SSD
-# paper's zooming out of half of the pictures and cutting of nearly all (docs/training.md).
+# paper's zooming out of half of the pictures and cutting of nearly all (docs/recipe.md).
 GEOMETRY = (Reframe(), Mirror(), DrawInterpolation())
 GEOMETRY_OF_THE_PAPER = (ZoomOut(), IoUCrop(), Mirror(), DrawInterpolation())
 COLOURS = (ColourJitter(), ShuffleChannels())
