@@ -66,6 +66,7 @@ def train(typed: Mapping[str, Any]) -> bool:
     import torch
 
     from vision.training.bad_batches import BadBatches
+    from vision.training.compute.compiling import require_compiler
     from vision.training.compute.processes import any_process, local_rank
     from vision.training.data import open_training_data
     from vision.training.machine.preflight import preflight
@@ -93,6 +94,8 @@ def train(typed: Mapping[str, Any]) -> bool:
     torch.manual_seed(options.seed)
     device = select_device(options.use_cuda, local_rank())
     preflight(device, options.checkpoint_folder, options.net, options.keep)
+    if options.compile_net:
+        require_compiler(device)
     data, files = open_training_data(options, device, saved.path.parent if saved else None)
     options = with_sizes(options, len(data.train), device)
     loaders = make_loaders(options, data, device)

@@ -128,7 +128,9 @@ def _read(annotation: Annotation, round_: int) -> None:
 def _read_and_resize(size: int, annotation: Annotation, round_: int) -> None:
     import cv2
 
-    cv2.resize(cv2.imread(annotation.path), (size, size))
+    picture = cv2.imread(annotation.path)
+    assert picture is not None  # it was drawn just now
+    cv2.resize(picture, (size, size))
 
 
 def _transform(transform: Callable, annotation: Annotation, round_: int) -> None:

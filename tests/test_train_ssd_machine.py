@@ -86,6 +86,14 @@ def test_a_whole_run_of_a_compiled_net(squares, tmp_path):
     assert "not finite" not in log
 
 
+def test_whether_it_can_compile_is_known_before_the_data_are_read(tmp_path, monkeypatch):
+    monkeypatch.delattr(torch, "compile", raising=False)
+    words = f"--compile --use-cuda false --data {tmp_path / 'none'} --model-dir {tmp_path / 'new'}"
+    with pytest.raises(ValueError, match=r"--compile needs torch 2\.0 or newer"):
+        train_ssd.main(train_ssd.parse_args(words.split()))
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize("words", ["--batch-size many", "--workers 1.5", "--viz-inputs all"])
 def test_neither_a_number_nor_auto(words, capsys):
     with pytest.raises(SystemExit) as end:

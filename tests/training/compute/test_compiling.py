@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from vision.ssd import create_net
-from vision.training.compute.compiling import compiled
+from vision.training.compute.compiling import compiled, require_compiler
 from vision.training.compute.engine import Engine
 
 
@@ -36,7 +36,7 @@ def test_only_parts_of_the_compiled_size_are_computed_by_the_compiled_net():
 def test_a_torch_that_cannot_compile_says_so(monkeypatch):
     monkeypatch.delattr(torch, "compile")
     with pytest.raises(ValueError, match=r"--compile needs torch 2\.0 or newer"):
-        compiled(nn.Linear(1, 1))
+        require_compiler(torch.device("cpu"))
 
 
 @pytest.mark.parametrize("error", [RuntimeError("No working C++ compiler\nfound"), ImportError()])
@@ -49,7 +49,7 @@ def test_a_machine_that_cannot_compile_says_why(monkeypatch, error):
     with pytest.raises(
         ValueError, match=rf"--compile cannot be used here: {reason[:10]}"
     ) as caught:
-        compiled(nn.Linear(1, 1))
+        require_compiler(torch.device("cpu"))
     assert "\n" not in str(caught.value)
     assert "leave --compile out" in str(caught.value)
 

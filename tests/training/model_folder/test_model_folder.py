@@ -58,6 +58,21 @@ def path(tmp_path):
     return tmp_path / "models" / "squares"
 
 
+class Marks:
+    """What a teacher has marked, as far as the folder cares."""
+
+    def write(self, path):
+        path.write_text("{}")
+
+
+def test_the_marks_of_a_teacher_end_with_the_run_that_had_one(path):
+    folder = Run(path).folder
+    folder.prepare(Progress(), {"taught.json": Marks()})
+    assert (path / "taught.json").is_file()
+    folder.prepare(Progress())  # by --overwrite, without a teacher
+    assert not (path / "taught.json").exists()
+
+
 def test_what_is_there_before_the_first_step(path):
     run = Run(path, datasets=(Path("data"),))
     assert run.names == ["labels.txt", "training_args.json"]

@@ -19,6 +19,7 @@ from vision.training.model_folder.results import ResultsTable, epoch_row
 from vision.training.model_folder.state import Progress, save_state
 from vision.training.options import TrainOptions
 from vision.training.steps import Losses, Training
+from vision.training.teaching import TAUGHT
 from vision.training.validation import Validation
 from vision.utils.files import remove_leftovers, write_together
 from vision.utils.labels import write_labels
@@ -56,6 +57,8 @@ class ModelFolder:
             place(self.path / TRAINING_ARGUMENTS).write_text(text + "\n", encoding="utf-8")
             for name, file in (files or {}).items():
                 file.write(place(self.path / name))
+        if TAUGHT not in (files or {}) and (self.path / TAUGHT).is_file():
+            (self.path / TAUGHT).unlink()  # of a run that --overwrite has ended
         for path in remove_leftovers(self.path):
             logger.info("Removed %s, which a killed run has left", path)
         logger.info("Stored labels into file %s.", self.path / "labels.txt")
