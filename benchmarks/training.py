@@ -4,8 +4,8 @@ Usage:
     python3 benchmarks/training.py --steps 10 --batch-size 8
 
 The older step has pictures and weights in planes (NCHW) and waits for three losses after every
-step. Ours has the channels of a pixel together (channels_last), reads losses only to log them, and
-keeps freed memory for the next layer.
+step. Ours has the channels of a pixel together (channels_last), reads losses only to log them,
+keeps freed memory for the next layer, and matches priors by their predictions.
 On a CPU with instructions for bfloat16, it is also timed with the backbone in it (--half-backbone).
 """
 
@@ -53,10 +53,9 @@ def measure(steps: int, batch_size: int, resolution: int) -> list[tuple[str, flo
     rows = []
     for name in ways:
         memory_format = torch.contiguous_format if name == OLDER else torch.channels_last
-        if name != OLDER:
-            keep_freed_memory()
         training, batch = make_training(memory_format, batch_size, resolution)
         if name != OLDER:
+            keep_freed_memory()
             training.assignment = ByPrediction
         training.engine.model = with_half_backbone(training.net, wanted=name == IN_HALF)
         run(training, batch, 2, reads_losses=name == OLDER)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vision.ssd import aligned_matching
-from vision.ssd.aligned_matching import count_candidates, match_aligned
+from vision.ssd.aligned_matching import expected_counts, match_aligned
 from vision.ssd.config import mobilenet_config
 from vision.ssd.priors import generate_priors
 from vision.utils.box_utils import box_iou, cxcywh_to_xyxy, xyxy_to_cxcywh
@@ -120,13 +120,13 @@ def test_no_objects():
         matched = match_aligned(boxes, labels, priors, scores, predicted)
         assert matched.boxes.shape == (2, 2, 4)
         assert matched.labels.tolist() == [[0, 0]] * 2
-        assert count_candidates(boxes, labels, priors).tolist() == [[0.0] * count] * 2
+        assert expected_counts(boxes, labels, priors).tolist() == [[0.0] * count] * 2
 
 
 def test_an_object_has_ten_priors_at_most_and_the_nearest(many_priors):
     boxes, labels, scores, predicted = drawn(8, 1, many_priors)
     matched = match_aligned(boxes, labels, many_priors, scores, predicted)
-    expected = count_candidates(boxes, labels, many_priors)[:, 0]
+    expected = expected_counts(boxes, labels, many_priors)[:, 0]
     found = (matched.labels > 0).sum(dim=1)
     assert expected.max() == 10
     assert ((found == expected) | (found == expected + 1)).all()
@@ -150,15 +150,22 @@ def test_a_batch_is_its_pictures_one_by_one(many_priors):
     counts = torch.tensor([12, 0, 5, 1])
     labels = labels.masked_fill(torch.arange(12) >= counts[:, None], 0)
     matched = match_aligned(boxes, labels, many_priors, scores, predicted)
-    numbers = count_candidates(boxes, labels, many_priors)
+    numbers = expected_counts(boxes, labels, many_priors)
     for row, count in enumerate(counts):
         one, rows = slice(row, row + 1), (slice(row, row + 1), slice(0, int(count)))
         alone = match_aligned(boxes[rows], labels[rows], many_priors, scores[one], predicted[one])
         positive = alone.labels[0] > 0
         assert alone.labels[0].equal(matched.labels[row])
         assert alone.objects[0][positive].equal(matched.objects[row][positive])
-        alone = count_candidates(boxes[rows], labels[rows], many_priors)
+        alone = expected_counts(boxes[rows], labels[rows], many_priors)
         assert alone[0].equal(numbers[row, :count])
+
+
+def test_a_box_without_a_number_is_learnt_so_that_the_loss_has_none_either(many_priors):
+    boxes, labels, scores, predicted = drawn(1, 5, many_priors)
+    boxes[0, 3, 1] = float("nan")
+    matched = match_aligned(boxes, labels, many_priors, scores, predicted)
+    assert matched.boxes[matched.labels > 0].isnan().any()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

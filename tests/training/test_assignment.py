@@ -56,8 +56,10 @@ def test_a_batch_without_objects_has_loss_0(assignment):
     (batch,) = drawn_batches(1)
     empty = batch._replace(labels=torch.zeros_like(batch.labels))
     none = batch._replace(boxes=batch.boxes[:, :0], labels=batch.labels[:, :0])
+    training = tiny_training()
+    training.assignment = assignment
     for one in (empty, none):
-        losses = batch_losses(tiny_net(), MultiboxLoss(), one, assignment)
+        losses = batch_losses(training, one)
         assert [loss.item() for loss in losses] == [0, 0]
 
 

@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 def total(training, batch):
     with torch.no_grad():
-        return sum(batch_losses(training.net, training.criterion, batch)).item()
+        return sum(batch_losses(training, batch)).item()
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])

@@ -129,10 +129,12 @@ def test_the_step_that_never_waits_is_the_same_step(monkeypatch):
         assert torch.equal(tensor, other_average[name]), name
 
 
-def test_bad_batches_are_read_some_steps_later(as_on_a_gpu, tmp_path, caplog):
+@pytest.mark.parametrize("assignment", ASSIGNMENTS.values())
+def test_bad_batches_are_read_some_steps_later(as_on_a_gpu, tmp_path, caplog, assignment):
     batches = drawn_batches(3)
     batches[1].boxes[2, 0] = float("nan")
     training, progress = tiny_training(), Progress()
+    training.assignment = assignment
     training.net.train()
     bad = BadBatches(tmp_path, ["BACKGROUND", "red", "green", "blue"], 10, progress)
     for step, batch in enumerate(batches, start=1):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.drawing import CLASS_NAMES, write_voc
-from tests.tiny import NET, drawn_batches, tiny_description, tiny_net
+from tests.tiny import NET, drawn_batches, tiny_description, tiny_net, tiny_training
 from tests.training_script import as_before, run  # noqa: F401 (a fixture)
 from vision.checkpoints.weights_file import save_weights
 from vision.datasets.index.annotation_index import concatenate
@@ -58,10 +58,10 @@ def test_an_uncertain_object_is_partly_background():
 
 
 def test_certain_objects_cost_what_they_cost_without_confidences():
-    batch, net = drawn_batches(1)[0], tiny_net()
+    batch, training = drawn_batches(1)[0], tiny_training()
     certain = batch._replace(confidences=(batch.labels > 0).float())
-    expected = [loss.item() for loss in batch_losses(net, MultiboxLoss(), batch)]
-    found = [loss.item() for loss in batch_losses(net, MultiboxLoss(), certain)]
+    expected = [loss.item() for loss in batch_losses(training, batch)]
+    found = [loss.item() for loss in batch_losses(training, certain)]
     assert found == pytest.approx(expected, rel=1e-6)
 
 

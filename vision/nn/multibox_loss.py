@@ -63,8 +63,11 @@ class MultiboxLoss(nn.Module):
         weight = self.weights(targets).sum()
         return MatchTotals(per_picture.sum(), (per_picture > 0).sum(), weight)
 
-    def totals_of(self, counts: Tensor) -> MatchTotals:
-        """Count in the numbers of priors that the objects of a batch have, (B, M), 0 = padding."""
+    def expected_totals(self, counts: Tensor) -> MatchTotals:
+        """Return what `totals` will be if the objects of a batch get `counts` (B, M) priors each.
+
+        Padding gets 0.
+        """
         per_picture = counts.sum(dim=1)
         weight = (counts ** (1 - self.object_balance)).masked_fill(counts == 0, 0).sum()
         return MatchTotals(per_picture.sum(), (per_picture > 0).sum(), weight)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vision.ssd.matching import MatchedPriors, give_every_object_a_prior, nothing_matched
-from vision.utils.box_utils import box_iou, cxcywh_to_xyxy
+from vision.ssd.matching import MatchedPriors, assign, iou_with_priors, nothing_matched
+from vision.utils.box_utils import box_iou
 
 LEAST_IOU = 0.2  # a prior that overlaps an object no more than this is no candidate for it
 MOST_PRIORS = 10  # of an object, beside the one that it gets in any case
@@ -26,9 +26,9 @@ def match_aligned(
     """Assign the objects of a batch to the priors whose predictions fit them best.
 
     How well a prediction fits is score^0.5 * IoU^4: its score for the class of the object, and how
-    far its box overlaps the object's. Of the priors that overlap an object by more than 0.2, the
-    ten that fit best belong to it. A prior that two objects want belongs to the one that it fits
-    better. In addition every object gets a prior as in `match_priors`.
+    far its box overlaps the object's. Of the priors that overlap an object by more than LEAST_IOU,
+    the MOST_PRIORS that fit best belong to it. A prior that two objects want belongs to the one
+    that it fits better. In addition every object gets a prior as in `match_priors`.
 
     Args:
         boxes: (B, M, 4) xyxy in [0, 1], padded; M may be 0.
@@ -39,29 +39,23 @@ def match_aligned(
     """
     if labels.shape[1] == 0:
         return nothing_matched(boxes, len(priors))
-    prior_iou = box_iou(boxes, cxcywh_to_xyxy(priors))  # (B, M, P)
-    prior_iou.masked_fill_((labels == 0)[..., None], -1)
-    # A product, as it takes a tenth of the time that `gather` takes.
+    prior_iou = iou_with_priors(boxes, labels, priors)  # (B, M, P)
+    # A product, as it takes a fifth of the time that `gather` takes.
     classes = torch.arange(scores.shape[2], device=labels.device)
     is_class = (labels[..., None] == classes).to(scores.dtype)
     score = is_class @ scores.transpose(1, 2)  # (B, M, P), of each object's class
     fit = box_iou(boxes, predicted_boxes).square_().square_().mul_(score.sqrt_())
     fit.add_(prior_iou, alpha=NEARNESS).masked_fill_(prior_iou <= LEAST_IOU, -1)
     best_fit, best_object = _best_object(fit)
-    best_object, forced = give_every_object_a_prior(prior_iou, labels > 0, best_object)
-    matched_labels = labels.gather(1, best_object).masked_fill((best_fit < 0) & ~forced, 0)
-    matched_boxes = boxes.gather(1, best_object[..., None].expand(-1, -1, 4))
-    return MatchedPriors(matched_boxes, matched_labels, best_object)
+    return assign(boxes, labels, prior_iou, best_object, best_fit < 0)
 
 
-def count_candidates(boxes: Tensor, labels: Tensor, priors: Tensor) -> Tensor:
-    """Return how many priors an object will have, (B, M), before anything is predicted.
+def expected_counts(boxes: Tensor, labels: Tensor, priors: Tensor) -> Tensor:
+    """Return how many priors each object will have, (B, M), before anything is predicted.
 
-    It is exact where no two objects want the same prior and the nearest one is among the ten.
+    It is exact where no two objects want one prior, and the nearest is among those that fit best.
     """
-    if labels.shape[1] == 0:
-        return boxes.new_zeros(labels.shape)
-    near = box_iou(boxes, cxcywh_to_xyxy(priors)) > LEAST_IOU
+    near = iou_with_priors(boxes, labels, priors) > LEAST_IOU
     return near.sum(dim=2).clamp(1, MOST_PRIORS).masked_fill(labels == 0, 0).to(boxes.dtype)
 
 
@@ -72,7 +66,9 @@ def _best_object(fit: Tensor) -> tuple[Tensor, Tensor]:
     """
     batch, num_boxes, num_priors = fit.shape
     wanted = fit.topk(min(MOST_PRIORS, num_priors), dim=2)  # (B, M, 10)
-    fits, priors = wanted.values.flatten(1), wanted.indices.flatten(1)
+    priors = wanted.indices.flatten(1)
+    # What is not a number is the largest for `topk`, and shall be for `amax`: see `assign`.
+    fits = wanted.values.flatten(1).nan_to_num(nan=torch.inf)
     best_fit = fit.new_full((batch, num_priors), -1).scatter_reduce(1, priors, fits, "amax")
     number = torch.arange(num_boxes, device=fit.device)[:, None].expand_as(wanted.indices[0])
     winner = number.flatten().masked_fill(fits < best_fit.gather(1, priors), 0)

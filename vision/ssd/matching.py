@@ -42,15 +42,9 @@ def match_priors(
     """
     if labels.shape[1] == 0:
         return nothing_matched(boxes, len(priors))
-    is_object = labels > 0  # (B, M)
-    iou = box_iou(boxes, cxcywh_to_xyxy(priors))  # (B, M, P)
-    iou.masked_fill_(~is_object[..., None], -1)
+    iou = iou_with_priors(boxes, labels, priors)
     best_iou, best_object = iou.max(dim=1)  # (B, P)
-    best_object, forced = give_every_object_a_prior(iou, is_object, best_object)
-    matched_labels = labels.gather(1, best_object)
-    matched_labels = matched_labels.masked_fill((best_iou < iou_threshold) & ~forced, 0)
-    matched_boxes = boxes.gather(1, best_object[..., None].expand(-1, -1, 4))
-    return MatchedPriors(matched_boxes, matched_labels, best_object)
+    return assign(boxes, labels, iou, best_object, best_iou < iou_threshold)
 
 
 def match_and_encode(
@@ -100,13 +94,39 @@ def encode(
     return Targets(locations, matched.labels, shares, confidences)
 
 
+def iou_with_priors(boxes: Tensor, labels: Tensor, priors: Tensor) -> Tensor:
+    """Return the IoU of each object with each prior, (B, M, P); -1 where the label says padding."""
+    iou = box_iou(boxes, cxcywh_to_xyxy(priors))
+    return iou.masked_fill_((labels == 0)[..., None], -1)
+
+
+def assign(
+    boxes: Tensor, labels: Tensor, iou: Tensor, best_object: Tensor, too_far: Tensor
+) -> MatchedPriors:
+    """Give each prior the object that it takes, and every object its nearest prior in any case.
+
+    Args:
+        boxes: (B, M, 4) xyxy in [0, 1], padded; M at least 1.
+        labels: (B, M) int64, 0 = padding.
+        iou: what `iou_with_priors` returns; it is overwritten.
+        best_object: (B, P) the object that a prior would take.
+        too_far: (B, P) bool, where a prior takes none and is BACKGROUND, unless an object needs it.
+            From a box that is not a number no prior is too far: so the loss is not one either, and
+            the step is skipped.
+    """
+    best_object, forced = _give_every_object_a_prior(iou, labels > 0, best_object)
+    matched_labels = labels.gather(1, best_object).masked_fill(too_far & ~forced, 0)
+    matched_boxes = boxes.gather(1, best_object[..., None].expand(-1, -1, 4))
+    return MatchedPriors(matched_boxes, matched_labels, best_object)
+
+
 def nothing_matched(boxes: Tensor, num_priors: int) -> MatchedPriors:
     """Return what B pictures without any object have; `boxes` (B, 0, 4) says which B."""
     background = torch.zeros(len(boxes), num_priors, dtype=torch.int64, device=boxes.device)
     return MatchedPriors(boxes.new_zeros(len(boxes), num_priors, 4), background, background)
 
 
-def give_every_object_a_prior(
+def _give_every_object_a_prior(
     iou: Tensor, is_object: Tensor, best_object: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return `best_object` (B, P) with one prior forced to each object, and which, (B, P) bool.

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from vision.nn.multibox_loss import MatchTotals, MultiboxLoss, Targets
-from vision.ssd.aligned_matching import count_candidates, match_aligned
+from vision.ssd.aligned_matching import expected_counts, match_aligned
 from vision.ssd.matching import encode, match_and_encode
 from vision.ssd.ssd import SSD
+from vision.training.recipe_options import ALIGNED, OVERLAP
 from vision.transforms import Batch
 
 
@@ -55,9 +56,9 @@ class ByPrediction:
         self.net, self.batch = net, batch
 
     def totals(self, criterion: MultiboxLoss) -> MatchTotals:
-        """Count what the objects can get, as a batch in parts has no predictions of all yet."""
-        batch = self.batch
-        return criterion.totals_of(count_candidates(batch.boxes, batch.labels, self.net.priors))
+        """Say what to expect: a batch in parts has no predictions of all its pictures yet."""
+        counts = expected_counts(self.batch.boxes, self.batch.labels, self.net.priors)
+        return criterion.expected_totals(counts)
 
     @torch.no_grad()
     def targets(self, rows: slice, class_logits: Tensor, locations: Tensor) -> Targets:
@@ -70,4 +71,4 @@ class ByPrediction:
         return encode(matched, labels, net.priors, net.config.variances, confidences)
 
 
-ASSIGNMENTS: dict[str, type[Assignment]] = {"aligned": ByPrediction, "overlap": ByOverlap}
+ASSIGNMENTS: dict[str, type[Assignment]] = {ALIGNED: ByPrediction, OVERLAP: ByOverlap}

@@ -141,7 +141,7 @@ def guilty_pictures(training: Training, batch: Batch) -> list[int]:
     for row in range(len(batch.labels)):
         single = batch.select(row)
         with training.engine.precision.forward():
-            losses = batch_losses(training.net, training.criterion, single, training.assignment)
+            losses = batch_losses(training, single)
         if not all(map(torch.isfinite, losses)):
             guilty.append(row)
     train_mode(training.net)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Mapping
 
 from vision.datasets.options import DataOptions
-from vision.training.recipe_options import AUTO, OptimizerOptions, ScheduleOptions
+from vision.training.recipe_options import AUTO, OVERLAP, OptimizerOptions, ScheduleOptions
 from vision.utils.options import (
     INPUT_SIDES,
     WIDTHS,
@@ -29,7 +29,7 @@ OF_MODEL_DIR = "--model-dir"  # --resume without a value
 OF_THE_PAPER = "ssd"  # --augmentation
 NO_FILE = "none"  # --pretrained-ssd: start from random weights
 # What runs did when there was no such option.
-BEFORE = {"object_balance": 0.0, "assignment": "overlap"}
+BEFORE = {"object_balance": 0.0, "assignment": OVERLAP}
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from vision.ssd.config import SSDConfig
 from vision.ssd.matching import MATCH_IOU
 from vision.ssd.prior_search import fit_priors
 from vision.training.options import AUTO, TrainOptions
+from vision.training.recipe_options import OVERLAP
 from vision.utils.box_utils import cxcywh_to_xyxy
 from vision.utils.numpy_boxes import intersection_over_union
 
@@ -94,7 +95,7 @@ def with_object_balance(
     """
     if options.object_balance != AUTO:
         return options
-    if options.assignment != "overlap":
+    if options.assignment != OVERLAP:
         return options.replace(object_balance=1.0)
     means = _priors_per_object(train, cxcywh_to_xyxy(priors).numpy(), options.seed)
     if not means or max(means.values()) < UNEQUAL * min(means.values()):

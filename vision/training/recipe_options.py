@@ -8,6 +8,7 @@ from typing import NamedTuple
 from vision.utils.options import ListOf, Number, NumberOrWord, OneOf, Options, Whole, option, switch
 
 AUTO = "auto"
+ALIGNED, OVERLAP = "aligned", "overlap"  # --assignment
 LOWEST_SGD_RATE = 0.005
 
 
@@ -64,8 +65,8 @@ class OptimizerOptions(Options):
         5e-4, kind=Number(0, 1), help="weight decay, of all weights but biases and batch norm"
     )
     assignment: str = option(
-        "aligned",
-        kind=OneOf("aligned", "overlap"),
+        ALIGNED,
+        kind=OneOf(ALIGNED, OVERLAP),
         help="which priors learn an object: aligned: those whose predictions fit it best; overlap: "
         "those that overlap it most, as in the SSD paper and the older scripts",
     )

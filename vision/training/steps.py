@@ -200,18 +200,13 @@ def _backward(training: Training, batch: Batch) -> Tensor:
     return sum_over_processes(losses)
 
 
-def batch_losses(
-    net: SSD, criterion: MultiboxLoss, batch: Batch, assignment: type[Assignment] = ByOverlap
-) -> tuple[Tensor, Tensor]:
-    """Compute the regression and classification loss of a batch that is on the net's device."""
+def batch_losses(training: Training, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Compute the regression and classification loss of a batch in this process alone."""
+    net, criterion = training.net, training.criterion
     class_logits, locations = net(net.normalise(batch.images))
-    assigned = assignment(net, batch)
-    return criterion(
-        class_logits,
-        locations,
-        assigned.targets(slice(None), class_logits, locations),
-        assigned.totals(criterion),
-    )
+    assigned = training.assignment(net, batch)
+    targets = assigned.targets(slice(None), class_logits, locations)
+    return criterion(class_logits, locations, targets, assigned.totals(criterion))
 
 
 def match_totals(criterion: MultiboxLoss, assigned: Assignment) -> MatchTotals:
