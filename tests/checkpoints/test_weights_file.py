@@ -223,3 +223,10 @@ def test_a_failure_while_writing_leaves_the_old_file(tmp_path, monkeypatch):
         save_weights(path, small_net().state_dict(), tiny_description())
     assert path.read_bytes() == whole
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_exported_file_in_the_place_of_weights_is_not_called_damaged(tmp_path):
+    path = tmp_path / "ssd-mobilenet.onnx"
+    path.write_bytes(b"\x08\x06\x12\x07pytorch")
+    with pytest.raises(ValueError, match=r"is an ONNX file, .* name the one that it was exported"):
+        read_weights(path)

@@ -102,6 +102,11 @@ def read_pth(path: str | Path) -> Any:
 
 
 def _unreadable(path: Path, size: int, error: Exception) -> str:
+    if path.suffix.lower() == ".onnx":
+        return (
+            f"{path} is an ONNX file, and what is needed is a .pth: name the one that it was "
+            "exported from, such as best.pth in its model folder"
+        )
     with path.open("rb") as file:
         start = file.read(64).lstrip().lower()
     if start.startswith((b"<!doctype", b"<html")):
