@@ -96,7 +96,9 @@ def boxes(amount: int) -> Callable[[], object]:
     from vision.ssd import create_net
     from vision.training.assignment import ByPrediction
     from vision.transforms import Batch
+    from vision.utils.device import keep_freed_memory
 
+    keep_freed_memory()  # as training does
     torch.manual_seed(0)
     net = create_net("mb1-ssd", CLASSES, RESOLUTION)
     corners = torch.rand(BATCH, amount, 2) * 0.8
@@ -121,8 +123,10 @@ def classes(amount: int) -> Callable[[], object]:
     """Suppress the overlapping boxes of a picture among this number of classes."""
     import torch
 
+    from vision.utils.device import keep_freed_memory
     from vision.utils.nms import Suppression, nms_per_picture
 
+    keep_freed_memory()  # as programs that detect do
     torch.manual_seed(0)
     priors = 3000
     scores = (2 * torch.randn(1, priors, amount + 1)).softmax(dim=2)

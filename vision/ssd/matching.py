@@ -133,23 +133,28 @@ def _give_every_object_a_prior(
 
     In each round every object without a prior asks for its best free one. If several ask for the
     same, one gets it and the others wait for the next round; a second round is rare. If there are
-    more objects than priors, some get none. A GPU goes through all the rounds that there may be:
-    to look whether an object still waits, the program would have to wait for the GPU.
+    more objects than priors, some get none. A GPU goes through all the rounds that there may be,
+    and with all objects: to look which ones still wait, the program would have to wait for the GPU.
 
-    `iou` (B, M, P) is overwritten: a copy for each round would double the time of many objects.
+    `iou` (B, M, P) may be overwritten.
     """
-    number = torch.arange(iou.shape[1], device=iou.device).expand_as(is_object)
+    num_pictures, num_boxes, num_priors = iou.shape
+    rows, waiting = iou.flatten(0, 1), is_object.flatten()  # (B * M, P) and (B * M,)
+    picture = torch.arange(num_pictures, device=iou.device)[:, None].expand_as(is_object).flatten()
+    number = torch.arange(num_boxes, device=iou.device).expand_as(is_object).flatten()
     owner = torch.full_like(best_object, -1)  # (B, P)
-    waiting = is_object
-    for _ in range(min(iou.shape[1], MAX_ROUNDS)):
-        if reads_at_once(iou) and not waiting.any():
-            break
-        best_free, wanted = iou.max(dim=2)  # (B, M)
+    for _ in range(min(num_boxes, MAX_ROUNDS)):
+        best_free, wanted = rows.max(dim=1)
         waiting = waiting & (best_free >= 0)
         bids = torch.where(waiting, number, torch.full_like(number, -1))
-        asked = torch.full_like(owner, -1).scatter_reduce(1, wanted, bids, "amax")
-        owner = torch.maximum(owner, asked)
-        iou.masked_fill_((owner >= 0)[:, None, :], -2)
-        waiting = waiting & (owner.gather(1, wanted) != number)
+        place = picture * num_priors + wanted
+        owner.view(-1).scatter_reduce_(0, place, bids, "amax")
+        waiting = waiting & (owner.view(-1).gather(0, place) != number)
+        if reads_at_once(iou):
+            if not waiting.any():
+                break
+            rows, picture, number = rows[waiting], picture[waiting], number[waiting]
+            waiting = waiting[waiting]
+        rows.masked_fill_((owner >= 0).index_select(0, picture), -2)
     forced = owner >= 0
     return torch.where(forced, owner, best_object), forced

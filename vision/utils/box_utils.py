@@ -47,8 +47,11 @@ def box_iou(boxes: Tensor, others: Tensor) -> Tensor:
 
 def _shared_length(boxes: Tensor, others: Tensor, axis: int) -> Tensor:
     """Return how far boxes (..., N, 4) and others (..., M, 4) overlap on an axis, (..., N, M)."""
-    first = torch.maximum(boxes[..., :, None, axis], others[..., None, :, axis])
-    last = torch.minimum(boxes[..., :, None, axis + 2], others[..., None, :, axis + 2])
+    # Coordinates next to each other: from every fourth place a CPU reads ten times as slowly.
+    starts, ends = (boxes[..., one].contiguous()[..., :, None] for one in (axis, axis + 2))
+    other_starts, other_ends = (others[..., one].contiguous() for one in (axis, axis + 2))
+    first = torch.maximum(starts, other_starts[..., None, :])
+    last = torch.minimum(ends, other_ends[..., None, :])
     return last.sub_(first).clamp_(min=0)
 
 
