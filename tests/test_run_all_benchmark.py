@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from vision.datasets.opening import open_datasets
+from vision.pictures.reading import read_picture
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -69,3 +74,31 @@ def test_growth_is_the_power_between_the_largest_amounts(scripts, seconds, power
 def test_a_point_is_measured(scripts, kind):
     point = scripts("growth").measure(kind, 2)
     assert point.seconds > 0 and point.megabytes >= 0
+
+
+def test_pictures_that_look_alike_are_different_files_of_a_dataset(scripts, tmp_path):
+    folder = scripts("large_data").draw_dataset(tmp_path / "data", 5, (64, 48))
+    datasets = open_datasets([folder])
+    assert (len(datasets.train), len(datasets.validation)) == (4, 1)
+    assert datasets.train[0].boxes_in_pixels(64, 48).tolist() == [[15, 11, 31, 23]]
+    files = sorted((folder / "JPEGImages").iterdir())
+    assert len({path.read_bytes() for path in files}) == 5
+    first, last = (read_picture(path) for path in (files[0], files[-1]))
+    assert first.shape == (48, 64, 3) and (first == last).all()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_the_memory_of_a_process_is_that_of_its_children_too(scripts):
+    memory_of = scripts("large_data").memory_of
+    size = 50_000_000
+    wait = f"block = b'x' * {size}; print('there', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", wait], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        child.stdout.readline()
+        together, alone = memory_of(os.getpid()), memory_of(child.pid)
+        child.communicate("\n")
+    assert size < alone < 2 * size
+    assert together > alone
+    assert memory_of(os.getpid()) < together - size / 2
+    assert memory_of(child.pid) == 0  # it has ended
