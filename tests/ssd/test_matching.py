@@ -6,7 +6,8 @@ import torch
 from vision.ssd.config import mobilenet_config
 from vision.ssd.matching import match_and_encode, match_priors
 from vision.ssd.priors import generate_priors
-from vision.utils.box_utils import decode_boxes, xyxy_to_cxcywh
+from vision.utils import device
+from vision.utils.box_utils import box_iou, cxcywh_to_xyxy, decode_boxes, xyxy_to_cxcywh
 
 # Two squares of 0.4 side by side, and one of 0.2 in the corner, each 0.1 apart from the next.
 PRIORS = xyxy_to_cxcywh(
@@ -107,6 +108,36 @@ def test_every_object_of_a_crowd_is_found_by_some_prior(many_priors):
     _, matched, _ = match_priors(boxes, labels, many_priors)
     for row in matched:
         assert set(row.tolist()) == set(range(41))
+
+
+def owners_one_by_one(iou):
+    """Give each object its best free prior, in rounds; who wants the same as the last one waits."""
+    owners, waiting, free = {}, list(range(len(iou))), iou.clone()
+    while waiting:
+        wanted = {number: int(free[number].argmax()) for number in waiting}
+        owners.update({prior: number for number, prior in wanted.items()})  # in rising order
+        free[:, list(owners)] = -2
+        waiting = [number for number in waiting if owners[wanted[number]] != number]
+    return owners
+
+
+@pytest.mark.parametrize("at_once", [frozenset({"cpu"}), frozenset()])
+def test_rounds_of_a_crowd_in_one_place(many_priors, monkeypatch, at_once):
+    """A processor drops the objects that have a prior, a GPU goes on with all: it is the same."""
+    monkeypatch.setattr(device, "READ_AT_ONCE", at_once)
+    boxes, labels = crowd(2, 60, seed=1)
+    boxes = 0.4 + 0.2 * boxes  # so many want the same priors
+    labels = labels.masked_fill(torch.arange(60) >= torch.tensor([[60], [45]]), 0)
+    _, matched, _ = match_priors(boxes, labels, many_priors, iou_threshold=1.1)
+    for row, count in enumerate((60, 45)):
+        iou = box_iou(boxes[row, :count], cxcywh_to_xyxy(many_priors))
+        assert len(iou.argmax(dim=1).unique()) < count  # some have to wait
+        owners = owners_one_by_one(iou)
+        expected = torch.zeros(len(many_priors), dtype=torch.int64)
+        for prior, number in owners.items():
+            expected[prior] = number + 1
+        assert len(owners) == count
+        assert matched[row].equal(expected)
 
 
 def test_a_batch_is_its_pictures_one_by_one(many_priors):
