@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MANY, LARGE, LOADED = 10_000, 32, 100_000  # pictures
 SMALL_SIZE, LARGE_SIZE = (320, 240), (4000, 3000)
 QUALITY = 90  # of JPEG; so the large ones have as many bytes as a camera's
+LONGEST_COMMENT = 65_000  # bytes, of a JPEG
 WORKERS, EPOCHS = 2, 3
 GIGABYTE = 1e9
 BETWEEN_LOOKS = 0.1  # seconds
@@ -69,8 +70,10 @@ def draw_dataset(folder: Path, pictures: int, size: tuple[int, int]) -> Path:
         (folder / name).mkdir(parents=True)
     names = [f"{number:06}" for number in range(pictures)]
     for name in names:
-        # A comment with the number, behind the two bytes that every JPEG begins with.
-        comment = b"\xff\xfe\x00\x08" + name.encode()
+        # A comment behind the two bytes that every JPEG begins with, so that, as of photographs, no
+        # two files have the same length.
+        comment = name.encode() + b" " * min(int(name), LONGEST_COMMENT)
+        comment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
         (folder / "JPEGImages" / f"{name}.jpg").write_bytes(jpeg[:2] + comment + jpeg[2:])
         (folder / "Annotations" / f"{name}.xml").write_text(
             f"<annotation><filename>{name}.jpg</filename><size><width>{width}</width>"
