@@ -108,7 +108,7 @@ def assign(
     Args:
         boxes: (B, M, 4) xyxy in [0, 1], padded; M at least 1.
         labels: (B, M) int64, 0 = padding.
-        iou: what `iou_with_priors` returns; it is overwritten.
+        iou: what `iou_with_priors` returns; it may be overwritten.
         best_object: (B, P) the object that a prior would take.
         too_far: (B, P) bool, where a prior takes none and is BACKGROUND, unless an object needs it.
             From a box that is not a number no prior is too far: so the loss is not one either, and
