@@ -87,6 +87,7 @@ def fit_priors(boxes: np.ndarray, config: SSDConfig, seed: int = 0) -> PriorFit:
     boxes = boxes[(boxes[:, 2:] - boxes[:, :2] >= 1).all(axis=1)].astype(np.float64)
     if len(boxes) > MAX_BOXES:
         boxes = boxes[rng.choice(len(boxes), MAX_BOXES, replace=False)]
+    boxes = np.asfortranarray(boxes)  # the search reads them coordinate by coordinate
     own, side = config.prior_specs, config.image_size
     before = measure_priors(boxes, own, side)
     fit = PriorFit(own, before, before, changed=False)
@@ -132,12 +133,14 @@ def _best_iou(boxes: np.ndarray, spec: PriorSpec, image_size: int) -> np.ndarray
 
     Of all priors of one shape, the one with the nearest centre overlaps a box most.
     """
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    left, top, right, bottom = boxes.T
+    centres = np.stack([left + right, top + bottom]) / 2  # (2, N)
     cells = np.clip(np.floor(centres / spec.stride), 0, spec.feature_map_size - 1)
     nearest = ((cells + 0.5) * spec.stride).clip(0, image_size)
-    half = np.array(spec.shapes()).clip(max=image_size)[:, None] / 2  # (K, 1, 2)
-    priors = np.concatenate([nearest - half, nearest + half], axis=2)  # (K, N, 4)
-    return intersection_over_union(boxes, priors).max(axis=0)
+    half = np.array(spec.shapes()).clip(max=image_size).T[:, :, None] / 2  # (2, K, 1)
+    # Each coordinate is a plane of its own, which is several times as fast to compute with.
+    planes = np.concatenate([nearest[:, None] - half, nearest[:, None] + half])  # (4, K, N)
+    return intersection_over_union(boxes, np.moveaxis(planes, 0, -1)).max(axis=0)
 
 
 def _propose(

@@ -299,7 +299,7 @@ def require_regular(path: str | Path) -> None:
         FileNotFoundError: if there is nothing.
         ValueError: if it is a folder, a pipe, a device or a socket.
     """
-    mode = Path(path).stat().st_mode
+    mode = os.stat(path).st_mode  # noqa: PTH116 (a Path takes longer than the file)
     if not stat.S_ISREG(mode):
         kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
         kind = kinds.get(stat.S_IFMT(mode), "a device")
@@ -309,4 +309,5 @@ def require_regular(path: str | Path) -> None:
 def read_regular(path: str | Path) -> bytes:
     """Return the bytes of a file, which must be one; see `require_regular`."""
     require_regular(path)
-    return Path(path).read_bytes()
+    with open(path, "rb") as file:  # noqa: PTH123 (as above)
+        return file.read()

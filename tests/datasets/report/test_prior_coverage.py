@@ -42,6 +42,12 @@ def test_small_boxes_are_told_and_a_resolution_is_advised():
     assert measure_coverage(make_index(boxes, size=(100, 100)), priors, 512).advised is None
 
 
+def test_larger_resolutions_are_not_measured_where_the_present_one_will_do():
+    priors = {300: grid(2, 0.5), 1024: grid(100, 0.1)}
+    fit = measure_coverage(make_index([(0, 0, 50, 25)]), priors, 300)
+    assert (fit.unmatched_at, fit.advised) == ({300: 0}, None)
+
+
 def test_where_nothing_is_gained_nothing_is_advised():
     priors = {300: grid(2, 0.5), 400: grid(2, 0.5)}
     fit = measure_coverage(make_index([(0, 0, 10, 10)]), priors, 300)

@@ -9,11 +9,12 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import Iterator, Sequence, Tuple, Union
+from typing import Callable, Iterator, Sequence, Tuple, TypeVar, Union
 
 from vision.pictures.suffixes import PICTURE_SUFFIXES
 
 Suffixes = Union[str, Tuple[str, ...]]
+Listed = TypeVar("Listed")
 
 PART_WORDS = {
     "train": ("train", "training", "trainval"),
@@ -71,20 +72,29 @@ def some_files(root: Path, suffix: Suffixes, anywhere: bool = False) -> Iterator
 def _first_names(folder: Path, suffix: str) -> Sequence[str]:
     """Return the first FILES_TO_TRY names of files in a folder that end in a suffix.
 
-    Every format asks, and there may be a million pictures beside. So a folder that has not changed
-    for a second is listed once for all usual suffixes.
+    Every format asks, so a folder is listed once for all usual suffixes.
     """
-    changed = folder.stat().st_mtime_ns
     if suffix not in ANNOTATION_SUFFIXES:
         return _list_names(folder, (suffix,))[suffix]
+    return _listed_once(_list_names, folder, ANNOTATION_SUFFIXES)[suffix]
+
+
+def _listed_once(list_folder: Callable[..., Listed], folder: Path, *arguments: object) -> Listed:
+    """Return `list_folder(folder, ...)`, of a folder that has not changed for a second only once.
+
+    There may be a million pictures in it.
+    """
+    changed = folder.stat().st_mtime_ns
     if time.time_ns() - changed < 1_000_000_000:
-        return _list_names(folder, ANNOTATION_SUFFIXES)[suffix]
-    return _listed_names(folder, changed)[suffix]
+        return list_folder(folder, *arguments)
+    return _remembered(list_folder, folder, changed, *arguments)
 
 
 @functools.lru_cache(maxsize=256)
-def _listed_names(folder: Path, changed: int) -> dict[str, list[str]]:
-    return _list_names(folder, ANNOTATION_SUFFIXES)
+def _remembered(
+    list_folder: Callable[..., Listed], folder: Path, changed: int, *arguments: object
+) -> Listed:
+    return list_folder(folder, *arguments)
 
 
 def _list_names(folder: Path, suffixes: tuple[str, ...]) -> dict[str, list[str]]:
@@ -141,6 +151,10 @@ def file_matches(path: Path, pattern: re.Pattern[bytes]) -> bool:
 
 def folders_in(folder: Path) -> list[Path]:
     """Return the folders in a folder, sorted, without hidden ones."""
+    return list(_listed_once(_list_folders, folder))
+
+
+def _list_folders(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
         # For a link to itself, Path.is_dir() is False, while DirEntry.is_dir() raises.
         return sorted(

@@ -58,16 +58,11 @@ class FileListing:
         """
         if name in self._others:
             return name
-        bare = strip_suffix(name, self.suffixes)
-        for files, key in (
-            (self._files, name),
-            (self._files, bare),
-            (self._folded, _fold(name)),
-            (self._folded, _fold(bare)),
-        ):
-            if key in files:
-                return files[key]
-        return None
+        exact = self._files.get(name) or self._files.get(strip_suffix(name, self.suffixes))
+        if exact:
+            return exact
+        folded = self._folded.get(_fold(name))
+        return folded or self._folded.get(_fold(strip_suffix(name, self.suffixes)))
 
     def _preference(self, name: str) -> tuple[int, str]:
         suffix = split_suffix(name)[1].lower()

@@ -162,12 +162,12 @@ def parse_annotation(data: bytes) -> Record:
         found = "empty" if root is None else f"a <{root.tag}>"
         raise AnnotationError(f"must be an <annotation>, it is {found}", 1)
     objects = [one for one in root.findall("object") if _text(one, "deleted") != "1"]
-    sides = ("size/width", "size/height")
-    if root.find("size") is None:
-        sides = ("imagesize/ncols", "imagesize/nrows")  # of LabelMe 3.0
+    size, sides = root.find("size"), ("width", "height")
+    if size is None:
+        size, sides = root.find("imagesize"), ("ncols", "nrows")  # of LabelMe 3.0
     return Record(
         _text(root, "filename"),
-        (to_side(_text(root, sides[0])), to_side(_text(root, sides[1]))),
+        (to_side(_text(size, sides[0])), to_side(_text(size, sides[1]))),
         [_box(element) for element in objects],
         [_text(element, "name") for element in objects],
         [_text(element, "difficult").lower() in ("1", "true", "yes") for element in objects],
@@ -182,10 +182,9 @@ def _box(element: Element) -> tuple[float, ...]:
     of roLabelImg count from 0.
     """
     box, polygon = element.find("bndbox"), element.find("polygon")
-    if box is None and element.find("robndbox") is not None:
-        x, y, width, height, angle = (
-            to_number(_text(element, f"robndbox/{tag}")) for tag in TURNED_BOX
-        )
+    turned = element.find("robndbox")
+    if box is None and turned is not None:
+        x, y, width, height, angle = (to_number(_text(turned, tag)) for tag in TURNED_BOX)
         return around_turned((x, y), (width / 2, height / 2), angle)
     if box is None and polygon is not None and polygon.find("pt") is not None:
         xs, ys = (
@@ -197,12 +196,13 @@ def _box(element: Element) -> tuple[float, ...]:
         xs, ys = ([value for tag, value in points if tag == axis] for axis in "xy")
         corners = around(xs, ys)
     else:
-        corners = tuple(to_number(_text(element, f"bndbox/{tag}")) for tag in VOC_CORNERS)
+        corners = tuple(to_number(_text(box, tag)) for tag in VOC_CORNERS)
     if max(corners) <= 1:
         return corners
     shifts = [min(max(min(corners[axis], corners[axis + 2]), 0), 1) for axis in (0, 1)]
     return tuple(value - shift for value, shift in zip(corners, shifts * 2))
 
 
-def _text(element: Element, path: str) -> str:
-    return (element.findtext(path) or "").strip()
+def _text(element: Element | None, tag: str) -> str:
+    """Return the text of a direct child; of a path of two tags, finding it would take longer."""
+    return "" if element is None else (element.findtext(tag) or "").strip()

@@ -61,7 +61,11 @@ class StringTable(SharedArrays):
         return data.decode("utf-8", "surrogateescape")
 
     def __iter__(self) -> Iterator[str]:
-        return (self[row] for row in range(len(self)))
+        data = self.blob.data
+        for start, stop in blocks(len(self)):  # Python's numbers take much memory
+            ends = self.offsets[start : stop + 1].tolist()
+            for begin, end in zip(ends, ends[1:]):
+                yield str(data[begin:end], "utf-8", "surrogateescape")
 
     def select(self, rows: np.ndarray) -> StringTable:
         """Return the strings of the rows (K,) int64."""

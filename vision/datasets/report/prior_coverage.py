@@ -27,7 +27,8 @@ class DatasetCoverage:
     resolution: int  # side of the net's input, pixels
     median_size: tuple[float, float]  # width and height of the boxes, pixels of the net's input
     unmatched: float  # share of the boxes that no prior overlaps by IOU_TO_MATCH
-    unmatched_at: dict[int, float]  # the same, by resolution
+    # The same, by resolution; of larger ones only where `unmatched` is above TOLERABLE.
+    unmatched_at: dict[int, float]
     advised: int | None  # a larger resolution that covers more boxes, if one is worth it
 
     def __str__(self) -> str:
@@ -60,10 +61,13 @@ def measure_coverage(
     if len(fractions) > MOST_BOXES:
         rng = np.random.default_rng(seed)
         drawn = fractions[rng.choice(len(fractions), MOST_BOXES, replace=False)]
-    shares = {
-        side: float((best_iou(drawn, some) < IOU_TO_MATCH).mean())
-        for side, some in sorted(priors.items())
-    }
+
+    def unmatched(side: int) -> float:
+        return float((best_iou(drawn, priors[side]) < IOU_TO_MATCH).mean())
+
+    shares = {resolution: unmatched(resolution)}
+    if shares[resolution] > TOLERABLE:  # else no larger one is suggested, and they have many priors
+        shares.update({side: unmatched(side) for side in sorted(priors) if side > resolution})
     width, height = np.median(sizes, axis=0) * resolution
     return DatasetCoverage(
         resolution,
@@ -92,13 +96,9 @@ def best_iou(boxes: np.ndarray, priors: np.ndarray) -> np.ndarray:
 
 def _advise(shares: Mapping[int, float], resolution: int) -> int | None:
     """Return the smallest larger resolution that is tolerable, else the best that is worthwhile."""
-    present = shares[resolution]
-    larger = {
-        side: share
-        for side, share in shares.items()
-        if side > resolution and share <= WORTHWHILE * present
-    }
-    if present <= TOLERABLE or not larger:
+    most = WORTHWHILE * shares[resolution]
+    larger = {side: share for side, share in shares.items() if side > resolution and share <= most}
+    if not larger:
         return None
     enough = [side for side, share in larger.items() if share <= TOLERABLE]
     return min(enough) if enough else min(larger, key=lambda side: (larger[side], side))

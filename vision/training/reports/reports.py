@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import signal
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
@@ -28,15 +30,25 @@ class Reports:
     def __init__(self, folder: Path, description: Description, first_epoch: int) -> None:
         self.folder, self.description = folder, description
         self.curves = TensorBoardLog(folder / "tensorboard", first_epoch) if is_main() else None
+        self._drawing: multiprocessing.Process | None = None
 
     def begin(self, loader: EpochLoader) -> None:
-        """Draw what is trained on: the objects of the data, and one batch as the net sees it."""
+        """Draw what is trained on: the objects of the data, and one batch as the net sees it.
+
+        The first takes a second or two, which the training does not wait for.
+        """
         if self.curves is None:
             return
         image_size = self.description.config.image_size
-        self._try(write_portrait, loader.dataset.index, self.folder / "labels.jpg", image_size)
+        portrait = (write_portrait, loader.dataset.index, self.folder / "labels.jpg", image_size)
+        try:
+            self._drawing = multiprocessing.Process(target=_draw_aside, args=portrait)
+            self._drawing.start()
+        except OSError:  # no memory for one process more
+            self._drawing = None
+            _draw(*portrait)
         batch = loader.sample_batch(16)
-        self._try(draw_batch, batch, self.description.class_names, self.folder / "train_batch.jpg")
+        _draw(draw_batch, batch, self.description.class_names, self.folder / "train_batch.jpg")
 
     def add_epoch(
         self,
@@ -50,20 +62,30 @@ class Reports:
         """Draw the curves with a new epoch; if it is the best, also what it finds in pictures."""
         if self.curves is None:
             return
-        self._try(plot_results, rows, self.folder / "results.png")
-        self._try(self.curves.add_epoch, epoch, losses, validation, learning_rates)
+        _draw(plot_results, rows, self.folder / "results.png")
+        _draw(self.curves.add_epoch, epoch, losses, validation, learning_rates)
         if is_best and validation is not None and validation.examples is not None:
             path = self.folder / "val_predictions.jpg"
             class_names = self.description.class_names
-            self._try(draw_predictions, validation.examples, class_names, path)
+            _draw(draw_predictions, validation.examples, class_names, path)
 
     def close(self) -> None:
         """Finish the curves."""
+        if self._drawing is not None:
+            self._drawing.join()
         if self.curves is not None:
-            self._try(self.curves.close)
+            _draw(self.curves.close)
 
-    def _try(self, draw: Callable[..., None], *arguments: Any) -> None:
-        try:
-            draw(*arguments)
-        except (OSError, ImportError, ValueError) as error:
-            logger.warning("A report was not written: %s", error)
+
+def _draw_aside(draw: Callable[..., None], *arguments: Any) -> None:
+    """Draw in a process of its own, which Ctrl+C does not end: it is done soon."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _draw(draw, *arguments)
+
+
+def _draw(draw: Callable[..., None], *arguments: Any) -> None:
+    try:
+        draw(*arguments)
+    except (OSError, ImportError, ValueError) as error:
+        logger.warning("A report was not written: %s", error)
