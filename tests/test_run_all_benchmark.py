@@ -102,3 +102,13 @@ def test_the_memory_of_a_process_is_that_of_its_children_too(scripts):
     assert together > alone
     assert memory_of(os.getpid()) < together - size / 2
     assert memory_of(child.pid) == 0  # it has ended
+
+
+def test_the_benchmark_of_checking_looks_at_every_picture(scripts, tmp_path, monkeypatch, capsys):
+    rows = tmp_path / "rows.jsonl"
+    monkeypatch.setenv("BENCHMARK_ROWS", str(rows))
+    checking = scripts("checking")
+    monkeypatch.setattr(checking, "LARGE_SIZE", (64, 48))
+    checking.main(checking.parse_args(["--large", "4", "--small", "20"]))
+    assert "4 pictures of 64 x 48 pixels" in capsys.readouterr().out
+    assert [row.goal for row in scripts("compared").handed_on(rows)][:2] == ["at least 1"] * 2
