@@ -48,6 +48,8 @@ class Session(onnxruntime.InferenceSession):
         self._name = name
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what is wrong is said here
+        # Its threads would wait busily for the next picture, on cores that suppression needs.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         with self._refusing():
             super().__init__(
                 model, options, providers=["CPUExecutionProvider"], disable_fallback=True
