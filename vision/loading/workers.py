@@ -127,12 +127,16 @@ class WorkerRecovery(Generic[Item]):
 def worker_init(worker: int) -> None:
     """Give a loader worker one thread, and let it end with the process that started it."""
     cv2.setNumThreads(0)
-    # Ctrl+C is for that process; a forked worker has inherited its signal handlers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    leave_signals_to_parent()
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def leave_signals_to_parent() -> None:
+    """Let Ctrl+C be for the process that started this one, whose handlers a fork has inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _end_with(sentinel: int) -> None:

@@ -58,11 +58,9 @@ class FileListing:
         """
         if name in self._others:
             return name
-        exact = self._files.get(name) or self._files.get(strip_suffix(name, self.suffixes))
-        if exact:
-            return exact
-        folded = self._folded.get(_fold(name))
-        return folded or self._folded.get(_fold(strip_suffix(name, self.suffixes)))
+        bare = strip_suffix(name, self.suffixes)
+        exact = self._files.get(name) or self._files.get(bare)
+        return exact or self._folded.get(_fold(name)) or self._folded.get(_fold(bare))
 
     def _preference(self, name: str) -> tuple[int, str]:
         suffix = split_suffix(name)[1].lower()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import signal
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
 from vision.checkpoints.description import Description
 from vision.datasets.report.portrait import write_portrait
 from vision.loading.loaders import EpochLoader
+from vision.loading.workers import leave_signals_to_parent
 from vision.training.compute.processes import is_main
 from vision.training.reports.pictures import draw_batch, draw_predictions
 from vision.training.reports.plots import plot_results
@@ -70,7 +70,7 @@ class Reports:
             _draw(draw_predictions, validation.examples, class_names, path)
 
     def close(self) -> None:
-        """Finish the curves."""
+        """Wait for what is still drawn, and finish the curves."""
         if self._drawing is not None:
             self._drawing.join()
         if self.curves is not None:
@@ -79,8 +79,7 @@ class Reports:
 
 def _draw_aside(draw: Callable[..., None], *arguments: Any) -> None:
     """Draw in a process of its own, which Ctrl+C does not end: it is done soon."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    leave_signals_to_parent()
     _draw(draw, *arguments)
 
 
