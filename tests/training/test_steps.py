@@ -15,6 +15,7 @@ from vision.training.compute.engine import Engine, is_out_of_memory, make_engine
 from vision.training.compute.mixed_precision import Precision, choose_precision
 from vision.training.model_folder.state import Progress
 from vision.training.steps import BatchNormStatistics, train_step
+from vision.utils import device
 
 CPU = torch.device("cpu")
 
@@ -53,6 +54,27 @@ def test_parts_add_up_to_the_gradients_of_the_whole(part_size, assignment):
     torch.testing.assert_close(train_step(whole, batch), train_step(parted, batch))
     for one, other in zip(whole.net.parameters(), parted.net.parameters()):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS.values())
+@pytest.mark.parametrize("at_once", [frozenset({"cpu"}), frozenset()], ids=["cpu", "gpu"])
+def test_empty_room_in_a_batch_changes_no_bit(monkeypatch, at_once, assignment):
+    """Batches have room for 4, 6, 8 objects and so on: which one, a step must not show."""
+    monkeypatch.setattr(device, "READ_AT_ONCE", at_once)
+    (batch,) = drawn_batches(1, negatives=1)
+    room = torch.nn.functional.pad
+    wider = batch._replace(
+        boxes=room(batch.boxes, (0, 0, 0, 7)),
+        labels=room(batch.labels, (0, 7)),
+        difficult=room(batch.difficult, (0, 7)),
+    )
+    tight, wide = tiny_training(), tiny_training()
+    for training in (tight, wide):
+        training.net.train()
+        training.assignment = assignment
+    assert torch.equal(train_step(tight, batch), train_step(wide, wider))
+    for name, tensor in state_of(tight).items():
+        assert torch.equal(tensor, state_of(wide)[name]), name
 
 
 class Overflowing(torch.nn.Module):

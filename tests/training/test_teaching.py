@@ -89,8 +89,8 @@ def test_a_batch_is_certain_where_people_marked():
     )
     assert collate([people]).confidences is None
     both = collate([people, teacher])
-    assert both.confidences.tolist() == [[1, 0], [0.5, 0.25]]
-    assert both.select(1).confidences.tolist() == [[0.5, 0.25]]
+    assert both.confidences.tolist() == [[1, 0, 0, 0], [0.5, 0.25, 0, 0]]
+    assert both.select(1).confidences.tolist() == [[0.5, 0.25, 0, 0]]
     assert both.to(CPU).confidences is both.confidences
 
 

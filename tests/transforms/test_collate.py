@@ -10,6 +10,7 @@ import torch
 
 from vision.structures import Sample
 from vision.transforms import Batch, collate
+from vision.transforms.collate import padded_count
 
 
 def sample(count: int, width: int = 10, height: int = 10, image_id: str = "") -> Sample:
@@ -23,9 +24,10 @@ def test_boxes_become_fractions_and_are_padded():
     batch = collate([sample(2), sample(0), sample(1)])
     box, nothing = [0.1, 0.2, 0.5, 1.0], [0.0] * 4
     expected = torch.tensor([[box, box], [nothing, nothing], [box, nothing]])
-    torch.testing.assert_close(batch.boxes, expected)
-    assert batch.labels.tolist() == [[1, 2], [0, 0], [1, 0]]
-    assert batch.difficult.tolist() == [[False, True], [False, False], [False, False]]
+    torch.testing.assert_close(batch.boxes[:, :2], expected)
+    assert batch.labels.tolist() == [[1, 2, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]]
+    assert batch.difficult[:, :2].tolist() == [[False, True], [False, False], [False, False]]
+    assert not batch.boxes[:, 2:].any() and not batch.difficult[:, 2:].any()
     assert batch.image_ids == ["with 2", "with 0", "with 1"]
 
 
@@ -47,8 +49,16 @@ def test_types():
 
 def test_a_batch_without_any_object():
     batch = collate([sample(0), sample(0)])
-    assert batch.boxes.shape == (2, 0, 4)
-    assert batch.labels.shape == (2, 0) and batch.difficult.shape == (2, 0)
+    assert batch.boxes.shape == (2, 4, 4) and not batch.boxes.any()
+    assert batch.labels.tolist() == batch.difficult.tolist() == [[0] * 4] * 2
+
+
+def test_batches_have_few_shapes():
+    rooms = [padded_count(most) for most in range(26)]
+    assert rooms == [4] * 5 + [6] * 2 + [8] * 2 + [12] * 4 + [16] * 4 + [24] * 8 + [32]
+    assert len({padded_count(most) for most in range(1025)}) == 17
+    for most in range(5, 3000):
+        assert most <= padded_count(most) < most * 1.5
 
 
 def test_width_and_height_are_not_confused():
@@ -78,4 +88,4 @@ def test_a_batch_moves_as_a_whole():
 def test_it_comes_out_of_a_loader_as_it_is():
     loader = torch.utils.data.DataLoader([sample(1), sample(2)], batch_size=2, collate_fn=collate)
     (batch,) = loader
-    assert isinstance(batch, Batch) and batch.labels.tolist() == [[1, 0], [1, 2]]
+    assert isinstance(batch, Batch) and batch.labels[:, :2].tolist() == [[1, 0], [1, 2]]
