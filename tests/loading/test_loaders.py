@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import multiprocessing
+
 import pytest
 import torch
 
@@ -77,6 +80,21 @@ def test_workers_live_on_between_the_epochs_of_a_training(pictures):
         loader = EpochLoader(index, EvalTransform(32), LoaderOptions(2, 2, CPU), shuffle)
         assert loader.data_loader.persistent_workers == shuffle
         assert loader.data_loader.num_workers == 2
+
+
+def test_a_loader_that_is_nobodys_any_more_ends_its_workers_without_the_garbage_collector(pictures):
+    """The collector breaks their queues first, and then waits five seconds for each worker."""
+    before = set(multiprocessing.active_children())
+    loader = EpochLoader(pictures(4), EvalTransform(32), LoaderOptions(2, 2, CPU), shuffle=True)
+    gc.disable()
+    try:
+        assert len(list(loader.epoch(0))) == len(list(loader.epoch(1, position=1))) + 1 == 2
+        workers = set(multiprocessing.active_children()) - before
+        assert len(workers) == 2
+        del loader
+        assert [worker.exitcode for worker in workers] == [0, 0]
+    finally:
+        gc.enable()
 
 
 def test_any_epoch_from_any_position(pictures):

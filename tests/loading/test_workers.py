@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data._utils import MP_STATUS_CHECK_INTERVAL
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from tests.drawing import draw_samples
 from vision.loading.workers import WorkerRecovery, collate_shared, worker_init
@@ -96,13 +98,22 @@ def undisturbed(tmp_path):
     return learn(Loaders(folder)(0, 0))
 
 
+@pytest.fixture
+def looks_often(monkeypatch):
+    """Have torch look for lost workers ten times a second, in place of every five seconds."""
+    wait = _MultiProcessingDataLoaderIter._try_get_data
+    assert wait.__defaults__ == (MP_STATUS_CHECK_INTERVAL,)
+    monkeypatch.setattr(wait, "__defaults__", (0.1,))
+
+
+@pytest.mark.usefixtures("looks_often")
 def test_killed_twice_the_trajectory_is_the_same_to_the_bit(tmp_path, undisturbed, caplog):
     loaders = Loaders(tmp_path)
     mark(loaders, 4, "SIGKILL")
     mark(loaders, 14, "SIGBUS")  # further than two workers load in advance
-    recovery = WorkerRecovery(loaders, workers=2)
+    recovery = WorkerRecovery(workers=2)
     with caplog.at_level(logging.WARNING):
-        weights, losses = learn(recovery.batches())
+        weights, losses = learn(recovery.batches(loaders))
     assert losses == undisturbed[1]
     assert weights.equal(undisturbed[0])
     assert recovery.workers == 0
@@ -121,7 +132,7 @@ def test_killed_twice_the_trajectory_is_the_same_to_the_bit(tmp_path, undisturbe
 def test_without_shared_memory_fewer_processes_go_on(tmp_path, undisturbed, caplog):
     loaders = Loaders(tmp_path)
     mark(loaders, 7, "ENOSPC")
-    weights, _ = learn(WorkerRecovery(loaders, workers=2).batches())
+    weights, _ = learn(WorkerRecovery(workers=2).batches(loaders))
     assert weights.equal(undisturbed[0])
     assert loaders.calls == [(2, 0), (1, 3)]
     assert "found no shared memory (a container needs --shm-size=1g" in caplog.text
@@ -147,13 +158,14 @@ def test_a_worker_shares_its_batches_itself(workers):
     assert list(loader) == [[workers > 0] * 4]
 
 
+@pytest.mark.usefixtures("looks_often")
 def test_a_worker_killed_amid_a_step_does_not_interrupt_the_step(tmp_path, undisturbed):
     loaders = Loaders(tmp_path)
-    recovery = WorkerRecovery(loaders, workers=1)
+    recovery = WorkerRecovery(workers=1)
     before = set(multiprocessing.active_children())
 
     def watched():
-        for place, batch in enumerate(recovery.batches()):
+        for place, batch in enumerate(recovery.batches(loaders)):
             if place == 1:
                 (worker,) = set(multiprocessing.active_children()) - before
                 worker.kill()
@@ -169,12 +181,12 @@ def test_a_worker_killed_amid_a_step_does_not_interrupt_the_step(tmp_path, undis
 
 def test_an_undisturbed_run_keeps_its_workers_and_its_loader(tmp_path, undisturbed, caplog):
     loaders = Loaders(tmp_path)
-    recovery = WorkerRecovery(loaders, workers=1)
-    weights, _ = learn(recovery.batches())
+    recovery = WorkerRecovery(workers=1)
+    weights, _ = learn(recovery.batches(loaders))
     assert weights.equal(undisturbed[0])
     loader = loaders.loader
-    assert len(list(recovery.batches(position=5))) == BATCHES - 5
-    assert list(recovery.batches(position=BATCHES)) == []
+    assert len(list(recovery.batches(loaders, position=5))) == BATCHES - 5
+    assert list(recovery.batches(loaders, position=BATCHES)) == []
     assert loaders.loader is loader
     assert loaders.calls == [(1, 0), (1, 5), (1, BATCHES)]
     assert not caplog.records
@@ -184,7 +196,7 @@ def test_what_the_code_in_a_worker_raises_comes_through(tmp_path):
     loaders = Loaders(tmp_path)
     mark(loaders, 3, "ValueError")
     with pytest.raises(ValueError, match=r"picture \d+ is damaged"):
-        list(WorkerRecovery(loaders, workers=1).batches())
+        list(WorkerRecovery(workers=1).batches(loaders))
     assert len(loaders.calls) == 1
     loaders.loader._iterator._shutdown_workers()  # left to the garbage collector it waits
 
@@ -194,7 +206,7 @@ def test_without_processes_nothing_is_caught():
         raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
 
     with pytest.raises(RuntimeError, match="pid 7"):
-        next(WorkerRecovery(make_batches, workers=0).batches())
+        next(WorkerRecovery(workers=0).batches(make_batches))
 
 
 def test_no_memory_to_start_processes_with(caplog):
@@ -203,8 +215,8 @@ def test_no_memory_to_start_processes_with(caplog):
             raise OSError(errno.ENOMEM, "Cannot allocate memory")
         return iter([10, 11, 12][position:])
 
-    recovery = WorkerRecovery(make_batches, workers=4)
-    assert list(recovery.batches(1)) == [11, 12]
+    recovery = WorkerRecovery(workers=4)
+    assert list(recovery.batches(make_batches, 1)) == [11, 12]
     assert [record.getMessage().split("; ")[1] for record in caplog.records] == [
         "going on with 2 instead of 4",
         "going on with 1 instead of 2",
@@ -216,7 +228,7 @@ def test_no_memory_to_start_processes_with(caplog):
 def test_an_error_of_the_consumer_is_not_taken_for_a_loss(tmp_path):
     loaders = Loaders(tmp_path)
     with pytest.raises(RuntimeError, match="amid a step"):
-        for _ in WorkerRecovery(loaders, workers=0).batches():
+        for _ in WorkerRecovery(workers=0).batches(loaders):
             raise RuntimeError("DataLoader worker (pid 7) is killed by signal, amid a step")
     assert len(loaders.calls) == 1
 
@@ -235,7 +247,7 @@ def test_an_error_of_the_consumer_is_not_taken_for_a_loss(tmp_path):
     ],
 )
 def test_what_counts_as_a_loss(error, caplog):
-    assert list(failing_once(error).batches()) == [10, 11, 12]
+    assert list(failing_once(error)) == [10, 11, 12]
     assert "; going on with 1 instead of 2" in caplog.text
 
 
@@ -253,11 +265,11 @@ def test_what_counts_as_a_loss(error, caplog):
 )
 def test_what_does_not(error):
     with pytest.raises(type(error)):
-        list(failing_once(error).batches())
+        list(failing_once(error))
 
 
 def failing_once(error):
-    """Return a recovery of a loader that raises an error in the middle of its first start."""
+    """Return the batches of a loader that raises an error in the middle of its first start."""
     starts = []
 
     def make_batches(workers, position):
@@ -267,7 +279,7 @@ def failing_once(error):
                 raise error
             yield item
 
-    return WorkerRecovery(make_batches, workers=2)
+    return WorkerRecovery(workers=2).batches(make_batches)
 
 
 @pytest.mark.parametrize(
@@ -288,7 +300,7 @@ def test_a_connection_that_breaks_because_its_process_dies(error, caplog):
         processes[0].kill()
         raise error
 
-    assert list(WorkerRecovery(make_batches, workers=1).batches()) == [10, 11]
+    assert list(WorkerRecovery(workers=1).batches(make_batches)) == [10, 11]
     assert "was killed by SIGKILL (out of memory?); going on with none" in caplog.text
 
 

@@ -73,8 +73,9 @@ def test_empty_room_in_a_batch_changes_no_bit(monkeypatch, at_once, assignment):
         training.net.train()
         training.assignment = assignment
     assert torch.equal(train_step(tight, batch), train_step(wide, wider))
-    for name, tensor in state_of(tight).items():
-        assert torch.equal(tensor, state_of(wide)[name]), name
+    expected, found = state_of(tight), state_of(wide)
+    for name, tensor in expected.items():
+        assert torch.equal(tensor, found[name]), name
 
 
 class Overflowing(torch.nn.Module):

@@ -65,7 +65,7 @@ class EpochLoader:
         self.data_loader = self._make(options.workers)
         self._batches = len(self.data_loader)
         self._epoch = 0
-        self._recovery: WorkerRecovery[Batch] = WorkerRecovery(self._start, options.workers)
+        self._recovery = WorkerRecovery(options.workers)
 
     def __len__(self) -> int:
         """Return the number of batches of a whole epoch."""
@@ -78,7 +78,7 @@ class EpochLoader:
     def epoch(self, number: int, position: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch, from the one at `position` on."""
         self._epoch = number
-        return self._recovery.batches(position)
+        return self._recovery.batches(self._start, position)
 
     def sample_batch(self, pictures: int) -> Batch:
         """Return pictures of all classes as epoch 0 sees them, loaded by this process."""

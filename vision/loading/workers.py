@@ -15,7 +15,7 @@ import re
 import signal
 import threading
 import traceback
-from typing import Callable, Generic, Iterable, Iterator, Sequence, TypeVar
+from typing import Callable, Iterable, Iterator, Sequence, TypeVar
 
 import cv2
 from torch import Tensor
@@ -47,33 +47,40 @@ LOSS_CAUSES = {
 }
 
 
-class WorkerRecovery(Generic[Item]):
+class WorkerRecovery:
     """Starts a loader again with half of its processes after it has lost one.
 
     The batches are those of an undisturbed loader, as long as a batch depends on its place alone.
+    It holds no loader: one that is nobody's any more ends its processes at once, but where only the
+    garbage collector finds it, it waits five seconds for each.
 
     Args:
-        make_batches: called as `make_batches(workers, position)` at every start; returns the
-            batches from `position` (0 is the first of an epoch) to the end, loaded by `workers`
-            processes, or by this process if `workers` is 0. It may return the same loader for the
-            same number of workers, but must drop the loader of another number.
         workers: the number to begin with. The attribute is the present number; later epochs keep
             it.
     """
 
-    def __init__(self, make_batches: Callable[[int, int], Iterable[Item]], workers: int) -> None:
-        self.make_batches, self.workers = make_batches, workers
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
         self._processes: list[multiprocessing.process.BaseProcess] = []
 
-    def batches(self, position: int = 0) -> Iterator[Item]:
+    def batches(
+        self, make_batches: Callable[[int, int], Iterable[Item]], position: int = 0
+    ) -> Iterator[Item]:
         """Yield the batches of an epoch from a position on.
+
+        Args:
+            make_batches: called as `make_batches(workers, position)` at every start; returns the
+                batches from `position` (0 is the first of an epoch) to the end, loaded by `workers`
+                processes, or by this process if `workers` is 0. It may return the same loader for
+                the same number of workers, but must drop the loader of another number.
+            position: of the first batch.
 
         Raises:
             Exception: what the code in a worker raised.
         """
         while True:
             try:
-                for batch in self._start(position):
+                for batch in self._start(make_batches, position):
                     position += 1
                     yield batch
                 return
@@ -91,9 +98,11 @@ class WorkerRecovery(Generic[Item]):
             left = f"{self.workers} instead of {before}" if self.workers else "none, but slower"
             logger.warning("A process that loads pictures %s; going on with %s", loss, left)
 
-    def _start(self, position: int) -> Iterator[Item]:
+    def _start(
+        self, make_batches: Callable[[int, int], Iterable[Item]], position: int
+    ) -> Iterator[Item]:
         before = set(multiprocessing.active_children()).difference(self._processes)
-        batches = iter(self.make_batches(self.workers, position))
+        batches = iter(make_batches(self.workers, position))
         self._processes = list(set(multiprocessing.active_children()) - before)
         if self.workers:
             _keep_signals_out_of_steps()

@@ -213,7 +213,7 @@ MERGES = "m0: &m0 {x: 1}\n" + "".join(
         (b"names: !!python/name:os.system\n", "data.yaml:1: not YAML: could not"),
         (b"names: *nowhere\n", "data.yaml:1: not YAML: found undefined alias"),
         (b"{[a]: b}\n", "data.yaml:1: not YAML: found unhashable key"),
-        (b"names: " + b"[" * 50_000, "data.yaml: not YAML: maximum recursion"),
+        (b"names: " + b"[\n" * 50_000, "data.yaml: not YAML: maximum recursion"),
         (b"names: a\x07b\n", "data.yaml: not YAML: unacceptable character"),
     ],
 )

@@ -100,12 +100,20 @@ def test_a_full_disk_ends_it_and_leaves_no_half(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} <= {"0.jpg", "2.jpg"}
 
 
+class SlowShelf(Shelf):
+    """Takes a while for each picture, so that others are still to come when one is there."""
+
+    def read(self, key):
+        time.sleep(0.02)
+        return super().read(key)
+
+
 def test_ctrl_c_ends_it_with_whole_pictures(tmp_path):
     def interrupt():
         raise KeyboardInterrupt
 
     report = DownloadReport()
-    download_pictures(wanted(tmp_path, 200), [Shelf({})] * 4, QUICK, report, interrupt)
+    download_pictures(wanted(tmp_path, 200), [SlowShelf({})] * 4, QUICK, report, interrupt)
     assert isinstance(report.stopped, KeyboardInterrupt)
     assert len(report.whole) == 1
     assert {path.read_bytes() for path in tmp_path.iterdir()} == {JPEG}
