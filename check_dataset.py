@@ -57,8 +57,9 @@ class PictureOptions(Options):
 
     def checks(self, exif: str) -> PictureChecks:
         """Return what opens the pictures."""
-        from vision.datasets.checks.picture_scan import PictureScanner, default_cache_folder
+        from vision.datasets.checks.picture_scan import PictureScanner
         from vision.datasets.checks.pictures import PictureChecks
+        from vision.datasets.remembered import default_cache_folder
 
         folder = None if self.no_cache else self.cache_dir or default_cache_folder()
         return PictureChecks(PictureScanner(folder, self.workers), exif)

@@ -19,6 +19,7 @@ from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.recognition import ANY_FORMAT, find_dataset
 from vision.datasets.selection import EVERYTHING, Selection, new_names, rename_classes
 from vision.datasets.splits import hold_out, rows_in, separate, without_copies_of
+from vision.datasets.thumbnails import thumbnails_of
 from vision.utils.buckets import bucket_and_key, full_path
 
 
@@ -172,14 +173,16 @@ class CheckedFolder:
         If the folder states no validation part, `val_split` of the training part is held out.
         """
         seed = self.selection.seed
+        cache = self.pictures.scanner.cache_folder if self.pictures else None
+        thumbnails = partial(thumbnails_of, root=self.root, cache_folder=cache)
         name, *stated = self.parts
         where, train = self.reader.parts[name], self.parts[name]
         if stated:
             validation = self.parts[stated[0]]
-            train, validation, sentence = separate(train, validation, val_split, seed)
+            train, validation, sentence = separate(train, validation, val_split, seed, thumbnails)
             how = f" ({self.reader.parts[stated[0]]})"
         else:
-            train, validation = hold_out(train, val_split, seed)
+            train, validation = hold_out(train, val_split, seed, thumbnails)
             train, sentence = without_copies_of(validation, train)
             how = (
                 f", held out by seed {seed} as no split is stated, frames that look alike together"

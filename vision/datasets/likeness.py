@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
-from typing import Callable, Iterable
+from typing import Callable, Iterable, Sequence
 
 import numpy as np
 
-from vision.datasets.checks.picture_scan import short_hash
 from vision.datasets.checks.problems import Problems
 from vision.datasets.index.annotation_index import AnnotationIndex
+from vision.datasets.remembered import short_hash
+from vision.datasets.thumbnails import thumbnails_of
 from vision.pictures.files import count_bytes, read_bytes, read_some_bytes
 
-THUMBNAIL = 8  # of a thumbnail, pixels
+Thumbnails = Callable[[Sequence[str]], np.ndarray]  # paths -> (N, 8, 8, 3), as `thumbnails_of`
+
 CELL_DIFFERS = 24  # of 255; less is noise and compression
 MAY_DIFFER = 0.1  # share of the cells that may differ between two frames, as something moved
 MOST_THUMBNAILS = 20_000  # above this number of pictures only names are compared
 SAMPLE_BYTES = 4096  # bytes from the middle of a file, which tell most files of one size apart
 
 
-def find_groups(index: AnnotationIndex) -> np.ndarray:
+def find_groups(index: AnnotationIndex, thumbnails: Thumbnails = thumbnails_of) -> np.ndarray:
     """Return the number of its group for every picture, (N,).
 
     Pictures are sorted by name, frame_9 before frame_10. Neighbours that look alike are in one
@@ -33,9 +34,8 @@ def find_groups(index: AnnotationIndex) -> np.ndarray:
     )
     if 1 < len(ids) <= MOST_THUMBNAILS:
         paths = list(index.paths)
-        with ThreadPoolExecutor() as pool:
-            thumbnails = np.stack(list(pool.map(_thumbnail, (paths[row] for row in order))))
-        joined |= _alike(thumbnails[:-1], thumbnails[1:])
+        cells = thumbnails([paths[row] for row in order])
+        joined |= _alike(cells[:-1], cells[1:])
     groups = np.zeros(len(ids), dtype=np.int64)
     groups[order] = np.concatenate([[0], np.cumsum(~joined)])[: len(ids)]
     return groups
@@ -107,23 +107,6 @@ def _natural_key(name: str) -> list:
 
 def _source_of(name: str) -> str:
     return name.split(".rf.")[0]
-
-
-def _thumbnail(path: str) -> np.ndarray:
-    """Return a picture as (8, 8, 3) int16, all -1 if it cannot be read."""
-    import cv2
-
-    from vision.pictures.reading import EncodedPicture, PictureError
-
-    try:
-        picture = EncodedPicture.read(path)
-        small = [
-            one for one in picture.reductions if min(picture.width, picture.height) >= 16 * one
-        ]
-        pixels = picture.decode(max(small, default=1))
-    except PictureError:
-        return np.full((THUMBNAIL, THUMBNAIL, 3), -1, dtype=np.int16)
-    return cv2.resize(pixels, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA).astype(np.int16)
 
 
 def _alike(thumbnails: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -126,8 +126,9 @@ class DataOptions(Options):
 
     def picture_checks(self) -> PictureChecks:
         """Return what opens every picture once, with a memory of those that it has seen."""
-        from vision.datasets.checks.picture_scan import PictureScanner, default_cache_folder
+        from vision.datasets.checks.picture_scan import PictureScanner
         from vision.datasets.checks.pictures import PictureChecks
+        from vision.datasets.remembered import default_cache_folder
 
         return PictureChecks(PictureScanner(default_cache_folder()), self.exif)
 

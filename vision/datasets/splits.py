@@ -6,14 +6,15 @@ import numpy as np
 
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.index.arrays import StringTable
-from vision.datasets.likeness import find_groups, same_content
+from vision.datasets.likeness import Thumbnails, find_groups, same_content
+from vision.datasets.thumbnails import thumbnails_of
 
 # Keep the given split only if at least 25 % of the training pictures survive removing duplicates.
 LEAST_LEFT = 0.25
 
 
 def hold_out(
-    index: AnnotationIndex, fraction: float, seed: int
+    index: AnnotationIndex, fraction: float, seed: int, thumbnails: Thumbnails = thumbnails_of
 ) -> tuple[AnnotationIndex, AnnotationIndex]:
     """Draw a `fraction` of the pictures for validation; return (training, validation).
 
@@ -26,7 +27,7 @@ def hold_out(
         count = max(min(max(count, 1), len(index) - 1), 0)
     held = np.zeros(len(index), dtype=bool)
     if count:
-        for run in _shuffled_runs(find_groups(index), max(count // 2, 1), seed):
+        for run in _shuffled_runs(find_groups(index, thumbnails), max(count // 2, 1), seed):
             if held.sum() + len(run) <= count:
                 held[run] = True
     return index.select(~held), index.select(held)
@@ -65,7 +66,11 @@ def without_copies_of(
 
 
 def separate(
-    train: AnnotationIndex, validation: AnnotationIndex, fraction: float, seed: int
+    train: AnnotationIndex,
+    validation: AnnotationIndex,
+    fraction: float,
+    seed: int,
+    thumbnails: Thumbnails = thumbnails_of,
 ) -> tuple[AnnotationIndex, AnnotationIndex, str]:
     """Make sure that no picture of a folder is in both parts, which have the same class names.
 
@@ -87,7 +92,7 @@ def separate(
     if len(train) - count >= LEAST_LEFT * len(train):
         return train.select(~shared), validation, f"{found}, which are not trained on"
     joined = concatenate([train.select(~shared), validation], train.class_names)
-    train, validation = hold_out(joined, fraction, seed)
+    train, validation = hold_out(joined, fraction, seed, thumbnails)
     return (
         train,
         validation,

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tests.datasets.picture_bytes import encode, jpeg_header, png_file, red_corner, turned_jpeg
-from vision.datasets.checks.picture_scan import PictureScanner, default_cache_folder
+from vision.datasets.checks.picture_scan import PictureScanner
+from vision.datasets.remembered import default_cache_folder
 
 IMAGE = red_corner(60, 40)
 JPEG = encode(IMAGE, ".jpg")

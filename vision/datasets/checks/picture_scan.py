@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import os
 import stat
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +12,16 @@ from typing import Sequence, Union
 import numpy as np
 
 from vision.datasets.index.arrays import StringTable, blocks
-from vision.pictures.files import count_bytes, packed_picture, read_bytes, state_of
+from vision.datasets.remembered import (
+    cache_file,
+    file_key,
+    load_arrays,
+    save_arrays,
+    short_hash,
+)
+from vision.pictures.files import count_bytes, packed_picture, read_bytes
 from vision.pictures.headers import FORMATS, KINDS_OF_PIXELS
-from vision.utils.buckets import bucket_and_key, full_path
-from vision.utils.files import atomic_write
-
-logger = logging.getLogger(__name__)
+from vision.utils.buckets import bucket_and_key
 
 Paths = Union[Sequence[str], StringTable]
 
@@ -72,9 +73,9 @@ class PictureScanner:
             root: the dataset folder, which has a cache file of its own.
             paths: N picture files.
         """
-        path = self._cache_path(root)
+        path = cache_file(self.cache_folder, "pictures", root)
         known, faults = _load(path)
-        keys = np.fromiter((_key(one) for one in paths), dtype=np.uint64, count=len(paths))
+        keys = np.fromiter((file_key(one) for one in paths), dtype=np.uint64, count=len(paths))
         unknown = np.flatnonzero(~np.isin(keys, known["key"]))
         if len(unknown):
             found, new_faults = self._open([paths[row] for row in unknown.tolist()], keys[unknown])
@@ -90,7 +91,7 @@ class PictureScanner:
 
     def contents(self, paths: Paths) -> np.ndarray:
         """Return a number (N,) uint64 for each of the pictures scanned, equal for equal files."""
-        keys = np.fromiter((_key(one) for one in paths), dtype=np.uint64, count=len(paths))
+        keys = np.fromiter((file_key(one) for one in paths), dtype=np.uint64, count=len(paths))
         places = np.searchsorted(self._records["key"], keys)
         found = np.append(self._records["key"], 0)[places] == keys
         # A picture that was not scanned, or has changed since, gets a number of its own.
@@ -118,24 +119,6 @@ class PictureScanner:
                         faults[int(keys[row])] = fault
                     bar.update()
         return records, faults
-
-    def _cache_path(self, root: str | Path) -> Path | None:
-        if self.cache_folder is None:
-            return None
-        resolved = os.fsencode(full_path(root))
-        name = hashlib.blake2b(resolved, digest_size=6).hexdigest()
-        return Path(self.cache_folder) / f"pictures-{name}.npz"
-
-
-def default_cache_folder() -> Path:
-    """Return the usual folder of the cache files, beside those of the downloads."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "pytorch-ssd" / "pictures"
-
-
-def short_hash(data: bytes) -> int:
-    """Return a number below 2**64 that differs, in practice, if the bytes differ."""
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
 def _join(records: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -181,43 +164,24 @@ def _read(path: str) -> bytes:
     return read_bytes(path)
 
 
-def _key(path: str) -> int:
-    """Return a number for a file that changes when its path, size or time does."""
-    try:
-        state = state_of(path)
-    except (OSError, ValueError):  # a null byte in a path is a ValueError
-        state = "missing"
-    data = path.encode("utf-8", "surrogatepass") + b"\0" + state.encode()
-    return short_hash(data)
-
-
 def _load(path: Path | None) -> tuple[np.ndarray, dict[int, str]]:
     """Return the records of an earlier scan, sorted by key, and the faults by key."""
-    nothing: tuple[np.ndarray, dict[int, str]] = np.zeros(0, dtype=RECORD), {}
-    if path is None or not path.is_file():
-        return nothing
+    arrays = load_arrays(path, CACHE_VERSION, RECORD)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if int(arrays["version"]) != CACHE_VERSION or arrays["records"].dtype != RECORD:
-                return nothing
-            messages = StringTable(arrays["blob"], arrays["offsets"])
-            return arrays["records"], dict(zip(arrays["fault_keys"].tolist(), messages))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        logger.info("%s is not readable (%s); the pictures are opened again", path, error)
-        return nothing
+        messages = StringTable(arrays["blob"], arrays["offsets"])
+        return arrays["records"], dict(zip(arrays["fault_keys"].tolist(), messages))
+    except KeyError:
+        return np.zeros(0, dtype=RECORD), {}
 
 
 def _save(path: Path, records: np.ndarray, faults: dict[int, str]) -> None:
     messages = StringTable.from_strings(faults.values())
-    try:
-        with atomic_write(path) as temporary:
-            np.savez(
-                temporary,
-                version=np.int64(CACHE_VERSION),
-                records=records,
-                fault_keys=np.array(list(faults), dtype=np.uint64),
-                blob=messages.blob,
-                offsets=messages.offsets,
-            )
-    except OSError as error:
-        logger.warning("cannot remember the pictures in %s: %s", path, error.strerror)
+    fault_keys = np.array(list(faults), dtype=np.uint64)
+    save_arrays(
+        path,
+        CACHE_VERSION,
+        records=records,
+        fault_keys=fault_keys,
+        blob=messages.blob,
+        offsets=messages.offsets,
+    )

@@ -11,13 +11,13 @@ from typing import NamedTuple, Sequence
 
 import numpy as np
 
-from vision.datasets.checks.picture_scan import default_cache_folder
 from vision.datasets.files.folders import all_files, part_of_name, part_of_path
 from vision.datasets.formats.per_picture import AnnotationError
 from vision.datasets.formats.shards.index_file import PARTS, ShardIndex, load_index, save_index
 from vision.datasets.formats.shards.tar_files import PackedSample, read_record, read_samples
 from vision.datasets.index.arrays import as_array
 from vision.datasets.index.builder import IndexBuilder
+from vision.datasets.remembered import default_cache_folder
 from vision.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
