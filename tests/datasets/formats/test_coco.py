@@ -103,6 +103,34 @@ def test_what_does_not_fit_together_is_reported(tmp_path):
     assert any("2 annotations of picture 5" in str(problem) for problem in problems)
 
 
+def test_an_id_of_two_pictures_is_refused(tmp_path):
+    mark = {"image_id": 0, "category_id": 1, "bbox": [1, 2, 3, 4]}
+    write(tmp_path, "a.json", images=("a.png", "b.png"), annotations=[mark])
+    path = tmp_path / "a.json"
+    path.write_text(path.read_text().replace('"id": 1, "file', '"id": "0", "file'))
+    message = r"a\.json: every picture must have an id of its own, id 0 is .* 'a\.png' and of 'b\.png'"
+    with pytest.raises(ValueError, match=message + ".*number them .*anew, or give .* two datasets"):
+        read(tmp_path)
+
+
+def test_an_id_of_two_categories_is_refused(tmp_path):
+    write(tmp_path, "a.json", categories=[{"id": 1, "name": name} for name in ("cat", "dog")])
+    with pytest.raises(ValueError, match=r"every category must .* id 1 is that of 'cat' and of"):
+        read(tmp_path)
+
+
+def test_the_same_picture_or_category_listed_twice_is_harmless(tmp_path):
+    mark = {"image_id": 0, "category_id": 1, "bbox": [1, 2, 3, 4]}
+    category = {"id": 1, "name": "cat"}
+    write(tmp_path, "a.json", annotations=[mark], categories=[category, category])
+    data = json.loads((tmp_path / "a.json").read_text())
+    data["images"] *= 2
+    (tmp_path / "a.json").write_text(json.dumps(data))
+    _, index, problems = read(tmp_path)
+    assert (index.class_names, index.num_boxes) == (["BACKGROUND", "cat"], 1)
+    assert problems.counts == {"picture listed twice": 1}
+
+
 def test_files_of_other_tasks_are_left_alone(tmp_path):
     write_coco(tmp_path)
     for name in ("captions_train2017.json", "person_keypoints_val2017.json"):

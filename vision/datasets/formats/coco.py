@@ -25,6 +25,7 @@ from vision.datasets.files.values import (
 )
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
+from vision.utils.text import printable
 
 # Other tools have a key "images", too; in COCO's files it is a list of objects, beside others.
 LIST_OF_PICTURES = re.compile(rb'"images"\s*:\s*\[\s*([{\]]|\Z)')
@@ -80,6 +81,8 @@ class COCOFolder(PerPartFolder):
             _list_of(data, key, path) for key in ("images", "annotations", "categories")
         )
         categories = [entry for entry in categories if isinstance(entry, dict)]
+        _require_own_ids(images, "picture", "file_name", path)
+        _require_own_ids(categories, "category", "name", path)
         classes = {_key(entry.get("id")): to_text(entry.get("name")) for entry in categories}
         marks_of: dict[str, list[_Mark]] = {}
         for mark in marks:
@@ -158,6 +161,25 @@ def _list_of(data: Any, key: str, path: Path) -> list:
     if not isinstance(entries, list):
         raise ValueError(f"{path} must have a list of {key}, as COCO's instances have")
     return entries
+
+
+def _require_own_ids(entries: list, what: str, name_key: str, path: Path) -> None:
+    """Refuse an id of two different names, as nobody can tell whose the annotations are.
+
+    Raises:
+        ValueError: naming both; the same entry twice is harmless.
+    """
+    names: dict[str, str] = {}
+    for entry in entries:
+        key = _key(entry.get("id")) if isinstance(entry, dict) else ""
+        name = to_text(entry.get(name_key)) if key else ""
+        first = names.setdefault(key, name)
+        if first != name:
+            raise ValueError(
+                f"{path}: every {what} must have an id of its own, id {printable(key)} is that of "
+                f"'{printable(first)}' and of '{printable(name)}'; number them and their "
+                "annotations anew, or give the exports that were joined as two datasets"
+            )
 
 
 def _key(value: Any) -> str:
