@@ -63,11 +63,23 @@ def test_a_cell_that_is_no_number_costs_that_cell(read, monkeypatch):
     assert lines == [2, 3, 4, 5, 7, 8, 9]
 
 
-def test_what_is_no_utf8_does_not_stop_the_rest(tmp_path):
+@pytest.mark.parametrize("rows_before", [0, 5, 5000])
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_what_is_in_another_code_is_refused_with_its_line(tmp_path, monkeypatch, rows_before, encoding):
+    monkeypatch.setattr(tables, "TABLE_ROWS_AT_ONCE", 2)
     path = tmp_path / "table.csv"
-    path.write_bytes(HEADER.encode() + b"a,c\xfft,1,2\nb,dog,3,4\n")
-    (block,) = read_blocks(path, ("name",), ("x",))
-    assert block.texts[0][1] == "dog"
+    text = (HEADER + "a,cat,1,2\n" * rows_before + "ä,Käse,1,2\n").encode(encoding)
+    path.write_bytes(text[:-1] if encoding == "utf-16" else text + b"b,dog,3,4\n")
+    message = rf'table\.csv:{rows_before + 2}: must be UTF-8 text; save it as "CSV UTF-8"'
+    with pytest.raises(ValueError, match=message):
+        list(read_blocks(path, ("name",), ("x",)))
+
+
+def test_another_code_behind_a_cell_that_is_no_number_is_refused_too(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes(HEADER.encode() + b"a,cat,one,2\n" + b"b,dog,1,2\n" * 5000 + b"a,K\xe4se,1,2\n")
+    with pytest.raises(ValueError, match=r"table\.csv:5003: must be UTF-8"):
+        list(read_blocks(path, ("name",), ("x",)))
 
 
 def test_a_missing_column_is_named(read):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import itertools
 import logging
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, NamedTuple, Sequence, TextIO
 
@@ -35,12 +37,38 @@ def delimiter_of(line: str) -> str:
     return max(DELIMITERS, key=line.count)
 
 
-def open_table(path: Path) -> TextIO:
-    """Open a table of UTF-8, or of UTF-16 as spreadsheets save it."""
+@contextmanager
+def open_table(path: Path) -> Iterator[TextIO]:
+    """Open a table of UTF-8, or of UTF-16 as spreadsheets save it.
+
+    Raises:
+        ValueError: what is read of it is neither, with the line.
+    """
     require_regular(path)
+    with path.open("rb") as head:
+        encoding = encoding_of(head.read(4))
+    try:
+        with path.open(encoding=encoding, newline="") as file:
+            yield file
+    except UnicodeDecodeError:
+        # Excel's plain CSV is in the code of its country, where one byte is a letter with accent.
+        line = _line_of_other_code(path, encoding)
+        raise ValueError(
+            f'{path}:{line}: must be UTF-8 text; save it as "CSV UTF-8", not as plain CSV'
+        ) from None
+
+
+def _line_of_other_code(path: Path, encoding: str) -> int:
+    """Return the number of the first line that is not in an encoding; the last if it breaks off."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    number = 1
     with path.open("rb") as file:
-        encoding = encoding_of(file.read(4))
-    return path.open(encoding=encoding, errors="replace", newline="")
+        for number, line in enumerate(file, start=1):
+            try:
+                decoder.decode(line)
+            except UnicodeDecodeError:
+                break
+    return number
 
 
 def delimiter_in(file: TextIO) -> str:
@@ -64,7 +92,7 @@ def read_column_names(path: Path) -> list[str]:
     """Return the column names of a CSV file.
 
     Raises:
-        ValueError: if the file is empty.
+        ValueError: if the file is empty, or not UTF-8.
     """
     with open_table(path) as file:
         try:
@@ -82,7 +110,7 @@ def read_blocks(path: Path, texts: Sequence[str], numbers: Sequence[str]) -> Ite
     """Yield the named columns of a CSV file, whose numbers have decimal points or commas.
 
     Raises:
-        ValueError: if a column is missing, or the file cannot be divided into rows.
+        ValueError: if a column is missing, or the file cannot be divided into rows or is not UTF-8.
     """
     header = read_column_names(path)
     missing = [name for name in (*texts, *numbers) if name not in header]
@@ -128,7 +156,6 @@ def _read_quickly(
         keep_default_na=False,  # NA and None may be names of classes
         na_values={name: [""] for name in number_names},
         decimal="," if _has_decimal_commas(path, numbers) else ".",
-        encoding_errors="replace",
         chunksize=TABLE_ROWS_AT_ONCE,
     )
     done = 0

@@ -12,7 +12,7 @@ import numpy as np
 
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.listing import find_child, split_suffix, strip_suffix
-from vision.datasets.files.tables import read_blocks, read_column_names
+from vision.datasets.files.tables import open_table, read_blocks, read_column_names
 from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import BoxTable
@@ -144,7 +144,7 @@ def read_descriptions(root: Path) -> dict[str, str]:
     path = next((root / name for name in DESCRIPTIONS if (root / name).is_file()), None)
     if path is None:
         return {}
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+    with open_table(path) as file:
         return {row[0].strip(): row[1].strip() for row in csv.reader(file) if len(row) >= 2}
 
 
