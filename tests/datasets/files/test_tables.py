@@ -65,7 +65,9 @@ def test_a_cell_that_is_no_number_costs_that_cell(read, monkeypatch):
 
 @pytest.mark.parametrize("rows_before", [0, 5, 5000])
 @pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
-def test_what_is_in_another_code_is_refused_with_its_line(tmp_path, monkeypatch, rows_before, encoding):
+def test_what_is_in_another_code_is_refused_with_its_line(
+    tmp_path, monkeypatch, rows_before, encoding
+):
     monkeypatch.setattr(tables, "TABLE_ROWS_AT_ONCE", 2)
     path = tmp_path / "table.csv"
     text = (HEADER + "a,cat,1,2\n" * rows_before + "ä,Käse,1,2\n").encode(encoding)
@@ -77,7 +79,9 @@ def test_what_is_in_another_code_is_refused_with_its_line(tmp_path, monkeypatch,
 
 def test_another_code_behind_a_cell_that_is_no_number_is_refused_too(tmp_path):
     path = tmp_path / "table.csv"
-    path.write_bytes(HEADER.encode() + b"a,cat,one,2\n" + b"b,dog,1,2\n" * 5000 + b"a,K\xe4se,1,2\n")
+    path.write_bytes(
+        HEADER.encode() + b"a,cat,one,2\n" + b"b,dog,1,2\n" * 5000 + b"a,K\xe4se,1,2\n"
+    )
     with pytest.raises(ValueError, match=r"table\.csv:5003: must be UTF-8"):
         list(read_blocks(path, ("name",), ("x",)))
 

@@ -108,7 +108,9 @@ def test_an_id_of_two_pictures_is_refused(tmp_path):
     write(tmp_path, "a.json", images=("a.png", "b.png"), annotations=[mark])
     path = tmp_path / "a.json"
     path.write_text(path.read_text().replace('"id": 1, "file', '"id": "0", "file'))
-    message = r"a\.json: every picture must have an id of its own, id 0 is .* 'a\.png' and of 'b\.png'"
+    message = (
+        r"a\.json: every picture must have an id of its own, id 0 is .* 'a\.png' and of 'b\.png'"
+    )
     with pytest.raises(ValueError, match=message + ".*number them .*anew, or give .* two datasets"):
         read(tmp_path)
 

@@ -110,6 +110,28 @@ def test_without_labels_txt_the_classes_are_collected(tmp_path):
     assert "no labels.txt" in folder.classes_from
 
 
+@pytest.mark.parametrize(
+    ("labels", "used", "names", "note"),
+    [
+        ("1 cent\n2 euro\n", ["1 cent", "2 euro"], ["1 cent", "2 euro"], None),
+        ("1 cent\n5 cent\n", ["1 cent", "5 cent"], ["1 cent", "5 cent"], None),
+        ("1 cent\n2 cent\n", ["cent"], ["1 cent", "2 cent"], None),
+        ("1 cent\n2 euro\n", ["cent", "euro"], ["cent", "euro"], "'1 cent' is read as 'cent'"),
+        ("cat: 0\ndog: 1\n", ["cat"], ["cat", "dog"], "'cat: 0' is read as 'cat'"),
+        ("cat: 0\ndog: 1\n", ["cat: 0"], ["cat: 0", "dog: 1"], None),
+    ],
+)
+def test_numbers_in_labels_txt_are_kept_where_the_names_have_them(
+    tmp_path, labels, used, names, note
+):
+    write_xml(tmp_path, "a", voc_xml([(1, 1, 9, 9)] * len(used), used))
+    write_picture(tmp_path / "JPEGImages" / "a.jpg", np.zeros((9, 9, 3), np.uint8))
+    (tmp_path / "labels.txt").write_text(labels)
+    folder = VOCFolder(tmp_path)
+    assert folder.class_names() == folder.class_names() == names
+    assert folder.notes == ([f"labels.txt numbers its classes: {note}"] if note else [])
+
+
 def test_ids_with_blanks_suffixes_folders_and_repetitions(tmp_path):
     image = np.zeros((20, 20, 3), dtype=np.uint8)
     for name in ("two words", "16.42.21", "sub/deep", "plain"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
+from typing import Callable, Iterable
 
 from vision.datasets.files.values import decode
 from vision.utils.files import read_regular
@@ -17,11 +19,20 @@ CVAT_LINE = re.compile(r"(.+?):(?:\d+,\d+,\d+)?:[^:]*:[^:]*")
 BACKGROUNDS = {BACKGROUND, "__BACKGROUND__", "_BACKGROUND_", "__IGNORE__"}
 
 
-def read_class_list(path: Path) -> list[str]:
+def read_class_list(
+    path: Path,
+    used_names: Callable[[], Iterable[str]] = tuple,
+    notes: list[str] | None = None,
+) -> list[str]:
     """Return the class names of a file in their order, without BACKGROUND under any name.
 
     It may have one name a line, with numbers counted from 0 or 1 before or behind the names; one
     line of names with commas between them; or be CVAT's labelmap.txt.
+
+    Args:
+        used_names: returns the names that objects have. Where those have the numbers too, as `1
+            cent` and `2 euro`, or no two names would differ without them, they are part of them.
+        notes: get a line, once, if numbers were taken away.
 
     Raises:
         ValueError: it is not text, names more than MAX_CLASSES or a class twice, or its form
@@ -32,7 +43,7 @@ def read_class_list(path: Path) -> list[str]:
     if len(lines) > MAX_CLASSES:
         raise ValueError(f"{path} must name at most {MAX_CLASSES} classes, it has {len(lines):,}")
     seen: dict[str, int] = {}
-    for number, name in _names_in(lines, path):
+    for number, name in _names_in(lines, path, used_names, [] if notes is None else notes):
         if name.upper() in BACKGROUNDS:
             continue
         if name in seen:
@@ -44,7 +55,12 @@ def read_class_list(path: Path) -> list[str]:
     return list(seen)
 
 
-def _names_in(lines: list[tuple[int, str]], path: Path) -> list[tuple[int, str]]:
+def _names_in(
+    lines: list[tuple[int, str]],
+    path: Path,
+    used_names: Callable[[], Iterable[str]],
+    notes: list[str],
+) -> list[tuple[int, str]]:
     """Return line numbers and names."""
     if lines and lines[0][1].startswith("# label:"):
         lines = lines[1:]
@@ -55,19 +71,39 @@ def _names_in(lines: list[tuple[int, str]], path: Path) -> list[tuple[int, str]]
         names = [name.strip().strip("'\"") for name in re.split("[,;]", lines[0][1].strip("[]"))]
         return [(lines[0][0], name) for name in names if name]
     for form, place_of_number, place_of_name in ((NUMBER_FIRST, 1, 2), (NUMBER_LAST, 2, 1)):
-        found = [form.fullmatch(line) for _, line in lines]
-        if not lines or not all(found):
+        found = [match for match in (form.fullmatch(line) for _, line in lines) if match]
+        if not found or len(found) < len(lines):
             continue
-        stated = [int(match[place_of_number]) for match in found if match]
-        expected = list(range(stated[0], stated[0] + len(stated)))
-        if stated[0] in (0, 1) and stated == expected:
-            names = [match[place_of_name] for match in found if match]
-            return [(number, name) for (number, _), name in zip(lines, names)]
-        if len(lines) > 1 and stated[0] in (0, 1):
-            wrong = next(row for row, number in enumerate(stated) if number != expected[row])
-            raise ValueError(
-                f"{path}:{lines[wrong][0]}: must have number {expected[wrong]}, as the lines "
-                f"before it count from {stated[0]}, it has {stated[wrong]}; write one class name a "
-                "line, without numbers"
-            )
+        stated = [int(match[place_of_number]) for match in found]
+        names = [match[place_of_name] for match in found]
+        if stated[0] not in (0, 1) or _are_whole(lines, names, used_names):
+            continue
+        _require_counting(lines, stated, path)
+        note = (
+            f"{path.name} numbers its classes: '{printable(lines[0][1])}' is read as "
+            f"'{printable(names[0])}'"
+        )
+        notes += [note] if note not in notes else []
+        return [(number, name) for (number, _), name in zip(lines, names)]
     return lines
+
+
+def _are_whole(
+    lines: list[tuple[int, str]], names: list[str], used_names: Callable[[], Iterable[str]]
+) -> bool:
+    """Return whether the lines are names as they stand, and not the `names` beside numbers."""
+    return len(set(names)) < len(names) or not {line for _, line in lines}.isdisjoint(used_names())
+
+
+def _require_counting(lines: list[tuple[int, str]], stated: list[int], path: Path) -> None:
+    """Refuse numbers that do not count on from the first one.
+
+    Raises:
+        ValueError: naming the first of them.
+    """
+    for (line, _), number, expected in zip(lines, stated, itertools.count(stated[0])):
+        if number != expected:
+            raise ValueError(
+                f"{path}:{line}: must have number {expected}, as the lines before it count from "
+                f"{stated[0]}, it has {number}; write one class name a line, without numbers"
+            )

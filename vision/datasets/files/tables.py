@@ -61,14 +61,15 @@ def open_table(path: Path) -> Iterator[TextIO]:
 def _line_of_other_code(path: Path, encoding: str) -> int:
     """Return the number of the first line that is not in an encoding; the last if it breaks off."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    number = 1
+    last = 1
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
+            last = number
             try:
                 decoder.decode(line)
             except UnicodeDecodeError:
                 break
-    return number
+    return last
 
 
 def delimiter_in(file: TextIO) -> str:

@@ -62,8 +62,9 @@ class VOCFolder(PerPictureFolder):
         """Return the names of labels.txt; without it all names in the XML files, sorted."""
         path = self.root / "labels.txt"
         if path.is_file():
+            names = read_class_list(path, super().class_names, self.notes)
             self.classes_from = path.name
-            return read_class_list(path)
+            return names
         names = super().class_names()
         self.classes_from = "collected from the XML files, as there is no labels.txt"
         return names

@@ -64,10 +64,10 @@ class ShardFolder(DatasetFolder):
     def class_names(self) -> list[str]:
         """Return the names of labels.txt; without it those of the index, or all found, sorted."""
         path = self.root / "labels.txt"
+        names = usable_names(self._shards.annotations.class_names[1:])
         if path.is_file():
             self.classes_from = path.name
-            return read_class_list(path)
-        names = usable_names(self._shards.annotations.class_names[1:])
+            return read_class_list(path, lambda: names, self.notes)
         if bucket_and_key(self.root) or (self.root / INDEX_NAME).is_file():
             self.classes_from = INDEX_NAME
             return names
