@@ -77,6 +77,47 @@ def test_relative_boxes_are_held_within_one():
     assert kinds == ["box without size", "box outside the picture", "box beyond the edge"]
 
 
+def in_another_form(boxes, relative=False):
+    found = [message for kind, message in repair(boxes, relative=relative)[1] if "form" in kind]
+    assert len(found) <= 1
+    return found[0] if found else ""
+
+
+def test_boxes_with_x2_and_y2_for_width_and_height_are_asked_about():
+    corners = [(x, 5, x + 20, 20) for x in range(1, 79, 7)]
+    as_sizes = [(x1, y1, x1 + x2, y1 + y2) for x1, y1, x2, y2 in corners]
+    assert in_another_form(corners) == ""
+    assert in_another_form(as_sizes) == (
+        "6 of 12 boxes reach beyond the edge, many of them far; do they have x2 and y2 where width "
+        "and height are expected, or were they marked on a larger picture?"
+    )
+    # Few, or a small share, or not far.
+    assert in_another_form(as_sizes[:-2]) == ""
+    assert in_another_form(corners * 5 + as_sizes) == ""
+    assert in_another_form([(60 + n, 5, 104, 30) for n in range(9)]) == ""
+
+
+def test_yolo_boxes_with_corners_are_asked_about():
+    corners = [(x / 20, 0.1, x / 20 + 0.2, 0.6) for x in range(1, 16)]
+    as_centres = [(x - w / 2, y - h / 2, x + w / 2, y + h / 2) for x, y, w, h in corners]
+    assert in_another_form(corners, relative=True) == ""
+    assert "reach beyond the edge" in in_another_form(as_centres, relative=True)
+
+
+def test_boxes_with_width_and_height_for_x2_and_y2_are_asked_about():
+    wide, high = [(30 + n, 5, 20, 40) for n in range(5)], [(10, 25, 30, 20 - n) for n in range(5)]
+    both = [(40 + n, 30, 20, 20) for n in range(40)]
+    for boxes in (wide, high, [*wide[:2], *high[:3], *both]):
+        assert in_another_form(boxes) == (
+            f"{len(boxes)} of {len(boxes)} boxes have their corners the wrong way round; do they "
+            "have width and height where x2 and y2 are expected?"
+        )
+    # Few, or a small share, or with the second corner first.
+    assert in_another_form(wide[:4]) == ""
+    assert in_another_form([*wide, *((n, 0, n + 20, 20) for n in range(60))]) == ""
+    assert in_another_form(both) == ""
+
+
 def test_boxes_of_several_pictures_keep_to_their_own():
     builder = IndexBuilder()
     builder.add("wide", "wide.jpg", [(0, 0, 200, 40)], ["a"], size=(200, 50))

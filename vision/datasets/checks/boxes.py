@@ -18,6 +18,31 @@ Place = Callable[[str, int], Tuple[str, Optional[int], str]]
 
 # Larger coordinates are pixels. Fractions may be a little above 1, in boxes that leave the picture.
 BEYOND_FRACTIONS = 4
+# Some boxes are marked carelessly. Where so many and such a share have to be repaired, it is likely
+# that all are in another form, as width and height in place of the second corner.
+MANY_BOXES, LARGE_SHARE = 5, 0.1
+FAR_BEYOND = 0.05  # of the picture's side
+
+
+class _Question(NamedTuple):
+    share: float  # of all boxes, those that must be odd
+    words: str
+
+
+QUESTIONS = {
+    # Who drags from right to left, and tools that write the second corner first, make reversed
+    # boxes too. Of sizes in place of corners some are reversed on one axis only, if they are small.
+    "box reversed": _Question(
+        0.01,
+        "have their corners the wrong way round; do they have width and height where x2 and y2 are "
+        "expected?",
+    ),
+    "box beyond the edge": _Question(
+        LARGE_SHARE,
+        "reach beyond the edge, many of them far; do they have x2 and y2 where width and height "
+        "are expected, or were they marked on a larger picture?",
+    ),
+}
 
 
 class _Fault(NamedTuple):
@@ -25,6 +50,32 @@ class _Fault(NamedTuple):
     found: np.ndarray  # (K,) bool, the boxes that have it
     message: str  # with {0:g} and so on for their values
     values: np.ndarray  # (K, any number)
+    odd: np.ndarray | None = None  # (K,) bool, those that a box of another form would be
+
+
+class _OddBoxes:
+    """Counts the boxes that would be as they are if all were in another form than the format's."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, list[int]] = {}  # by kind: found, odd ones, and the first of them
+
+    def add(self, fault: _Fault, first: int) -> None:
+        """Count the boxes of a block that begins with the box `first`."""
+        if fault.odd is not None and fault.odd.any():
+            counts = self._counts.setdefault(fault.kind, [0, 0, first + int(fault.odd.argmax())])
+            counts[0] += int(fault.found.sum())
+            counts[1] += int(fault.odd.sum())
+
+    def report(self, index: AnnotationIndex, place: Place, problems: Problems) -> None:
+        """Ask about the form of the boxes where a large share of them is odd."""
+        for kind, (found, odd, first) in self._counts.items():
+            share, words = QUESTIONS[kind]
+            total = index.num_boxes
+            if found >= max(MANY_BOXES, LARGE_SHARE * total) and odd >= share * total:
+                image_id = index.image_ids[index.row_of(first)]
+                file, line, _ = place(image_id, int(index.origins[first]))
+                message = f"{found:,} of {total:,} boxes {words}"
+                problems.add("boxes in another form", message, file, line, count=found)
 
 
 def check_annotations(
@@ -107,6 +158,7 @@ def repair_boxes(index: AnnotationIndex, place: Place, problems: Problems) -> An
     Works in place on `index.boxes`: those of Open Images would not fit into memory twice.
     """
     kept = np.ones(index.num_boxes, dtype=bool)
+    odd_boxes = _OddBoxes()
     limits = np.where(index.relative[:, None], np.float32(1), index.sizes.astype(np.float32))
     limits[limits == 0] = np.inf
     for start, stop in blocks(len(index)):
@@ -114,6 +166,7 @@ def repair_boxes(index: AnnotationIndex, place: Place, problems: Problems) -> An
         pictures = np.repeat(np.arange(start, stop), np.diff(index.offsets[start : stop + 1]))
         relative = index.relative[pictures]
         for fault in _repair(index.boxes[first:last], limits[pictures], relative):
+            odd_boxes.add(fault, first)
             positions = np.flatnonzero(fault.found)
             problems.add_each(fault.kind, positions, partial(_describe, index, place, fault, first))
             if KINDS[fault.kind].loses == "box":
@@ -121,6 +174,7 @@ def repair_boxes(index: AnnotationIndex, place: Place, problems: Problems) -> An
         repeated = first + _repeated(index, first, last, pictures, kept)
         problems.add_each("box marked twice", repeated, partial(_describe_box, index, place))
         kept[repeated] = False
+    odd_boxes.report(index, place, problems)
     return index.keep_boxes(kept)
 
 
@@ -138,19 +192,30 @@ def _repair(boxes: np.ndarray, limits: np.ndarray, relative: np.ndarray) -> Iter
     with np.errstate(over="ignore"):
         sizes = boxes[:, 2:] - boxes[:, :2]
         clipped = np.clip(boxes, 0, np.hstack([limits, limits]))
-        overhang = np.abs(clipped - boxes).max(axis=1, initial=0)
+        overhangs = np.abs(clipped - boxes)
+        far = (overhangs[:, :2] > FAR_BEYOND * limits) | (overhangs[:, 2:] > FAR_BEYOND * limits)
+    overhang = overhangs.max(axis=1, initial=0)
     boxes[:] = clipped
 
     smallest = np.where(relative, np.finfo(np.float32).tiny, np.float32(1))[:, None]
     flat = numbers & (sizes < smallest).any(axis=1)
     outside = numbers & ~flat & (boxes[:, 2:] - boxes[:, :2] < smallest).any(axis=1)
     beyond = numbers & ~flat & ~outside & (overhang > np.where(relative, 1e-3, 1))
-    turned = (corners_2 < corners_1).any(axis=1)
+    turned_x, turned_y = (corners_2 < corners_1).T
+    turned = turned_x | turned_y
     yield _Fault("box without numbers", ~numbers, "has no coordinates, or not numbers", sizes)
-    yield _Fault("box reversed", turned, "has its corners the wrong way round", sizes)
+    yield _Fault(
+        "box reversed", turned, "has its corners the wrong way round", sizes, turned_x != turned_y
+    )
     yield _Fault("box without size", flat, "is {0:g} x {1:g}", sizes)
     yield _Fault("box outside the picture", outside, "lies outside of {0:g} x {1:g}", limits)
-    yield _Fault("box beyond the edge", beyond, "reaches {0:g} too far", overhang[:, None])
+    yield _Fault(
+        "box beyond the edge",
+        beyond,
+        "reaches {0:g} too far",
+        overhang[:, None],
+        beyond & far.any(axis=1),
+    )
 
 
 def _repeated(

@@ -57,6 +57,7 @@ KINDS = {
     "box outside the picture": ProblemKind("box", "left out"),
     "box beyond the edge": ProblemKind("", "clipped"),
     "box reversed": ProblemKind("", "corners swapped"),
+    "boxes in another form": ProblemKind("", "read as the format says", doubtful=True),
     "box marked twice": ProblemKind("", "used once"),
     "boxes in pixels, not fractions": ProblemKind("", "taken as pixels", doubtful=True),
     "boxes in fractions, not pixels": ProblemKind("", "taken as fractions", doubtful=True),
