@@ -34,6 +34,16 @@ def test_shapes(tmp_path, kind, points, box):
     assert not problems
 
 
+def test_a_file_that_keeps_the_suffix_of_the_picture(tmp_path):
+    shape = {"label": "cat", "points": [[30, 40], [10, 20]], "shape_type": "rectangle"}
+    assert len(read(tmp_path, {"shapes": [shape]})[0]) == 1
+    (tmp_path / "a.json").rename(tmp_path / "A.png.json")
+    problems = Problems()
+    index = LabelMeFolder(tmp_path).read("all", problems)
+    assert list(index.image_ids) == ["A"]
+    assert not problems
+
+
 @pytest.mark.parametrize(
     "shape", [None, {}, {"label": "cat"}, {"label": "cat", "points": [[1], 2]}, {"points": "x"}]
 )

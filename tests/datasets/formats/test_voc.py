@@ -179,7 +179,9 @@ def test_what_is_missing_or_broken_is_listed_with_its_place(tmp_path):
         "annotation broken": 1,
     }
     listed = [str(problem) for problem in problems]
-    assert listed[1] == "Annotations/gone.xml: 'gone' of ImageSets/Main/train.txt has no .xml file"
+    assert listed[1] == (
+        "Annotations/gone.xml: there is no .xml file of 'gone' (from ImageSets/Main/train.txt)"
+    )
     assert listed[2].startswith("Annotations/torn.xml:3: not XML: mismatched tag")
 
 
@@ -251,6 +253,21 @@ def test_an_object_without_a_box_keeps_its_number(tmp_path, broken):
     record = read_annotation(write_xml(tmp_path, "a", f"<annotation>{broken}</annotation>"))
     assert record.names == ["red"]
     assert not np.isfinite(record.boxes[0]).all()
+
+
+def test_annotations_that_keep_the_suffix_of_the_picture(tmp_path):
+    drawn = write_voc(tmp_path, {"train": 3})["train"]
+    for path in sorted((tmp_path / "Annotations").iterdir()):
+        path.rename(path.with_suffix(".png.xml"))
+    folder = VOCFolder(tmp_path)
+    index, problems = read(tmp_path, "train")
+    assert list(index.image_ids) == [sample.image_id for sample in drawn]
+    assert not problems
+    assert not folder.notes
+    name = drawn[0].image_id
+    assert folder.annotation_file("train", name) == f"Annotations/{name}.png.xml"
+    (tmp_path / "ImageSets" / "Main" / "train.txt").unlink()
+    assert len(read(tmp_path, "all")[0]) == 3
 
 
 def test_detect(tmp_path):

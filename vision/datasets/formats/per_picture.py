@@ -29,6 +29,11 @@ class PerPictureFolder(DatasetFolder):
         super().__init__(root)
         self._annotations = annotations
         self._finder = PictureFinder(pictures)
+        self._suffixed = {  # annotations called p.jpg.xml, by the id p
+            strip_suffix(stem).casefold(): annotations.file_of(stem)
+            for stem in reversed(annotations.stems)
+            if strip_suffix(stem) != stem
+        }
         self._ids: dict[str, list[str]] = {}  # by part, as they are listed
         self._names: dict[str, list[str]] = {}  # of the classes in every part read
 
@@ -71,9 +76,13 @@ class PerPictureFolder(DatasetFolder):
 
     def annotation_file(self, part: str, image_id: str) -> str:
         """Return the annotation of a picture, relative to the folder."""
-        file = self._annotations.find(image_id) or image_id + self._annotations.suffixes[0]
+        file = self.find_annotation(image_id) or image_id + self._annotations.suffixes[0]
         folder = self._annotations.folder
         return file if folder == self.root else f"{folder.name}/{file}"
+
+    def find_annotation(self, image_id: str) -> str | None:
+        """Return the annotation of a picture, p.xml or p.jpg.xml as some tools call it, or None."""
+        return self._annotations.find(image_id) or self._suffixed.get(image_id.casefold())
 
     def divide_by_folders(self) -> None:
         """Take the folders train, valid and test as parts; without train, all is one part.
@@ -101,11 +110,10 @@ class PerPictureFolder(DatasetFolder):
     ) -> str | None:
         """Add a picture, or report why not; return its file in the picture folder, or None."""
         picture = self._finder.listing.find(image_id)
-        file = self._annotations.find(image_id)
+        file = self.find_annotation(image_id)
         if file is None:
-            message = (
-                f"'{image_id}' of {self.parts[part]} has no {self._annotations.suffixes[0]} file"
-            )
+            suffix = self._annotations.suffixes[0]
+            message = f"there is no {suffix} file of '{image_id}' (from {self.parts[part]})"
             problems.add("annotation missing", message, self.annotation_file(part, image_id))
             return picture
         try:

@@ -83,7 +83,8 @@ class VOCFolder(PerPictureFolder):
             self.divide_by_folders()
         else:
             listed = {strip_suffix(one).casefold() for ids in lists.values() for one in ids}
-            left = [one for one in self._annotations.stems if one.casefold() not in listed]
+            stems = self._annotations.stems
+            left = [one for one in stems if strip_suffix(one).casefold() not in listed]
             if left:
                 self.notes.append(
                     f"{len(left):,} annotated pictures are in no list of {self._lists_folder} and "
@@ -104,7 +105,7 @@ class VOCFolder(PerPictureFolder):
             for start in range(len(steps)):
                 ending = "/".join(steps[start:])
                 name = strip_suffix(strip_suffix(ending), (".xml",))
-                if name and self._annotations.find(name):
+                if name and self.find_annotation(name):
                     return name if start else candidate
         return line if len(words) > 2 else words[0] or line
 
