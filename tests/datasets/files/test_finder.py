@@ -40,6 +40,15 @@ def test_find(finder, name, beside, part, found):
     assert finder.find(name, beside, part) == found
 
 
+def test_a_name_of_several_pictures_is_explained(finder):
+    assert finder.explain_missing("old/A.png") == (
+        "2 pictures have the name 'A.png': train/a.jpg, valid/a.jpg; write the folder into the "
+        "annotation"
+    )
+    assert finder.explain_missing("a.png", "test").startswith("there is no picture 'a.png' with")
+    assert finder.explain_missing("e.png").startswith("there is no picture 'e.png' with")
+
+
 @pytest.mark.parametrize(
     ("name", "part"),
     [

@@ -166,6 +166,22 @@ def test_the_file_name_in_the_xml_is_the_second_try(tmp_path):
     assert not problems
 
 
+def test_a_file_name_of_two_pictures_needs_its_folder(tmp_path):
+    for name in ("one/p.png", "two/p.png"):
+        write_picture(tmp_path / "JPEGImages" / name, np.zeros((9, 9, 3), np.uint8))
+    write_xml(tmp_path, "a", voc_xml([], [], filename="p.png"))
+    write_xml(tmp_path, "p", voc_xml([], []))
+    missing = [one.message for one in read(tmp_path, "all")[1] if one.kind == "picture missing"]
+    assert len(missing) == 2
+    for message in missing:
+        assert message.startswith("2 pictures have the name 'p")
+        assert message.endswith(": one/p.png, two/p.png; write the folder into the annotation")
+    write_xml(tmp_path, "a", voc_xml([], [], filename="two/p.png"))
+    index, problems = read(tmp_path, "all")
+    assert index.paths[0].endswith("JPEGImages/two/p.png")
+    assert kinds(problems) == {"picture missing": 1, "picture not annotated": 1}
+
+
 def test_what_is_missing_or_broken_is_listed_with_its_place(tmp_path):
     drawn = write_voc(tmp_path, {"train": 3})["train"]
     write_list(tmp_path, "train", [*(one.image_id for one in drawn), "gone", "torn", "/etc/x"])

@@ -8,6 +8,8 @@ from vision.datasets.files.folders import part_of_path
 from vision.datasets.files.listing import FileListing, base_name, split_suffix, strip_suffix
 from vision.pictures.suffixes import PICTURE_SUFFIXES, UNREADABLE_SUFFIXES, unreadable_fault
 
+MOST_NAMED = 3  # pictures of one name in a message
+
 
 class PictureFinder:
     """Finds pictures in a folder and below it by the end of a path.
@@ -36,10 +38,14 @@ class PictureFinder:
                 found = self.listing.find(prefix + ending)
                 if found:
                     return found
-        return self._find_by_name(steps[-1], part) if steps else None
+        candidates = self._named(steps[-1], part) if steps else []
+        return candidates[0] if len(candidates) == 1 else None
 
-    def explain_missing(self, name: str) -> str:
+    def explain_missing(self, name: str, part: str | None = None) -> str:
         """Return why `find` has not found a picture, and what to do if it has a form we know."""
+        several = self.explain_several(name, part)
+        if several:
+            return several
         if self._unreadable is None:
             self._unreadable = FileListing(self.folder, UNREADABLE_SUFFIXES)
         wanted = {base_name(name).casefold(), _key(name), _bare(name)}
@@ -49,18 +55,34 @@ class PictureFinder:
             return f"there is no picture '{name}' with a suffix of {suffixes}"
         return f"'{found}' {unreadable_fault(found)}"
 
-    def _find_by_name(self, name: str, part: str | None) -> str | None:
+    def explain_several(self, name: str, part: str | None = None) -> str:
+        """Return which pictures a name may mean and what to do, "" if there are not several."""
+        found = self._named(name, part)
+        if len(found) < 2:
+            return ""
+        listed = ", ".join(found[:MOST_NAMED]) + (", ..." if len(found) > MOST_NAMED else "")
+        return (
+            f"{len(found)} pictures have the name '{base_name(name)}': {listed}; write the folder "
+            "into the annotation"
+        )
+
+    def named(self, name: str) -> list[str]:
+        """Return the pictures in any folder that have the name of a path, of any suffix."""
         if self._by_name is None:
             self._by_name = {}
             for file in self.listing.files:
                 self._by_name.setdefault(_key(file), []).append(file)
-        candidates = self._by_name.get(_key(name), [])
+        return self._by_name.get(_key(name), [])
+
+    def _named(self, name: str, part: str | None) -> list[str]:
+        """Return those of the pictures of a name that may be of a part."""
+        candidates = self.named(name)
         if part in ("train", "val", "test"):
             parts = {file: part_of_path(file) for file in candidates}
             candidates = [file for file in candidates if parts[file] == part] or [
                 file for file in candidates if parts[file] is None
             ]
-        return candidates[0] if len(candidates) == 1 else None
+        return candidates
 
 
 def _bare(file: str) -> str:

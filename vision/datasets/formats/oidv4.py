@@ -79,7 +79,8 @@ class OIDv4Folder(DatasetFolder):
             found = [self._finder.listing.find(folder + name) for folder in folders]
             picture = next(filter(None, found), None)
             if picture is None:
-                problems.add("picture missing", self._finder.explain_missing(name), labels[0])
+                message = self._finder.explain_missing(name, part)
+                problems.add("picture missing", message, labels[0])
                 continue
             objects = [one for label in labels for one in self._read_lines(label, problems)]
             boxes, names, lines = zip(*objects) if objects else ((), (), ())

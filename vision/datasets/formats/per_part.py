@@ -94,7 +94,7 @@ class PerPartFolder(DatasetFolder):
                     continue
                 file = self._finder.find(record.filename, beside, part)
                 if file is None:
-                    message = self._finder.explain_missing(record.filename)
+                    message = self._finder.explain_missing(record.filename, part)
                     problems.add("picture missing", message, str(where))
                 elif file in pictures:
                     problems.add("picture listed twice", f"'{record.filename}'", str(where))

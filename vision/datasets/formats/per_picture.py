@@ -124,7 +124,8 @@ class PerPictureFolder(DatasetFolder):
             return picture
         picture = picture or self._find_otherwise(image_id, record.filename, part)
         if picture is None:
-            message = self._finder.explain_missing(image_id)
+            several = self._finder.explain_several(record.filename, part)
+            message = several or self._finder.explain_missing(image_id, part)
             problems.add("picture missing", message, self.annotation_file(part, image_id))
             return None
         builder.add_record(image_id, str(self._finder.folder / picture), record)
@@ -133,8 +134,10 @@ class PerPictureFolder(DatasetFolder):
     def _find_otherwise(self, image_id: str, filename: str, part: str) -> str | None:
         """Find a picture by the file name that its annotation states, else by its name anywhere."""
         beside = image_id.rpartition("/")[0]
-        found = self._finder.find(base_name(filename), beside, part) if filename else None
-        return found or self._finder.find(base_name(image_id), beside, part)
+        # The stated folder counts last, as it is often that of another computer.
+        names = [name for name in (base_name(filename), base_name(image_id), filename) if name]
+        found = (self._finder.find(name, beside, part) for name in names)
+        return next(filter(None, found), None)
 
     def _report_not_annotated(self, part: str, used: set, problems: Problems) -> None:
         left = [
