@@ -257,6 +257,25 @@ def folders_beside_train(root):
     put(root / "notes.xml", "<notes/>")
 
 
+def with_unseen_letters(write):
+    """Return a function that writes a kind, then puts a zero-width space into every other `dog`."""
+
+    def write_with_them(root):
+        write(root)
+        text_files = (
+            path for path in root.rglob("*.*") if path.suffix in (".xml", ".json", ".csv")
+        )
+        for number, path in enumerate(sorted([*text_files, *root.glob("*.txt")])):
+            text = path.read_text(encoding="utf-8")
+            if path.suffix == ".csv":
+                text = text.replace("1.png,dog", "1.png,do\u200bg")
+            elif number % 2 == 0:
+                text = text.replace("dog", "do\u200bg")
+            put(path, text)
+
+    return write_with_them
+
+
 COMMAS = "filename,class,xmin,ymin,xmax,ymax"
 
 
@@ -323,6 +342,16 @@ KINDS = {
     "classes as folders": (classes_as_folders, 12, 12, ["bus", "car", "train"], None),
     "yolo beside train": (yolo_beside_train, 5, 10, ["cat", "dog"], 4),
     "labelme beside train": (labelme_beside_train, 5, 10, ["cat", "dog"], 4),
+    "voc with unseen letters": (with_unseen_letters(voc), *USUAL, 6),
+    "labels.txt with unseen letters": (
+        with_unseen_letters(lambda root: voc(root, labels="cat\ndo\u200bg\n")), *USUAL, 6),
+    "coco with unseen letters": (with_unseen_letters(coco), *USUAL, None),
+    "yolo with unseen letters": (
+        with_unseen_letters(lambda root: yolo(root, names="cat\ndo\u200bg\n")), *USUAL, None),
+    "labelme with unseen letters": (with_unseen_letters(labelme_sorted), *USUAL, None),
+    "csv with unseen letters": (
+        with_unseen_letters(lambda root: table(root, "{file},{name},{},{},{},{}", COMMAS)),
+        *USUAL, None),
     "folders beside train": (folders_beside_train, 8, 16, ["cat", "dog"], 6),
 }  # fmt: skip
 

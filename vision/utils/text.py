@@ -1,6 +1,18 @@
-"""Text from outside, made fit for messages."""
+"""Text from outside, made fit for messages and names."""
 
 from __future__ import annotations
+
+# What nobody sees in a name, as web pages and word processors put it there. Joiners of letters are
+# among it, as in Persian; nets and lists of names do without.
+UNSEEN = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+OTHER_BLANKS = "".join(map(chr, (0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000)))
+AS_SEEN = {**dict.fromkeys(map(ord, UNSEEN)), **dict.fromkeys(map(ord, OTHER_BLANKS), " ")}
+
+
+def name_as_seen(name: str) -> str:
+    """Return a name without characters that nobody sees, and with common blanks for all others."""
+    seen = name if name.isprintable() else name.translate(AS_SEEN)
+    return name if seen == name else seen.strip()
 
 
 def printable(text: str, longest: int = 300) -> str:

@@ -204,6 +204,16 @@ def test_the_message_about_units_shows_a_box():
     ]
 
 
+def test_a_character_that_no_name_may_have_is_called_by_its_number():
+    builder = IndexBuilder()
+    builder.add("one", "one.jpg", [(0, 0, 9, 9)] * 2, ["ca\u0007t", "big\u00a0cat"], size=(10, 10))
+    problems = Problems()
+    report_unknown_classes(builder.build(), ["BACKGROUND", "big cat"], place, problems)
+    assert [str(problem) for problem in problems] == [
+        "one.xml: 'ca t' is no class name (U+0007 in it) (1 objects, the first one here)"
+    ]
+
+
 def test_boxes_marked_twice_are_used_once():
     builder = IndexBuilder()
     box, other = (1, 1, 9, 9), (2, 2, 9, 9)

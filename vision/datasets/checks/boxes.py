@@ -287,7 +287,8 @@ def report_class_names(class_names: Sequence[str], problems: Problems) -> None:
 def _judge_name(name: str, class_names: Sequence[str]) -> tuple[str, str]:
     """Return the kind of problem and the message for a class name that is not in the list."""
     if not name or not name.isprintable():
-        return "object without name", f"'{name}' is no class name"
+        unseen = next((f" (U+{ord(one):04X} in it)" for one in name if not one.isprintable()), "")
+        return "object without name", f"'{name}' is no class name{unseen}"
     if name.upper() == BACKGROUND:
         return (
             "class called BACKGROUND",

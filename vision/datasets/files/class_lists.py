@@ -10,7 +10,7 @@ from typing import Callable, Iterable
 from vision.datasets.files.values import decode
 from vision.utils.files import read_regular
 from vision.utils.labels import BACKGROUND, MAX_CLASSES
-from vision.utils.text import printable
+from vision.utils.text import name_as_seen, printable
 
 NUMBER_FIRST = re.compile(r"(\d+)\s*[\s:;,=.)]\s*(\S.*)")
 NUMBER_LAST = re.compile(r"(.*\S)\s*[:;,=\t]\s*(\d+)")
@@ -92,7 +92,8 @@ def _are_whole(
     lines: list[tuple[int, str]], names: list[str], used_names: Callable[[], Iterable[str]]
 ) -> bool:
     """Return whether the lines are names as they stand, and not the `names` beside numbers."""
-    return len(set(names)) < len(names) or not {line for _, line in lines}.isdisjoint(used_names())
+    whole = {name_as_seen(line) for _, line in lines}
+    return len(set(names)) < len(names) or not whole.isdisjoint(used_names())
 
 
 def _require_counting(lines: list[tuple[int, str]], stated: list[int], path: Path) -> None:

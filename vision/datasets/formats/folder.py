@@ -8,6 +8,7 @@ from typing import Iterable
 from vision.datasets.checks.problems import Problems
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.utils.labels import BACKGROUND
+from vision.utils.text import name_as_seen
 
 
 class DatasetFolder:
@@ -62,8 +63,8 @@ class DatasetFolder:
 
 
 def usable_names(names: Iterable[str]) -> list[str]:
-    """Return the names that can be classes, each once."""
-    return [name for name in dict.fromkeys(names) if is_class_name(name)]
+    """Return the names that can be classes, each once, spelled as the index spells them."""
+    return [name for name in dict.fromkeys(map(name_as_seen, names)) if is_class_name(name)]
 
 
 def is_class_name(name: str) -> bool:

@@ -17,6 +17,7 @@ from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import BoxTable
 from vision.pictures.suffixes import PICTURE_SUFFIXES
+from vision.utils.text import name_as_seen
 
 CSV_NAMES = ("sub-{}-annotations-bbox.csv", "{}-annotations-bbox.csv")
 DESCRIPTIONS = ("class-descriptions-boxable.csv", "oidv7-class-descriptions-boxable.csv")
@@ -83,7 +84,8 @@ class OpenImagesFolder(DatasetFolder):
         described: dict[str, str] = {}
         if "ClassName" not in read_column_names(self.root / self.parts[part]):
             described = read_descriptions(self.root)
-        return [described.get(name.strip(), name.strip()) for name in found]
+        names = map(str.strip, found)
+        return [name_as_seen(described.get(name, name)) for name in names]
 
     def _without_missing(
         self, index: AnnotationIndex, suffixes: list[str | None], part: str, problems: Problems

@@ -10,6 +10,7 @@ import numpy as np
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.arrays import StringTable, as_array
 from vision.utils.labels import BACKGROUND
+from vision.utils.text import name_as_seen
 
 
 class ClassNumbers:
@@ -20,7 +21,10 @@ class ClassNumbers:
 
     def __getitem__(self, name: str) -> int:
         # A class called BACKGROUND gets a number too: the checks report it and leave it out.
-        return self._numbers.setdefault(name, len(self._numbers) + 1)
+        number = self._numbers.get(name)
+        if number is None:
+            number = self._numbers.setdefault(name_as_seen(name), len(self._numbers) + 1)
+        return number
 
     @property
     def class_names(self) -> list[str]:
