@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from vision.datasets.files.folders import read_head, some_files
-from vision.datasets.files.listing import FileListing
+from vision.datasets.files.listing import FileListing, strip_suffix
 from vision.datasets.files.values import decode, to_number
 from vision.datasets.formats.per_picture import AnnotationError, PerPictureFolder
 from vision.datasets.index.builder import Record
@@ -26,23 +26,29 @@ class KITTIFolder(PerPictureFolder):
     numbered_by = "line"
 
     def __init__(self, root: str | Path, file: Path | None = None):
-        """Find the label files: all text files that begin as KITTI's, or are empty."""
+        """Find the label files: all text files that begin as KITTI's, or are empty.
+
+        Beside those, a text file that is called as a picture is a label that begins otherwise.
+        """
         root = Path(root).resolve()
         labels = FileListing(root, (".txt",))
-        labels.keep(lambda name: self.is_annotation(root / name))
         super().__init__(root, labels, root)
+        begun = {name for name in labels.files if _begins_as_kitti(root / name)}
+        folders = {name.rpartition("/")[0] for name in begun}
+
+        def is_label(name: str) -> bool:
+            if name in begun or not read_head(root / name).strip():
+                return True
+            folder, _, file = name.rpartition("/")
+            return folder in folders and bool(self._finder.named(strip_suffix(file, (".txt",))))
+
+        labels.keep(is_label)
         self.divide_by_folders()
 
     @classmethod
     def detect(cls, root: Path) -> bool:
         """Return whether a text file begins with a class and 14 numbers."""
         return any(map(_begins_as_kitti, some_files(root, ".txt", anywhere=True)))
-
-    @classmethod
-    def is_annotation(cls, path: Path) -> bool:
-        """Return whether a text file begins with a class and 14 numbers, or is empty."""
-        head = read_head(path)
-        return not head.strip() or KITTI_LINE.match(head) is not None
 
     def read_record(self, path: Path) -> Record:
         """Read one label file."""

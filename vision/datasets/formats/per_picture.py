@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 from vision.datasets.checks.problems import Problems
@@ -29,11 +30,6 @@ class PerPictureFolder(DatasetFolder):
         super().__init__(root)
         self._annotations = annotations
         self._finder = PictureFinder(pictures)
-        self._suffixed = {  # annotations called p.jpg.xml, by the id p
-            strip_suffix(stem).casefold(): annotations.file_of(stem)
-            for stem in reversed(annotations.stems)
-            if strip_suffix(stem) != stem
-        }
         self._ids: dict[str, list[str]] = {}  # by part, as they are listed
         self._names: dict[str, list[str]] = {}  # of the classes in every part read
 
@@ -84,6 +80,15 @@ class PerPictureFolder(DatasetFolder):
         """Return the annotation of a picture, p.xml or p.jpg.xml as some tools call it, or None."""
         return self._annotations.find(image_id) or self._suffixed.get(image_id.casefold())
 
+    @cached_property
+    def _suffixed(self) -> dict[str, str]:
+        """Annotations called p.jpg.xml, by the id p."""
+        return {
+            strip_suffix(stem).casefold(): self._annotations.file_of(stem)
+            for stem in reversed(self._annotations.stems)
+            if strip_suffix(stem) != stem
+        }
+
     def divide_by_folders(self) -> None:
         """Take the folders train, valid and test as parts; without train, all is one part.
 
@@ -121,7 +126,7 @@ class PerPictureFolder(DatasetFolder):
         except AnnotationError as error:
             file = self.annotation_file(part, image_id)
             problems.add("annotation broken", str(error), file, error.line)
-            return picture
+            return picture or self._find_otherwise(image_id, "", part)
         picture = picture or self._find_otherwise(image_id, record.filename, part)
         if picture is None:
             several = self._finder.explain_several(record.filename, part)
