@@ -62,9 +62,10 @@ def parse_class_map(text: str) -> dict[str, str]:
     class_map: dict[str, str] = {}
     for pair in text.split(",") if text.strip() else []:
         old, _, new = (part.strip() for part in pair.partition("="))
-        if not old or not new or old in class_map:
+        if not old or not new or "=" in new or old in class_map:
             raise ValueError(
-                f"a class map must be old=new,... with each old name once, got '{pair.strip()}'"
+                "a class map must be old=new,... with one = between two names and each old name "
+                f"once, got '{pair.strip()}'"
             )
         class_map[old] = new
     return class_map
