@@ -11,6 +11,7 @@ from typing import Sequence, Union
 from vision.datasets.checked_folder import CheckedFolder
 from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.checks.problems import Problems, first_losses
+from vision.datasets.drawn_split import HeldOut
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.recognition import ANY_FORMAT
 from vision.datasets.selection import EVERYTHING, Selection, limit_negatives, require_known
@@ -34,6 +35,7 @@ class Datasets:
     class_names: list[str]  # BACKGROUND first
     lines: list[str]  # what was understood, as it was logged
     problems: list[Problems]  # of every folder
+    held_out: HeldOut  # what was drawn, of folders that state no split
 
 
 def open_datasets(
@@ -94,7 +96,9 @@ def open_datasets(
         lines.append(f"no object to learn from: {', '.join(absent)}")
     lines = _said([*folders, *others], lines)
     problems = [folder.problems for folder in (*folders, *others)]
-    return Datasets(train, validation, class_names, lines, problems)
+    drawn = {os.path.realpath(folder.root): folder.drawn for folder in folders if folder.drawn}
+    held_out = HeldOut(selection.val_split, selection.seed, drawn)
+    return Datasets(train, validation, class_names, lines, problems, held_out)
 
 
 def open_split(
