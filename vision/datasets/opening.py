@@ -82,11 +82,7 @@ def open_datasets(
         train, sentence = without_copies_of(validation, train)
         lines = [sentence, line] if sentence else lines
     train, negatives = _limit_negatives(train, selection)
-    if not train.num_boxes:
-        raise ValueError(
-            f"there is no usable object to learn from in {_names(folders)}"
-            f"{first_losses([folder.problems for folder in folders])}"
-        )
+    _require_objects(train, folders, lines[:-1])
     several = len(folders) > 1
     lines += [*negatives, describe_part("training", train, several)]
     if len(validation):
@@ -143,6 +139,20 @@ def open_split(
     return index
 
 
+def _require_objects(
+    train: AnnotationIndex, folders: Sequence[CheckedFolder], lines: Sequence[str]
+) -> None:
+    """Refuse a training part without any object; what was noticed is often why."""
+    if train.num_boxes:
+        return
+    noticed = [*(note for folder in folders for note in folder.reader.notes), *lines]
+    why = f": {'; '.join(noticed)}" if noticed else ""
+    raise ValueError(
+        f"there is no usable object to learn from in {_names(folders)}{why}"
+        f"{first_losses([folder.problems for folder in folders])}"
+    )
+
+
 def describe_part(name: str, index: AnnotationIndex, with_pictures: bool) -> str:
     """Return a line that counts the boxes of each class, and the pictures if asked."""
     counts = list(index.boxes_per_class().items())
@@ -188,7 +198,12 @@ def _join_classes(
         )
     class_names = with_background(list(union), _names(folders))
     known = dict.fromkeys(name for folder in folders for name in folder.found_classes)
-    require_known(selection.class_map, known, "the old names of a class map")
+    require_known(
+        selection.class_map,
+        known,
+        "the old names of a class map (that of --class-map, or else of the model's training; "
+        "--class-map= uses none)",
+    )
     for folder in folders:
         folder.number_labels(class_names)
         if not allow_unusable:
