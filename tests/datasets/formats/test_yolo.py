@@ -136,6 +136,36 @@ def test_blank_lines_of_a_names_file_keep_the_numbers(tmp_path):
     assert read_settings(tmp_path).names == {0: "red", 2: "blue"}
 
 
+@pytest.mark.parametrize("below", ["", "labels/"])
+def test_class_lists_of_two_parts_in_another_order_are_refused(tmp_path, below):
+    for first, (part, names) in enumerate({"train": NAMES, "valid": "green\nred\nblue\n"}.items()):
+        write_samples(tmp_path, 2, f"{part}/{below}", part, first=10 * first)
+        (tmp_path / part / "classes.txt").write_text(names)
+    with pytest.raises(
+        ValueError, match=r"train/classes.txt and .*valid/classes.txt must"
+    ) as caught:
+        read_settings(tmp_path)
+    assert "class 0 is 'red' in the first and 'green' in the second" in str(caught.value)
+
+
+def test_class_lists_that_agree_are_read_as_the_longest(tmp_path):
+    for first, (part, names) in enumerate({"train": "red\ngreen\n", "valid": NAMES}.items()):
+        write_samples(tmp_path, 2, part, part, first=10 * first)
+        (tmp_path / part / "classes.txt").write_text(names)
+    settings = read_settings(tmp_path)
+    assert (list(settings.names.values()), settings.names_from) == (
+        CLASS_NAMES[1:], "valid/classes.txt",
+    )  # fmt: skip
+
+
+def test_a_class_list_without_labels_beside_it_does_not_count(tmp_path):
+    write_samples(tmp_path, 2)
+    (tmp_path / "classes.txt").write_text(NAMES)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "classes.txt").write_text("a\nb\n")
+    assert read_settings(tmp_path).names_from == "classes.txt"
+
+
 def test_too_many_names_are_refused(tmp_path):
     (tmp_path / "classes.txt").write_text("".join(f"c{n}\n" for n in range(10_001)))
     with pytest.raises(ValueError, match="at most 10000 classes, it has 10,001"):

@@ -11,11 +11,10 @@ from vision.datasets.files.finder import PictureFinder
 from vision.datasets.files.folders import part_of_path, read_head, some_files
 from vision.datasets.files.listing import FileListing, read_list, split_suffix, strip_suffix
 from vision.datasets.formats.folder import DatasetFolder, usable_names
-from vision.datasets.formats.yolo_files import read_label, read_settings
+from vision.datasets.formats.yolo_files import NOT_LABELS, read_label, read_settings
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder
 
-NOT_LABELS = ("classes", "train", "val", "valid", "test", "obj", "labels", "readme", "notes")
 LABEL_LINE = re.compile(rb"\s*\d+(?:\.0+)?(?:[\s,;]+[-+.\deE]+){4,}[\s,;]*?\s*(?:\r?\n|$)")
 PICTURE_FOLDER = re.compile(r"(^|.*/)(images|JPEGImages|JPG)(/.*)$", re.IGNORECASE)
 LABEL_FOLDER = re.compile(r"(^|/)(labels|obj_\w*data)/", re.IGNORECASE)

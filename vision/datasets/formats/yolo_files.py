@@ -10,7 +10,8 @@ from typing import Any, Dict, List, NamedTuple, Union
 import yaml
 
 from vision.datasets.files.class_lists import read_class_list
-from vision.datasets.files.listing import read_list
+from vision.datasets.files.folders import some_files
+from vision.datasets.files.listing import base_name, read_list
 from vision.datasets.files.values import NO_BOX, around_points, decode, to_number
 from vision.utils.files import read_regular
 from vision.utils.labels import MAX_CLASSES
@@ -29,6 +30,7 @@ NAMES_FILES = (
     "labels.txt",
 )
 NAMES_BELOW = ("classes.txt", "_darknet.labels", "obj.names")  # in a folder of any name
+NOT_LABELS = ("classes", "train", "val", "valid", "test", "obj", "labels", "readme", "notes")
 PART_KEYS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
 WORDS_OF_A_BOX = 5
 LARGEST_CLASS_NUMBER = 1 << 31
@@ -67,7 +69,8 @@ def read_settings(root: Path, file: Path | None = None) -> YOLOSettings:
         file: the YAML file to read instead of the first one.
 
     Raises:
-        ValueError: one of them is not UTF-8 or not YAML, or names too many classes.
+        ValueError: one of them is not UTF-8 or not YAML, or names too many classes; or two lists
+            disagree.
     """
     known = [file] if file else [root / name for name in YAML_NAMES]
     others = sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
@@ -80,15 +83,52 @@ def read_settings(root: Path, file: Path | None = None) -> YOLOSettings:
     data = next(iter(sorted(root.glob("*.data"))), None)
     pairs = [line.partition("=") for line in read_list(data)] if data else []
     values = {key.strip(): value.strip() for key, _, value in pairs}
-    named = [str(values.get("names", "")).rsplit("/", 1)[-1], *NAMES_FILES]
-    found = [name for name in named if name and (root / name).is_file()]
+    names, names_from = _find_names(root, str(values.get("names", "")).rsplit("/", 1)[-1])
+    return YOLOSettings(names, names_from, _parts(values), data.name if data else "", False)
+
+
+def _find_names(root: Path, stated: str) -> tuple[dict[int, str], str]:
+    """Return the class names of the first list in a folder, and its file; {} and "" without one.
+
+    Args:
+        stated: the list that obj.data names, which counts whatever other lists say.
+
+    Raises:
+        ValueError: the labels of two folders are numbered by different lists.
+    """
+    found = [name for name in (stated, *NAMES_FILES) if name and (root / name).is_file()]
     below = itertools.chain(*(root.glob(f"*/{name}") for name in NAMES_BELOW))
     found += [path.name for path in sorted(root.glob("*.names"))]
     found += sorted(path.relative_to(root).as_posix() for path in below)
-    names = read_class_names(root / found[0]) if found else {}
-    return YOLOSettings(
-        names, found[0] if found else "", _parts(values), data.name if data else "", False
-    )
+    if not found:
+        return {}, ""
+    first, *others = dict.fromkeys(found)
+    names = read_class_names(root / first)
+    for file in others if first != stated else ():
+        if base_name(file) in NAMES_BELOW and _has_labels((root / file).parent):
+            more = read_class_names(root / file)
+            _require_one_order(root / first, names, root / file, more)
+            if len(more) > len(names):  # labelImg adds a class to its list when it is first used
+                first, names = file, more
+    return names, first
+
+
+def _has_labels(folder: Path) -> bool:
+    return any(path.stem.lower() not in NOT_LABELS for path in some_files(folder, ".txt"))
+
+
+def _require_one_order(
+    first: Path, names: dict[int, str], second: Path, others: dict[int, str]
+) -> None:
+    """Refuse two lists that give one number to two classes: boxes would get the wrong name."""
+    for number in sorted(set(names) & set(others)):
+        if names[number].casefold() != others[number].casefold():
+            raise ValueError(
+                f"{first} and {second} must name the classes in one order, but class {number} is "
+                f"'{printable(names[number])}' in the first and '{printable(others[number])}' in "
+                "the second: number the labels beside both by one list and copy it over the "
+                "other; if all labels are numbered by one of them already, delete the other"
+            )
 
 
 def read_yaml(path: Path) -> dict[str, Value]:
