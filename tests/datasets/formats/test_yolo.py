@@ -75,6 +75,66 @@ def test_one_folder_for_training_and_validation_ends_in_a_held_out_part(tmp_path
     assert "so that a score would mean little" in "\n".join(datasets.lines)
 
 
+def write_parts(root, yaml, folders=("train", "val")):
+    """Write four pictures and labels for each of the folders of images/, and a data.yaml."""
+    for number, folder in enumerate(folders):
+        write_samples(root, 4, f"labels/{folder}", f"images/{folder}", first=10 * number)
+    (root / "data.yaml").write_text(f"{yaml}\nnames: [red, green, blue]\n")
+    folder = YOLOFolder(root)
+    pictures = {
+        part: {path.split("/")[-2] for path in folder.read(part, Problems()).paths}
+        for part in folder.parts
+    }
+    return pictures, "\n".join(folder.notes)
+
+
+@pytest.mark.parametrize(
+    ("yaml", "wrong"),
+    [
+        ("train: ../train/images\nval: ../valid/images", "train is ../train/images"),
+        ("train: ../train/images\nval: images/val", "train is ../train/images"),
+        ("train: imgs/train\nval: imgs/val", "val is imgs/val"),
+        ("train: images/train\nval: images/vall", "val is images/vall"),
+        ("train: [imgs/train, imgs/more]\nval: images/val", "train is imgs/train"),
+    ],
+)
+def test_a_wrong_path_is_named_and_the_folders_called_as_the_parts_count(tmp_path, yaml, wrong):
+    pictures, said = write_parts(tmp_path, yaml)
+    assert pictures == {"train": {"train"}, "val": {"val"}}
+    assert f"data.yaml: {wrong}, and there is no such folder" in said
+    assert f"; the folders called {wrong.split()[0]} are used" in said
+
+
+def test_a_wrong_path_without_a_folder_of_the_part_is_named(tmp_path):
+    pictures, said = write_parts(tmp_path, "train: images/a\nval: images/vall", ("a", "b"))
+    assert pictures == {"train": {"a"}}
+    assert "data.yaml: val is images/vall, and there is no such folder; correct the path" in said
+    assert "4 labelled pictures are in no part of data.yaml" in said
+
+
+@pytest.mark.parametrize(
+    "yaml",
+    [
+        "train: /home/me/set/images/train\nval: C:\\set\\images\\val",
+        "path: ../elsewhere\ntrain: images/train\nval: images/val",
+        "path: images\ntrain: train\nval: val\ntest:",
+    ],
+)
+def test_paths_of_another_computer_are_found_by_their_end(tmp_path, yaml):
+    assert write_parts(tmp_path, yaml) == ({"train": {"train"}, "val": {"val"}}, "")
+
+
+def test_a_list_without_pictures_and_an_empty_folder_are_named(tmp_path):
+    (tmp_path / "images" / "val").mkdir(parents=True)
+    (tmp_path / "train.txt").write_text("images/ghost.png\n")
+    yaml = f"train: train.txt\nval: images/val\ntest: {'x' * 9000}.txt"
+    pictures, said = write_parts(tmp_path, yaml, ("a",))
+    assert pictures == {"all": {"a"}}
+    assert "train is train.txt, and none of the pictures that it lists is there" in said
+    assert "val is images/val, and there is no picture in that folder" in said
+    assert "there is no such list" in said
+
+
 def test_without_names_the_numbers_are_the_names(tmp_path):
     (tmp_path / "labels").mkdir(parents=True)
     write_picture(tmp_path / "images" / "a.png", draw_samples(1)[0].image)

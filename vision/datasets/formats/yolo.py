@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Iterator
 
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.finder import PictureFinder
 from vision.datasets.files.folders import part_of_path, read_head, some_files
-from vision.datasets.files.listing import FileListing, read_list, split_suffix, strip_suffix
+from vision.datasets.files.listing import FileListing, split_suffix, strip_suffix
 from vision.datasets.formats.folder import DatasetFolder, usable_names
-from vision.datasets.formats.yolo_files import NOT_LABELS, read_label, read_settings
+from vision.datasets.formats.yolo_files import NOT_LABELS, PART_KEYS, read_label, read_settings
+from vision.datasets.formats.yolo_parts import StatedPath, describe_faults, match_parts
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder
 
@@ -119,17 +119,15 @@ class YOLOFolder(DatasetFolder):
 
     def _find_parts(self) -> None:
         listed = self._finder.listing.files
+        settings = self._settings
+        stated = match_parts(settings.parts, settings.base, self._finder)
         chosen: dict[str, list[str]] = {}
-        for stated, entries in self._settings.parts.items():
-            files = dict.fromkeys(file for entry in entries for file in self._resolve(entry))
+        for part, matches in stated.items():
+            files = dict.fromkeys(file for match in matches for file in match.files)
             if files:
-                chosen[stated] = list(files)
-        where = dict.fromkeys(chosen, f"as {self._settings.parts_from} says")
-        for file in listed if "train" not in chosen else ():
-            part = part_of_path(file)
-            if part and part not in self._settings.parts:
-                where[part] = f"the folders called {part}"
-                chosen.setdefault(part, []).append(file)
+                chosen[part] = list(files)
+        where = dict.fromkeys(chosen, f"as {settings.parts_from} says")
+        self._take_folders(stated, chosen, where)
         self._take_others(chosen, where)
         if "train" not in chosen:
             others = {file for files in chosen.values() for file in files}
@@ -139,6 +137,33 @@ class YOLOFolder(DatasetFolder):
         for part in ("train", "val", "test", "all"):
             if chosen.get(part):
                 self.parts[part], self._pictures[part] = where[part], chosen[part]
+
+    def _take_folders(
+        self,
+        stated: dict[str, list[StatedPath]],
+        chosen: dict[str, list[str]],
+        where: dict[str, str],
+    ) -> None:
+        """Take folders called train, valid and test where no part is stated, or in a wrong way."""
+        wrong = {
+            part: describe_faults(part, matches, self._settings.parts_from)
+            for part, matches in stated.items()
+        }
+        used = {file for files in chosen.values() for file in files}
+        open_parts = {part for part, fault in wrong.items() if fault and part not in chosen}
+        mistaken = set(open_parts)
+        if "train" not in chosen:
+            open_parts |= set(PART_KEYS) - set(stated)
+        for file in self._finder.listing.files if open_parts else ():
+            part = part_of_path(file)
+            if part in open_parts and not (part in mistaken and file in used):
+                where[part] = f"the folders called {part}"
+                chosen.setdefault(part, []).append(file)
+        for part, fault in wrong.items():
+            if fault:
+                found = part in mistaken and part in chosen
+                instead = f"the folders called {part} are used" if found else "correct the path"
+                self.notes.append(f"{fault}; {instead}")
 
     def _take_others(self, chosen: dict[str, list[str]], where: dict[str, str]) -> None:
         """Train on labelled pictures outside of the folders; say how many no list states."""
@@ -154,22 +179,6 @@ class YOLOFolder(DatasetFolder):
                 f"{len(left):,} labelled pictures are in no part of {self._settings.parts_from} "
                 f"and are not used, such as {left[0]}"
             )
-
-    def _resolve(self, entry: str) -> Iterator[str]:
-        """Yield the pictures of a folder or list, found by the end of its path."""
-        steps = [
-            step for step in entry.replace("\\", "/").split("/") if step not in ("", ".", "..")
-        ]
-        for start in range(len(steps)):
-            ending = "/".join(steps[start:])
-            found = [file for file in self._finder.listing.files if file.startswith(f"{ending}/")]
-            if found:
-                yield from found
-                return
-            if ending.endswith(".txt") and (self.root / ending).is_file():
-                names = read_list(self.root / ending)
-                yield from filter(None, map(self._finder.find, names))
-                return
 
     def _label_of(self, picture: str) -> str | None:
         """Return the label file of a picture or id: in labels/ instead of images/, or beside it."""

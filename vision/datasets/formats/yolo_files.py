@@ -44,6 +44,7 @@ class YOLOSettings(NamedTuple):
     parts: dict[str, list[str]]  # by part: folders or lists of pictures, as written
     parts_from: str
     pose: bool  # whether labels have key points after their box, and no polygons
+    base: str = ""  # the folder that the paths of the parts begin from, as written
 
 
 class LabelLine(NamedTuple):
@@ -79,7 +80,15 @@ def read_settings(root: Path, file: Path | None = None) -> YOLOSettings:
         values = read_yaml(path)
         names = _number(values.get("names", []), path)
         if names:
-            return YOLOSettings(names, path.name, _parts(values), path.name, "kpt_shape" in values)
+            base = values.get("path")
+            return YOLOSettings(
+                names,
+                path.name,
+                _parts(values),
+                path.name,
+                "kpt_shape" in values,
+                base if isinstance(base, str) else "",
+            )
     data = next(iter(sorted(root.glob("*.data"))), None)
     pairs = [line.partition("=") for line in read_list(data)] if data else []
     values = {key.strip(): value.strip() for key, _, value in pairs}
