@@ -208,6 +208,28 @@ def test_class_lists_of_two_parts_in_another_order_are_refused(tmp_path, below):
     assert "class 0 is 'red' in the first and 'green' in the second" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("labels", "images"), [("labels/{}", "images/{}"), ("{}/labels", "{}/images")]
+)
+def test_a_class_list_among_the_labels_of_each_part_is_read(tmp_path, labels, images):
+    for first, part in enumerate(("train", "valid")):
+        write_samples(tmp_path, 4, labels.format(part), images.format(part), first=10 * first)
+        (tmp_path / labels.format(part) / "classes.txt").write_text(NAMES)
+    datasets = open_datasets(tmp_path)
+    assert datasets.class_names == CLASS_NAMES
+    assert f"of {labels.format('train')}/classes.txt" in "\n".join(datasets.lines)
+    assert not any(datasets.problems)
+    (tmp_path / labels.format("valid") / "classes.txt").write_text("green\nred\nblue\n")
+    with pytest.raises(ValueError, match="must name the classes in one order"):
+        read_settings(tmp_path)
+
+
+def test_a_class_list_is_no_label_of_a_missing_picture(tmp_path):
+    write_yolo(tmp_path)
+    (tmp_path / "labels" / "train" / "classes.txt").write_text(NAMES)
+    assert not any(open_datasets(tmp_path).problems)
+
+
 def test_class_lists_that_agree_are_read_as_the_longest(tmp_path):
     for first, (part, names) in enumerate({"train": "red\ngreen\n", "valid": NAMES}.items()):
         write_samples(tmp_path, 2, part, part, first=10 * first)

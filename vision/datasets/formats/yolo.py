@@ -8,9 +8,15 @@ from pathlib import Path
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.finder import PictureFinder
 from vision.datasets.files.folders import part_of_path, read_head, some_files
-from vision.datasets.files.listing import FileListing, split_suffix, strip_suffix
+from vision.datasets.files.listing import FileListing, base_name, split_suffix, strip_suffix
 from vision.datasets.formats.folder import DatasetFolder, usable_names
-from vision.datasets.formats.yolo_files import NOT_LABELS, PART_KEYS, read_label, read_settings
+from vision.datasets.formats.yolo_files import (
+    NAMES_BELOW,
+    NOT_LABELS,
+    PART_KEYS,
+    read_label,
+    read_settings,
+)
 from vision.datasets.formats.yolo_parts import StatedPath, describe_faults, match_parts
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder
@@ -198,6 +204,7 @@ class YOLOFolder(DatasetFolder):
             for file in self._labels.files
             if file not in used
             and LABEL_FOLDER.search(file)
+            and base_name(file) not in NAMES_BELOW
             and part in ("all", part_of_path(file))
             and not self._finder.listing.find(split_suffix(file)[0])
         ]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Union
+from typing import Any, Callable, Dict, List, NamedTuple, Union
 
 import yaml
 
 from vision.datasets.files.class_lists import read_class_list
-from vision.datasets.files.folders import some_files
+from vision.datasets.files.folders import folders_in, some_files
 from vision.datasets.files.listing import base_name, read_list
 from vision.datasets.files.values import NO_BOX, around_points, decode, to_number
 from vision.utils.files import read_regular
@@ -30,6 +29,7 @@ NAMES_FILES = (
     "labels.txt",
 )
 NAMES_BELOW = ("classes.txt", "_darknet.labels", "obj.names")  # in a folder of any name
+LEVELS_OF_NAMES = 2  # of folders: labels/train
 NOT_LABELS = ("classes", "train", "val", "valid", "test", "obj", "labels", "readme", "notes")
 PART_KEYS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
 WORDS_OF_A_BOX = 5
@@ -106,9 +106,8 @@ def _find_names(root: Path, stated: str) -> tuple[dict[int, str], str]:
         ValueError: the labels of two folders are numbered by different lists.
     """
     found = [name for name in (stated, *NAMES_FILES) if name and (root / name).is_file()]
-    below = itertools.chain(*(root.glob(f"*/{name}") for name in NAMES_BELOW))
     found += [path.name for path in sorted(root.glob("*.names"))]
-    found += sorted(path.relative_to(root).as_posix() for path in below)
+    found += _lists_below(root)
     if not found:
         return {}, ""
     first, *others = dict.fromkeys(found)
@@ -120,6 +119,28 @@ def _find_names(root: Path, stated: str) -> tuple[dict[int, str], str]:
             if len(more) > len(names):  # labelImg adds a class to its list when it is first used
                 first, names = file, more
     return names, first
+
+
+def _lists_below(root: Path) -> list[str]:
+    """Return the class lists in the folders of a folder, sorted, and then those of theirs."""
+    found, folders = [], [root]
+    for _ in range(LEVELS_OF_NAMES):
+        folders = [one for folder in folders for one in _look_into(folder, folders_in)]
+        lists = [path for folder in folders for path in _look_into(folder, _lists_in)]
+        found += sorted(path.relative_to(root).as_posix() for path in lists)
+    return found
+
+
+def _lists_in(folder: Path) -> list[Path]:
+    return [folder / name for name in NAMES_BELOW if (folder / name).is_file()]
+
+
+def _look_into(folder: Path, look: Callable[[Path], list[Path]]) -> list[Path]:
+    """Return what is found in a folder; nothing if we may not read it."""
+    try:
+        return look(folder)
+    except PermissionError:
+        return []
 
 
 def _has_labels(folder: Path) -> bool:
