@@ -10,6 +10,7 @@ from vision.datasets.checks.problems import Problems
 from vision.datasets.formats.yolo import YOLOFolder
 from vision.datasets.formats.yolo_files import read_label, read_settings, read_yaml
 from vision.datasets.opening import open_datasets, open_split
+from vision.datasets.recognition import find_dataset
 
 
 def write_samples(root, count, labels="", pictures="", seed=0, first=0):
@@ -258,6 +259,33 @@ def test_other_text_is_not_yolo(tmp_path):
     (tmp_path / "notes.txt").write_text("hello\n")
     (tmp_path / "a.txt").write_text("12 monkeys\n")
     assert not YOLOFolder.detect(tmp_path)
+
+
+def write_mostly_empty(root, filled, empty=300):
+    """Write pictures of which only the last ones have labels that say anything."""
+    write_samples(root, filled, "labels", "images")
+    for number in range(empty):
+        (root / "labels" / f"a{number}.txt").write_text("\n" if number % 2 else "")
+
+
+def test_a_folder_of_mostly_empty_labels_is_recognised(tmp_path):
+    write_mostly_empty(tmp_path, filled=2)
+    assert find_dataset(tmp_path).kind == "yolo"
+
+
+def test_a_data_yaml_that_names_classes_is_enough(tmp_path):
+    write_mostly_empty(tmp_path, filled=1, empty=3)
+    (tmp_path / "labels" / "drawn_0000.txt").write_text("")
+    (tmp_path / "README.roboflow.txt").write_text("Provided by\n")
+    with pytest.raises(ValueError, match="is no dataset of a known layout"):
+        find_dataset(tmp_path)
+    assert find_dataset(tmp_path, "yolo").kind == "yolo"  # a person says so
+    (tmp_path / "data.yaml").write_text("names: [red]\n")
+    assert find_dataset(tmp_path).kind == "yolo"
+    (tmp_path / "labels" / "car.txt").write_text("car 0 0 0 1 2 3 4 0 0 0 0 0 0 0\n")
+    assert find_dataset(tmp_path).kind == "kitti"
+    with pytest.raises(ValueError, match="It is of the format kitti"):
+        find_dataset(tmp_path, "yolo")
 
 
 def yaml_of(tmp_path, text):

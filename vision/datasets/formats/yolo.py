@@ -7,13 +7,14 @@ from pathlib import Path
 
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.finder import PictureFinder
-from vision.datasets.files.folders import part_of_path, read_head, some_files
+from vision.datasets.files.folders import has_pictures, part_of_path, read_head, some_files
 from vision.datasets.files.listing import FileListing, base_name, split_suffix, strip_suffix
 from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.formats.yolo_files import (
     NAMES_BELOW,
     NOT_LABELS,
     PART_KEYS,
+    names_classes,
     read_label,
     read_settings,
 )
@@ -22,6 +23,7 @@ from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder
 
 LABEL_LINE = re.compile(rb"\s*\d+(?:\.0+)?(?:[\s,;]+[-+.\deE]+){4,}[\s,;]*?\s*(?:\r?\n|$)")
+WORD_FIRST = re.compile(rb"\s*[^\d\s.+-]")
 PICTURE_FOLDER = re.compile(r"(^|.*/)(images|JPEGImages|JPG)(/.*)$", re.IGNORECASE)
 LABEL_FOLDER = re.compile(r"(^|/)(labels|obj_\w*data)/", re.IGNORECASE)
 
@@ -49,10 +51,26 @@ class YOLOFolder(DatasetFolder):
 
     @classmethod
     def detect(cls, root: Path) -> bool:
-        """Return whether a text file begins with a whole number and four others."""
-        return any(
-            path.stem.lower() not in NOT_LABELS and LABEL_LINE.match(read_head(path))
-            for path in some_files(root, ".txt", anywhere=True)
+        """Return whether a text file begins with a whole number and four others.
+
+        Of a data.yaml that names classes beside images/ and labels/ it is enough that no text file
+        there begins with a word: all of the first ones may be empty.
+        """
+        texts = some_files(root, ".txt", anywhere=True)
+        labels = (path for path in texts if path.stem.lower() not in NOT_LABELS)
+        worded = False
+        for path in labels:
+            head = read_head(path)
+            if LABEL_LINE.match(head):
+                return True
+            worded |= path.parent != root and WORD_FIRST.match(head) is not None
+        return not worded and names_classes(root) and cls.may_be(root)
+
+    @classmethod
+    def may_be(cls, root: Path) -> bool:
+        """Return whether there are pictures, and text files that may be empty labels."""
+        return has_pictures(root) and any(
+            base_name(stem).lower() not in NOT_LABELS for stem in FileListing(root, (".txt",)).stems
         )
 
     def class_names(self) -> list[str]:

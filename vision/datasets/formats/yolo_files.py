@@ -161,6 +161,17 @@ def _require_one_order(
             )
 
 
+def names_classes(root: Path) -> bool:
+    """Return whether a folder has images/, labels/, and a data.yaml that names classes."""
+    path = next((root / name for name in YAML_NAMES if (root / name).is_file()), None)
+    if path is None or not all((root / name).is_dir() for name in ("images", "labels")):
+        return False
+    try:
+        return bool(read_yaml(path).get("names"))
+    except ValueError:
+        return False
+
+
 def read_yaml(path: Path) -> dict[str, Value]:
     """Return the keys of a YAML file whose value is a text, a list of texts or a table of texts.
 
