@@ -156,6 +156,45 @@ def test_pictures_without_labels_are_negatives_and_labels_without_pictures_repor
     assert [problem.file for problem in problems] == ["labels/train/ghost.txt"]
 
 
+HEIC = "is a HEIC picture, which OpenCV does not read; convert it to JPEG and keep its size"
+
+
+@pytest.mark.parametrize(
+    ("labels", "pictures"), [("labels", "images"), ("", ""), ("train/labels", "train/images")]
+)
+def test_a_heic_picture_is_named_with_the_command_to_type(tmp_path, labels, pictures):
+    write_samples(tmp_path, 4, labels, pictures)
+    (tmp_path / pictures / "drawn_0000.png").rename(tmp_path / pictures / "drawn_0000.HEIC")
+    (tmp_path / pictures / "drawn_0001.heic").write_text("converted already")
+    (problem,) = open_datasets(tmp_path).problems[0]
+    name = f"{pictures}/drawn_0000".lstrip("/")
+    assert str(problem).startswith(
+        f"{labels}/drawn_0000.txt: '{name}.HEIC' {HEIC}: heif-convert {name}.HEIC".lstrip("/")
+    )
+
+
+def test_a_heic_picture_of_lists_is_named_once_and_a_converted_one_is_not(tmp_path):
+    write_samples(tmp_path, 6, "labels", "images")
+    (tmp_path / "images" / "drawn_0000.png").rename(tmp_path / "images" / "drawn_0000.HEIC")
+    (tmp_path / "images" / "drawn_0005.HEIC").write_text("converted already")
+    for part, numbers in (("train", range(4)), ("val", range(4, 6))):
+        lines = "".join(f"images/drawn_000{number}.jpg\n" for number in numbers)
+        (tmp_path / f"{part}.txt").write_text(lines)
+    (tmp_path / "data.yaml").write_text("train: train.txt\nval: val.txt\nnames: [red, green, blue]")
+    datasets = open_datasets(tmp_path)
+    assert (len(datasets.train), len(datasets.validation)) == (3, 2)
+    assert [problem.file for problem in datasets.problems[0]] == ["labels/drawn_0000.txt"]
+
+
+def test_a_folder_of_nothing_but_heic_pictures_is_refused_with_the_command(tmp_path):
+    write_samples(tmp_path, 4, "labels", "images")
+    (tmp_path / "data.yaml").write_text("names: [red, green, blue]")
+    for path in sorted((tmp_path / "images").iterdir()):
+        path.rename(path.with_suffix(".HEIC"))
+    with pytest.raises(ValueError, match=r"0 of 4 pictures .* heif-convert images/drawn_0"):
+        open_datasets(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("line", "pose", "box"),
     [

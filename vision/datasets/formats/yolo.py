@@ -47,6 +47,7 @@ class YOLOFolder(DatasetFolder):
         self._settings = read_settings(self.root, file)
         self._met: dict[int, str] = {}  # class names by number, in what was read
         self._pictures: dict[str, list[str]] = {}  # by part
+        self._used: set[str | None] | None = None  # label files, made when one is left over
         self._find_parts()
 
     @classmethod
@@ -161,6 +162,8 @@ class YOLOFolder(DatasetFolder):
         for part in ("train", "val", "test", "all"):
             if chosen.get(part):
                 self.parts[part], self._pictures[part] = where[part], chosen[part]
+        if not self.parts and any(map(self._finder.explain_unreadable, self._labels.stems)):
+            self.parts["all"], self._pictures["all"] = "every picture", []  # to report them
 
     def _take_folders(
         self,
@@ -217,15 +220,27 @@ class YOLOFolder(DatasetFolder):
         return next(filter(None, found), None)
 
     def _report_without_picture(self, part: str, used: set[str | None], problems: Problems) -> None:
-        left = [
-            file
-            for file in self._labels.files
-            if file not in used
-            and LABEL_FOLDER.search(file)
-            and base_name(file) not in NAMES_BELOW
-            and part in ("all", part_of_path(file))
-            and not self._finder.listing.find(split_suffix(file)[0])
-        ]
-        problems.add_each(
-            "picture missing", left, lambda file: ("labels a picture that is not there", file, None)
-        )
+        first = next(iter(self.parts))
+        left = []
+        for file in self._labels.files:
+            stem = split_suffix(file)[0]
+            known = file in used or base_name(file) in NAMES_BELOW
+            if known or self._finder.listing.find(stem):
+                continue
+            stated = part_of_path(file)
+            if LABEL_FOLDER.search(file) and part in ("all", stated):
+                fault = self._finder.explain_unreadable(stem)
+                left.append((fault or "labels a picture that is not there", file, None))
+            elif part == (stated if stated in self.parts else first):
+                # Any text may lie here, so that it counts only if there is such a picture.
+                fault = self._finder.explain_unreadable(stem)
+                if fault and file not in self._labels_of_all():
+                    left.append((fault, file, None))
+        problems.add_each("picture missing", left, lambda case: case)
+
+    def _labels_of_all(self) -> set[str | None]:
+        """Return the label files of the pictures of all parts."""
+        if self._used is None:
+            pictures = (one for files in self._pictures.values() for one in files)
+            self._used = set(map(self._label_of, pictures))
+        return self._used
