@@ -351,6 +351,26 @@ def test_lists_of_names(tmp_path, names):
 
 
 @pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("names: cat, big dog, cow", ["cat", "big dog", "cow"]),
+        ("names: 'cat, big dog, cow'", ["cat", "big dog", "cow"]),
+        ("names: \"['cat', 'big dog']\"", ["cat", "big dog"]),
+        ("names: cat", ["cat"]),
+        ("names: big dog", ["big dog"]),
+        ("nc: 2\nnames: cat dog", ["cat", "dog"]),
+        ("names: |\n  cat\n  dog\n", ["cat", "dog"]),
+        ("names: data/my.names", []),
+        ("names: ''", []),
+        ("names: ~", []),
+    ],
+)
+def test_names_in_one_text(tmp_path, text, names):
+    (tmp_path / "data.yaml").write_text(f"{text}\n")
+    assert read_settings(tmp_path).names == dict(enumerate(names))
+
+
+@pytest.mark.parametrize(
     "names",
     ["{0: cat, 1: 'big: dog'}", "\n  0: cat\n  1: 'big: dog'\n", "\n 0: cat\n\n 1: 'big: dog'"],
 )

@@ -78,7 +78,10 @@ def read_settings(root: Path, file: Path | None = None) -> YOLOSettings:
     path = next((path for path in (*known, *others) if path.is_file()), None)
     if path is not None:
         values = read_yaml(path)
-        names = _number(values.get("names", []), path)
+        listed = values.get("names", [])
+        if isinstance(listed, str):
+            listed = _divide(listed, values.get("nc"))
+        names = _number(listed, path)
         if names:
             base = values.get("path")
             return YOLOSettings(
@@ -248,10 +251,24 @@ def _parse(words: list[str], pose: bool) -> LabelLine:
     return LabelLine(int(number) if whole else None, box)
 
 
-def _number(names: Value, path: Path) -> dict[int, str]:
+def _divide(text: str, count: Value | None) -> list[str]:
+    """Return the class names of a text that is no list of YAML, as in `names: cat, dog`.
+
+    Args:
+        count: of classes, as a text; without commas, as many words are names, or else it is one.
+    """
+    # Of a file, too: the class lists in the folder are read where data.yaml names no class.
+    if text in ("~", "null") or text.endswith((".txt", ".names")):
+        return []
+    names = re.split(r"[,;\n]", text.strip().strip("[]"))
+    words = text.split()
+    if len(names) == 1 and str(len(words)) == count:
+        names = words
+    return [name.strip().strip("'\"") for name in names]
+
+
+def _number(names: list[str] | dict[str, str], path: Path) -> dict[int, str]:
     """Return class names by number, from a list, whose blank lines count, or from a table."""
-    if isinstance(names, str):
-        return {}
     pairs = names.items() if isinstance(names, dict) else enumerate(names)
     numbered = {int(to_number(n)): name.strip() for n, name in pairs if 0 <= to_number(n) < 1e9}
     numbered = {number: name for number, name in numbered.items() if name}
