@@ -222,6 +222,13 @@ def test_lines_that_are_no_box_keep_their_place(tmp_path, line):
     assert (first.number, second.number) == (None if line == "x" else 0, 1)
 
 
+def test_a_line_break_in_a_file_name_loses_no_label(tmp_path):
+    write_samples(tmp_path, 2, "labels", "images")
+    for path in (tmp_path / "images" / "drawn_0000.png", tmp_path / "labels" / "drawn_0000.txt"):
+        path.rename(path.with_name(path.name.replace("_", "\n")))
+    assert YOLOFolder(tmp_path).read("all", Problems()).num_negatives == 0
+
+
 def test_a_class_beyond_the_names_is_reported(tmp_path):
     write_yolo(tmp_path)
     path = tmp_path / "labels" / "train" / "drawn_0000.txt"

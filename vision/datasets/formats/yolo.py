@@ -24,7 +24,7 @@ from vision.datasets.index.builder import IndexBuilder
 
 LABEL_LINE = re.compile(rb"\s*\d+(?:\.0+)?(?:[\s,;]+[-+.\deE]+){4,}[\s,;]*?\s*(?:\r?\n|$)")
 WORD_FIRST = re.compile(rb"\s*[^\d\s.+-]")
-PICTURE_FOLDER = re.compile(r"(^|.*/)(images|JPEGImages|JPG)(/.*)$", re.IGNORECASE)
+PICTURE_FOLDER = re.compile(r"(^|.*/)(images|JPEGImages|JPG)(/.*)$", re.IGNORECASE | re.DOTALL)
 LABEL_FOLDER = re.compile(r"(^|/)(labels|obj_\w*data)/", re.IGNORECASE)
 
 
