@@ -229,6 +229,21 @@ def test_a_line_break_in_a_file_name_loses_no_label(tmp_path):
     assert YOLOFolder(tmp_path).read("all", Problems()).num_negatives == 0
 
 
+@pytest.mark.parametrize("labels", ["labels", "images"])
+def test_a_label_called_by_the_whole_name_of_its_picture_is_read(tmp_path, labels):
+    write_samples(tmp_path, 4, labels, "images")
+    for number in range(2):
+        path = tmp_path / labels / f"drawn_000{number}.txt"
+        path.rename(path.with_suffix(".png.txt"))
+    (tmp_path / labels / "drawn_0002.png.txt").write_text("")  # not where there is the usual name
+    (tmp_path / labels / "drawn_0003.png.txt").write_text("9 .5 .5 .2 .2\n")
+    folder = YOLOFolder(tmp_path)
+    index = folder.read("all", Problems())
+    assert (index.num_negatives, folder.notes) == (0, [])
+    assert "class 9" not in index.class_names
+    assert folder.annotation_file("all", "images/drawn_0001") == f"{labels}/drawn_0001.png.txt"
+
+
 def test_a_class_beyond_the_names_is_reported(tmp_path):
     write_yolo(tmp_path)
     path = tmp_path / "labels" / "train" / "drawn_0000.txt"

@@ -208,14 +208,22 @@ class YOLOFolder(DatasetFolder):
             )
 
     def _label_of(self, picture: str) -> str | None:
-        """Return the label file of a picture or id: in labels/ instead of images/, or beside it."""
-        stem = strip_suffix(picture)
-        inside = PICTURE_FOLDER.match(stem)
+        """Return the label file of a picture or id: in labels/ instead of images/, or beside it.
+
+        Some tools put `.txt` behind the whole name of a picture.
+        """
+        label = self._label_called(strip_suffix(picture))
+        if label is None:
+            label = self._label_called(self._finder.listing.find(picture) or picture)
+        return label
+
+    def _label_called(self, name: str) -> str | None:
+        inside = PICTURE_FOLDER.match(name)
         turned = [f"{inside[1]}labels{inside[3]}"] if inside else []
-        beside, _, name = stem.rpartition("/")
-        below = f"{beside}/labels/{name}" if beside else f"labels/{name}"
+        folder, _, last = name.rpartition("/")
+        below = f"{folder}/labels/{last}" if folder else f"labels/{last}"
         found = (
-            self._labels.find(f"{one}.txt") for one in (*turned, stem, below, f"labels/{stem}")
+            self._labels.find(f"{one}.txt") for one in (*turned, name, below, f"labels/{name}")
         )
         return next(filter(None, found), None)
 
