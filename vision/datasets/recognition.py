@@ -91,7 +91,10 @@ def _of_folder(path: Path, kind: str) -> FoundDataset:
 
 def _kinds_of(root: Path, kind: str) -> list[str]:
     names = DATASETS if kind == ANY_FORMAT else [kind]
-    return [name for name in names if DATASETS[name].detect(root)]
+    found = [name for name in names if DATASETS[name].detect(root)]
+    if not found and kind != ANY_FORMAT and DATASETS[kind].may_be(root):
+        return [] if _kinds_of(root, ANY_FORMAT) else [kind]
+    return found
 
 
 def _inside_of(path: Path, kind: str) -> FoundDataset | None:
