@@ -14,7 +14,6 @@ from vision.datasets.checks.boxes import (
 )
 from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.checks.problems import Problems, explain_unusable, first_losses
-from vision.datasets.files.listing import FileListing
 from vision.datasets.formats import DATASETS
 from vision.datasets.formats.folder import DatasetFolder
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
@@ -23,7 +22,6 @@ from vision.datasets.recognition import ANY_FORMAT, find_dataset
 from vision.datasets.selection import EVERYTHING, Selection, new_names, rename_classes
 from vision.datasets.splits import hold_out, rows_in, separate, without_copies_of
 from vision.datasets.thumbnails import thumbnails_of
-from vision.pictures.suffixes import UNREADABLE_SUFFIXES, unreadable_fault
 from vision.utils.buckets import bucket_and_key, full_path
 
 
@@ -88,7 +86,10 @@ class CheckedFolder:
             self.read(*validation)
         elif not self.read("all"):
             if not self.reader.parts or "all" in self.reader.parts:
-                raise ValueError(f"{self.reader.root} has no picture to train on: {self._why()}")
+                raise ValueError(
+                    f"{self.reader.root} has no picture to train on: none lies where its "
+                    f"{self.kind} annotation needs it; check the path"
+                )
             raise ValueError(
                 f"{self.reader.root} must have pictures to train on, found {self._parts_found()}; "
                 "add a list of them, or take the lists away to have the folder split by seed"
@@ -209,14 +210,6 @@ class CheckedFolder:
         if sentence:
             self.lines.append(f"{self.root}: {sentence}")
         return train, validation
-
-    def _why(self) -> str:
-        """Return why no picture is left of a folder that states no parts, and what to do."""
-        unreadable = FileListing(Path(self.root), UNREADABLE_SUFFIXES).files
-        if unreadable:
-            return f"'{unreadable[0]}' {unreadable_fault(unreadable[0])}"
-        losses = first_losses([self.problems])
-        return f"none lies where its {self.kind} annotation needs it; check the path{losses}"
 
     def _parts_found(self) -> str:
         parts = self.reader.parts.items()

@@ -72,8 +72,8 @@ def looks_like(root: Path) -> str:
     if texts:
         others = f" and {len(texts) - 1:,} more" if len(texts) > 1 else ""
         return (
-            f"It has {len(pictures):,} pictures, and {texts[0]}{others}, which no format here reads"
-            ": if the boxes are there, compare with the layouts, or export them as COCO or VOC"
+            f"It has {len(pictures):,} pictures, but no boxes in a format that is read here. If "
+            f"{texts[0]}{others} have them, export them as COCO or VOC; else mark the objects first"
         )
     return (
         f"It has {len(pictures):,} pictures, but no boxes: mark the objects first, for example "
