@@ -147,7 +147,8 @@ def main(args: argparse.Namespace) -> int:
     set_up_logging(options.log_level)
     logging.getLogger("vision.datasets.opening").setLevel("ERROR")  # the report says it all
     from vision.datasets.opening import open_datasets
-    from vision.datasets.report.report import REPORT_FILE, inspect, open_test_part
+    from vision.datasets.options import REPORT_FILE
+    from vision.datasets.report.report import inspect, open_test_part
     from vision.ssd import resolve_net
     from vision.ssd.prior_search import priors_by_resolution
     from vision.utils.files import write_together
@@ -184,13 +185,22 @@ def require_room(data: Sequence[str], options: CheckOptions, output: Path) -> No
 
     Raises:
         OSError: a folder may not be written to.
-        ValueError: a folder cannot be made, has something in it, or no lists belong into it.
+        ValueError: a folder cannot be made, has something in it, would become a part of the
+            dataset, or no lists belong into it.
     """
     from vision.datasets.checked_folder import CheckedFolder
     from vision.datasets.formats.voc_writing import require_new_folder, require_no_lists
     from vision.utils.files import require_place
 
     require_place(output, is_folder=True)
+    new = {"--preview": options.preview, "--write-voc": options.write_voc}
+    for name, folder in {**new, "--write-shards": options.write_shards}.items():
+        within = [one for one in data if folder and is_inside(folder, one)]
+        if within:
+            raise ValueError(
+                f"{name} {folder} lies in the dataset {within[0]}, and its pictures would be a "
+                "part of it from then on; name a folder outside"
+            )
     if options.preview:
         require_place(options.preview, is_folder=True)
     for folder in (options.write_voc, options.write_shards):
@@ -203,6 +213,13 @@ def require_room(data: Sequence[str], options: CheckOptions, output: Path) -> No
                 "lists of ids; use --write-voc to write a folder that has them"
             )
         require_no_lists(data[0])
+
+
+def is_inside(folder: Path, data: str) -> bool:
+    """Say whether a folder lies in that of a dataset, or is it."""
+    root = Path(data).resolve()
+    root = root.parent if root.is_file() else root
+    return root in (folder.resolve(), *folder.resolve().parents)
 
 
 def write_portraits(

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 
 from vision.datasets.options import DataOptions
-from vision.datasets.run_data import data_of_run
+from vision.datasets.run_data import RunData, data_of_run
 from vision.evaluation.options import (
     RESULTS_FOLDER,
     MeasuredOptions,
@@ -108,7 +108,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     """Open the data and the detectors, measure, print, and write the results."""
-    options, is_for_validation = with_training_data(vars(args))
+    options, run = with_training_data(vars(args))
     set_up_logging(options.log_level)
     share_cores()
     from vision.checkpoints.detector import detector_file
@@ -125,7 +125,7 @@ def main(args: argparse.Namespace) -> None:
     require_place(folder, is_folder=True)
     if options.save_detections:
         require_place(options.save_detections)
-    data = open_data(options, is_for_validation)
+    data = open_data(options, run)
     entries: list[Entry] = []
     for file in files:
         entries += measure_model(file, data, options)
@@ -140,19 +140,19 @@ def main(args: argparse.Namespace) -> None:
     logger.info("Results written to %s", folder.absolute())
 
 
-def with_training_data(typed: Mapping[str, Any]) -> tuple[EvalOptions, bool]:
+def with_training_data(typed: Mapping[str, Any]) -> tuple[EvalOptions, RunData]:
     """Return the options; what is not typed of the data is as the first model was trained.
 
     Returns:
-        Also whether the folders are the --validation-dataset of that training.
+        Also what that training says of its data.
     """
     options = EvalOptions.of(typed)
     if not options.models:
-        return options, False
+        return options, RunData()
     named = options.datasets if "datasets" in typed else ()
     run = data_of_run(options.models[0], named, options.split)
     saved = {**run.options, "datasets": run.folders} if run.folders else run.options
-    return EvalOptions.of(saved, typed), run.validation_only
+    return EvalOptions.of(saved, typed), run
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +180,7 @@ class EvalData:
         return EvalData(index, [self.pictures[row] for row in rows])
 
 
-def open_data(options: EvalOptions, is_for_validation: bool = False) -> EvalData:
+def open_data(options: EvalOptions, run: RunData) -> EvalData:
     """Open the split, with the classes of the dataset."""
     from vision.datasets.opening import open_split
     from vision.evaluation.collection import EvaluatedPicture
@@ -189,7 +189,7 @@ def open_data(options: EvalOptions, is_for_validation: bool = False) -> EvalData
         options.datasets,
         options.dataset_type,
         options.split,
-        selection=replace(options.selection(), validation_only=is_for_validation),
+        selection=run.selection(options),
         pictures=options.picture_checks(),
     )
     if not len(index):

@@ -78,12 +78,13 @@ def measure_folder(args: argparse.Namespace, model: Path, folder: Path) -> None:
     """Evaluate the folder in each way; print seconds, pictures per second, and ratios."""
     import eval_ssd
     from vision.checkpoints.detector import load_detector
+    from vision.datasets.run_data import RunData
     from vision.evaluation.report.files import report_files
 
     options = eval_ssd.EvalOptions(
         datasets=(folder,), batch_size=args.batch_size, num_workers=args.workers
     )
-    data = eval_ssd.open_data(options)
+    data = eval_ssd.open_data(options, RunData())
     loaded = eval_ssd.load_model(model, options)
     predictor = loaded.predictor
     judge = eval_ssd.make_judge(data, loaded.class_names, options, predictor.image_size)

@@ -7,6 +7,7 @@ import pytest
 
 import check_dataset
 from tests.drawing import CLASS_NAMES, write_list, write_open_images, write_voc
+from tests.formats import write_yolo
 from vision.datasets.opening import open_datasets
 from vision.utils.cli import run_main
 
@@ -139,3 +140,23 @@ def test_the_second_start_opens_no_picture(tmp_path, run, monkeypatch):
     first = run(tmp_path / "data")
     monkeypatch.setattr("vision.datasets.checks.picture_scan.look_at", None)
     assert run(tmp_path / "data") == first
+
+
+@pytest.mark.parametrize("option", ["--preview", "--write-voc", "--write-shards"])
+def test_pictures_are_not_written_into_the_dataset_that_is_checked(option, tmp_path, run):
+    """Many formats read every picture below their folder."""
+    write_voc(tmp_path / "data", {})
+    status, printed = run(tmp_path / "data", option, tmp_path / "data" / "below" / "new")
+    assert status == 1
+    assert f"lies in the dataset {tmp_path / 'data'}" in printed and "outside" in printed
+    assert not (tmp_path / "data" / "below").exists()
+
+
+def test_a_second_check_within_the_dataset_does_not_read_what_the_first_has_written(
+    tmp_path, run, monkeypatch
+):
+    write_yolo(tmp_path / "data", {"train": 8, "val": 4})
+    (tmp_path / "data" / "data.yaml").write_text("names: [red, green, blue]\n")
+    monkeypatch.chdir(tmp_path / "data")
+    assert run(".")[1] == run(".")[1]
+    assert (tmp_path / "data" / "data_check" / "train.png").is_file()

@@ -15,7 +15,7 @@ from tests.drawing import (
     write_voc,
     write_voc_sample,
 )
-from tests.formats import WRITERS, write_coco
+from tests.formats import WRITERS, write_coco, write_yolo
 from vision.datasets.formats import DATASETS
 from vision.datasets.opening import open_datasets, open_split
 from vision.datasets.selection import Selection
@@ -359,3 +359,51 @@ def test_folders_that_are_copies_of_each_other_end_in_a_held_out_part(tmp_path):
     datasets = open_datasets(tmp_path)
     assert (len(datasets.train), len(datasets.validation)) == (8, 2)
     assert "have 10 in common, so that a score would mean little" in said(datasets)
+
+
+def refusal(folder, **options):
+    """Return what is said of a folder that cannot be opened."""
+    with pytest.raises(ValueError) as caught:
+        open_datasets(folder, **options)
+    return str(caught.value)
+
+
+def test_no_object_to_learn_from_is_said_with_what_was_noticed(tmp_path):
+    write_yolo(tmp_path / "yolo", {"train": 3})
+    (tmp_path / "yolo" / "labels").rename(tmp_path / "yolo" / "annotations")
+    said = refusal(tmp_path / "yolo", kind="yolo")
+    assert "no usable object to learn from" in said and "have no label file" in said
+    write_voc(tmp_path / "voc", {})
+    said = refusal(tmp_path / "voc", validation_root=tmp_path / "voc")
+    assert "are validated on too" in said
+
+
+def test_pictures_of_a_phone_are_named_where_there_are_no_others(tmp_path):
+    write_yolo(tmp_path / "yolo", {"train": 3})
+    for path in list((tmp_path / "yolo").rglob("*.png")):
+        path.rename(path.with_suffix(".HEIC"))
+    said = refusal(tmp_path / "yolo")
+    assert "heif-convert" in said
+    for path in list((tmp_path / "yolo").rglob("*.HEIC")):
+        path.unlink()
+    assert "has no picture to train on: none lies where" in refusal(tmp_path / "yolo")
+
+
+def test_annotation_that_nobody_reads_is_not_called_missing(tmp_path):
+    write_voc(tmp_path / "data", {})
+    for path in (tmp_path / "data" / "Annotations").iterdir():
+        path.unlink()
+    (tmp_path / "data" / "boxes.json").write_text("[[1, 2, 3, 4]]")
+    assert "If boxes.json and 1 more have them" in refusal(tmp_path / "data")
+
+
+def test_a_hint_leads_to_a_folder_that_can_be_read(tmp_path):
+    """Two levels down too, and never to one without pictures."""
+    write_voc(tmp_path / "deep" / "a" / "b", {})
+    assert f"Did you mean {tmp_path / 'deep' / 'a' / 'b'}?" in refusal(tmp_path / "deep")
+    write_coco(tmp_path / "coco")
+    (tmp_path / "coco" / "export").mkdir()
+    for path in list((tmp_path / "coco").rglob("*.json")):
+        path.rename(tmp_path / "coco" / "export" / path.name)
+    said = refusal(tmp_path / "coco")
+    assert "export has annotation of the format coco, but no pictures: move its files to" in said

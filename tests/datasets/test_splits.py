@@ -36,6 +36,22 @@ def test_hold_out_depends_on_the_seed_alone():
     assert ids(first[1]) != ids(hold_out(index, 0.2, seed=2)[1])
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_long_video_does_not_drive_the_other_pictures_into_the_validation(seed):
+    """Cut into runs it soon does not fit any more, while single pictures always do."""
+    index = make_index(range(460))
+    frame = np.zeros((8, 8, 3), np.int16)
+    others = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=np.int16)
+
+    def thumbnails(paths):
+        numbers = [int(path[6:-4]) for path in paths]
+        return np.stack([others[number] if number < 60 else frame for number in numbers])
+
+    validation = hold_out(index, 0.2, seed, thumbnails)[1]
+    assert 46 <= len(validation) <= 92
+    assert np.mean(np.array(ids(validation)) < 60) < 0.5
+
+
 def test_rows_in():
     table, others = StringTable.from_strings("abcd"), StringTable.from_strings("xbd")
     assert rows_in(table, others).tolist() == [False, True, False, True]

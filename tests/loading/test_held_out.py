@@ -9,7 +9,9 @@ import pytest
 import eval_ssd
 from tests.drawing import write_voc
 from tests.formats import write_coco
+from vision.datasets.drawn_split import HELD_OUT, held_out_of
 from vision.datasets.opening import open_datasets
+from vision.datasets.selection import Selection
 from vision.loading.held_out import open_held_out
 
 
@@ -68,6 +70,48 @@ def test_a_folder_that_is_named_is_divided_as_in_training(tmp_path):
     held_out = open_held_out(run, names, folders)
     assert len(held_out) == 4
     assert len(open_held_out(run, names, folders, {"val_split": 0.25})) == 2
+
+
+def held_in(run, folders):
+    """Return which pictures evaluation and export measure on for a run."""
+    names = open_datasets(folders).class_names
+    args = eval_ssd.parse_args(["--model-dir", str(run), "--split", "val"])
+    evaluated = eval_ssd.open_data(*eval_ssd.with_training_data(vars(args)))
+    exported = pictures(open_held_out(run, names))
+    assert pictures(evaluated.index) == exported
+    return exported
+
+
+def test_after_more_pictures_come_what_was_trained_on_is_not_measured_on(tmp_path):
+    """A draw by seed depends on the number of pictures."""
+    data = tmp_path / "data"
+    write_voc(data, {"trainval": 12})
+    (data / "ImageSets" / "Main" / "trainval.txt").unlink()
+    trained = open_datasets([data], selection=Selection(0.25))
+    run = write_run(tmp_path / "run", datasets=[str(data)], val_split=0.25)
+    trained.held_out.write(run / HELD_OUT)
+    for number in range(9):
+        for folder, suffix in (("Annotations", ".xml"), ("JPEGImages", ".png")):
+            (one, *_) = sorted((data / folder).glob(f"*{suffix}"))
+            (data / folder / f"a{number}{suffix}").write_bytes(one.read_bytes())
+    before = pictures(trained.validation)
+    assert len(before) == 3
+    assert pictures(open_datasets([data], selection=Selection(0.25)).validation) != before
+    assert held_in(run, [data]) == before
+    # So does training that goes on; another share is drawn anew.
+    kept = held_out_of(run)
+    again = open_datasets([data], selection=Selection(0.25, held_out=kept.for_draw(0.25, 0)))
+    assert pictures(again.validation) == before
+    assert again.held_out == trained.held_out
+    assert kept.for_draw(0.5, 0) == kept.for_draw(0.25, 1) == {}
+
+
+def test_what_a_run_has_held_out_must_be_readable(tmp_path):
+    run = write_run(tmp_path / "run", datasets=["data"])
+    for content in ("[]", '{"pictures": 5}', '{"pictures": {"data": [5]}}', '{"other": 1}'):
+        (run / HELD_OUT).write_text(content)
+        with pytest.raises(ValueError, match=r"held_out\.json must say .* delete it"):
+            open_held_out(run, ["BACKGROUND", "red"])
 
 
 @pytest.mark.parametrize("said", [{"datasets": [5]}, {"datasets": {}}, {"validation_dataset": 1}])

@@ -52,6 +52,14 @@ def test_underscores_of_values_stay(parser):
     assert parse_options(parser, ["--model_dir", "a_b"]).model_dir == "a_b"
 
 
+def test_the_home_folder_is_known_behind_an_equals_sign(parser, monkeypatch):
+    """Bash leaves `~` there as it is, and a folder of that name would be made."""
+    monkeypatch.setenv("HOME", "/home/someone")
+    typed = ("~/data", "~", "~x", "a~/b")
+    read = [parse_options(parser, [f"--model-dir={one}"]).model_dir for one in typed]
+    assert read == ["/home/someone/data", "/home/someone", "~x", "a~/b"]
+
+
 def test_no_argv_is_that_of_the_process(parser, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["train_ssd.py", "--batch_size", "3"])
     assert parse_options(parser, None).batch_size == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import Sequence
@@ -16,6 +17,7 @@ from vision.datasets.checks.problems import Problems, explain_unusable, first_lo
 from vision.datasets.formats import DATASETS
 from vision.datasets.formats.folder import DatasetFolder
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
+from vision.datasets.index.arrays import StringTable
 from vision.datasets.recognition import ANY_FORMAT, find_dataset
 from vision.datasets.selection import EVERYTHING, Selection, new_names, rename_classes
 from vision.datasets.splits import hold_out, rows_in, separate, without_copies_of
@@ -56,6 +58,7 @@ class CheckedFolder:
         self.selection = selection
         self.parts: dict[str, AnnotationIndex] = {}
         self.found_classes: dict[str, None] = {}  # as the folder spells them, in their order
+        self.drawn: list[str] = []  # ids of the pictures that `divide` has held out by seed
 
     def read(self, *alternatives: str) -> str | None:
         """Read and check the first of these parts that has pictures; return its name."""
@@ -82,6 +85,11 @@ class CheckedFolder:
         if self.read("train"):
             self.read(*validation)
         elif not self.read("all"):
+            if not self.reader.parts or "all" in self.reader.parts:
+                raise ValueError(
+                    f"{self.reader.root} has no picture to train on: none lies where its "
+                    f"{self.kind} annotation needs it; check the path"
+                )
             raise ValueError(
                 f"{self.reader.root} must have pictures to train on, found {self._parts_found()}; "
                 "add a list of them, or take the lists away to have the folder split by seed"
@@ -170,11 +178,13 @@ class CheckedFolder:
     def divide(self, val_split: float) -> tuple[AnnotationIndex, AnnotationIndex]:
         """Return what was read as (training, validation); add a line about it.
 
-        If the folder states no validation part, `val_split` of the training part is held out.
+        If the folder states no validation part, `val_split` of the training part is held out, or
+        what a run has held out before.
         """
         seed = self.selection.seed
         cache = self.pictures.scanner.cache_folder if self.pictures else None
         thumbnails = partial(thumbnails_of, root=self.root, cache_folder=cache)
+        before = self.selection.held_out.get(os.path.realpath(self.root), ())
         name, *stated = self.parts
         where, train = self.reader.parts[name], self.parts[name]
         if stated:
@@ -182,11 +192,17 @@ class CheckedFolder:
             train, validation, sentence = separate(train, validation, val_split, seed, thumbnails)
             how = f" ({self.reader.parts[stated[0]]})"
         else:
-            train, validation = hold_out(train, val_split, seed, thumbnails)
+            held = rows_in(train.image_ids, StringTable.from_strings(before))
+            if held.any():
+                validation, train = train.select(held), train.select(~held)
+                how = ", held out since the run began"
+                self.drawn = list(before)
+            else:
+                train, validation = hold_out(train, val_split, seed, thumbnails)
+                how = f", held out by seed {seed} as no split is stated"
+                how += ", frames that look alike together"
+                self.drawn = list(validation.image_ids)
             train, sentence = without_copies_of(validation, train)
-            how = (
-                f", held out by seed {seed} as no split is stated, frames that look alike together"
-            )
         line = f"{self.root} ({self.kind}): {len(train):,} pictures to train on ({where})"
         if len(validation):
             line += f", {len(validation):,} to validate on{how}"

@@ -11,6 +11,7 @@ from typing import Sequence, Union
 from vision.datasets.checked_folder import CheckedFolder
 from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.checks.problems import Problems, first_losses
+from vision.datasets.drawn_split import HeldOut
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.recognition import ANY_FORMAT
 from vision.datasets.selection import EVERYTHING, Selection, limit_negatives, require_known
@@ -34,6 +35,7 @@ class Datasets:
     class_names: list[str]  # BACKGROUND first
     lines: list[str]  # what was understood, as it was logged
     problems: list[Problems]  # of every folder
+    held_out: HeldOut  # what was drawn, of folders that state no split
 
 
 def open_datasets(
@@ -80,11 +82,7 @@ def open_datasets(
         train, sentence = without_copies_of(validation, train)
         lines = [sentence, line] if sentence else lines
     train, negatives = _limit_negatives(train, selection)
-    if not train.num_boxes:
-        raise ValueError(
-            f"there is no usable object to learn from in {_names(folders)}"
-            f"{first_losses([folder.problems for folder in folders])}"
-        )
+    _require_objects(train, folders, lines[:-1])
     several = len(folders) > 1
     lines += [*negatives, describe_part("training", train, several)]
     if len(validation):
@@ -94,7 +92,9 @@ def open_datasets(
         lines.append(f"no object to learn from: {', '.join(absent)}")
     lines = _said([*folders, *others], lines)
     problems = [folder.problems for folder in (*folders, *others)]
-    return Datasets(train, validation, class_names, lines, problems)
+    drawn = {os.path.realpath(folder.root): folder.drawn for folder in folders if folder.drawn}
+    held_out = HeldOut(selection.val_split, selection.seed, drawn)
+    return Datasets(train, validation, class_names, lines, problems, held_out)
 
 
 def open_split(
@@ -137,6 +137,20 @@ def open_split(
     index = concatenate([_take(folder, split) for folder in folders], names)
     _said(folders, [line, describe_part(split, index, len(folders) > 1)])
     return index
+
+
+def _require_objects(
+    train: AnnotationIndex, folders: Sequence[CheckedFolder], lines: Sequence[str]
+) -> None:
+    """Refuse a training part without any object; what was noticed is often why."""
+    if train.num_boxes:
+        return
+    noticed = [*(note for folder in folders for note in folder.reader.notes), *lines]
+    why = f": {'; '.join(noticed)}" if noticed else ""
+    raise ValueError(
+        f"there is no usable object to learn from in {_names(folders)}{why}"
+        f"{first_losses([folder.problems for folder in folders])}"
+    )
 
 
 def describe_part(name: str, index: AnnotationIndex, with_pictures: bool) -> str:
@@ -184,7 +198,12 @@ def _join_classes(
         )
     class_names = with_background(list(union), _names(folders))
     known = dict.fromkeys(name for folder in folders for name in folder.found_classes)
-    require_known(selection.class_map, known, "the old names of a class map")
+    require_known(
+        selection.class_map,
+        known,
+        "the old names of a class map (that of --class-map, or else of the model's training; "
+        "--class-map= uses none)",
+    )
     for folder in folders:
         folder.number_labels(class_names)
         if not allow_unusable:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # which. "ignore" reads pictures as they are stored.
 EXIF = ("auto", "ignore", "apply", "stored")
 TRAINING_ARGUMENTS = "training_args.json"  # in a model directory
+REPORT_FILE = "dataset_report.json"  # there too, and in what check_dataset.py writes
 
 
 def class_map_text(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Iterator, NamedTuple
 
 from vision.datasets.files.folders import (
     ANNOTATION_FOLDER,
@@ -91,7 +91,10 @@ def _of_folder(path: Path, kind: str) -> FoundDataset:
 
 def _kinds_of(root: Path, kind: str) -> list[str]:
     names = DATASETS if kind == ANY_FORMAT else [kind]
-    return [name for name in names if DATASETS[name].detect(root)]
+    found = [name for name in names if DATASETS[name].detect(root)]
+    if not found and kind != ANY_FORMAT and DATASETS[kind].may_be(root):
+        return [] if _kinds_of(root, ANY_FORMAT) else [kind]
+    return found
 
 
 def _inside_of(path: Path, kind: str) -> FoundDataset | None:
@@ -150,6 +153,21 @@ def _suggest(root: Path, kind: str) -> str:
     kinds = [] if kind == ANY_FORMAT else _kinds_of(root, ANY_FORMAT)
     if kinds:
         return f"It is of the format {kinds[0]}."
-    folders = sorted(entry for entry in root.iterdir() if entry.is_dir())
-    below = next((one for one in folders[:FOLDERS_TO_TRY] if _kinds_of(one, kind)), None)
-    return f"{looks_like(root)}." if below is None else f"Did you mean {below}?"
+    below = next((one for one in _folders_below(root) if _kinds_of(one, kind)), None)
+    if below is None:
+        return f"{looks_like(root)}."
+    if has_pictures(below):
+        return f"Did you mean {below}?"
+    return (
+        f"{below} has annotation of the format {_kinds_of(below, kind)[0]}, but no pictures: move "
+        f"its files to {root}, if the pictures are there."
+    )
+
+
+def _folders_below(root: Path) -> Iterator[Path]:
+    """Yield the first folders in a folder, then those in them, in the order of their names."""
+    level = [root]
+    for _ in range(2):
+        level = [one for above in level for one in sorted(above.iterdir()) if one.is_dir()]
+        level = level[:FOLDERS_TO_TRY]
+        yield from level

@@ -26,6 +26,8 @@ class Selection:
     )  # new names, or LEFT_OUT, by old ones
     negatives: float = 1.0  # largest share of training pictures without objects
     validation_only: bool = False  # the folders are a --validation-dataset: nothing is trained on
+    # The pictures that a run has held out before, by the real path of their folder.
+    held_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the fractions."""

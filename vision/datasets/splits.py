@@ -20,7 +20,8 @@ def hold_out(
 
     Pictures that look alike, as frames of a video do, stay on one side. A run of them is cut if it
     is longer than half of what is held out. Of two pictures or more, each side gets one at least.
-    The same pictures in the same order give the same split.
+    Where a run does not fit any more, nothing is: those that still fit are single pictures, and
+    nearly all of them would be held out. The same pictures in the same order give the same split.
     """
     count = round(len(index) * fraction)
     if fraction > 0:
@@ -28,8 +29,9 @@ def hold_out(
     held = np.zeros(len(index), dtype=bool)
     if count:
         for run in _shuffled_runs(find_groups(index, thumbnails), max(count // 2, 1), seed):
-            if held.sum() + len(run) <= count:
-                held[run] = True
+            if held.sum() + len(run) > count:
+                break
+            held[run] = True
     return index.select(~held), index.select(held)
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from vision.datasets.files.folders import file_has
+from vision.datasets.files.folders import ANNOTATION_SUFFIXES, file_has
 from vision.datasets.files.listing import FileListing
 from vision.pictures.suffixes import PICTURE_SUFFIXES, UNREADABLE_SUFFIXES
 
@@ -68,6 +68,13 @@ def looks_like(root: Path) -> str:
     pictures = FileListing(root, (*PICTURE_SUFFIXES, *UNREADABLE_SUFFIXES)).files
     if not pictures:
         return "There are no pictures in it: check the path"
+    texts = FileListing(root, ANNOTATION_SUFFIXES).files
+    if texts:
+        others = f" and {len(texts) - 1:,} more" if len(texts) > 1 else ""
+        return (
+            f"It has {len(pictures):,} pictures, but no boxes in a format that is read here. If "
+            f"{texts[0]}{others} have them, export them as COCO or VOC; else mark the objects first"
+        )
     return (
         f"It has {len(pictures):,} pictures, but no boxes: mark the objects first, for example "
         "with labelImg, CVAT or Label Studio"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
 
@@ -44,14 +43,13 @@ def open_held_out(
     if not run.folders:
         return None
     options = DataOptions.of(run.options, typed or {})
-    selection = replace(options.selection(), validation_only=run.validation_only)
     try:
         index = open_split(
             run.folders,
             options.dataset_type,
             "val",
             class_names,
-            selection,
+            run.selection(options),
             options.picture_checks(),
         )
         if not len(index):

@@ -9,10 +9,13 @@ from typing import NamedTuple, Protocol
 
 import torch
 
+from vision.datasets.checks.pictures import PictureChecks
+from vision.datasets.drawn_split import HELD_OUT, HeldOut, held_out_of
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.likeness import same_content
 from vision.datasets.opening import Datasets, open_datasets
-from vision.datasets.report.report import REPORT_FILE, inspect
+from vision.datasets.options import REPORT_FILE
+from vision.datasets.report.report import inspect
 from vision.datasets.sampling import balance, repeat_rare
 from vision.datasets.splits import rows_in, without_copies_of
 from vision.ssd.prior_search import priors_by_resolution
@@ -51,20 +54,8 @@ def open_training_data(
         ValueError: if there is nothing to train or to validate on.
     """
     logger.info("Prepare training datasets.")
-    with main_first():  # it fills the cache of what the pictures are
-        pictures = options.picture_checks()
-        datasets = open_datasets(
-            options.datasets,
-            options.dataset_type,
-            options.validation_dataset,
-            options.selection(),
-            pictures=pictures,
-        )
-        if not len(datasets.validation):
-            raise ValueError(
-                "there is no picture to validate on, so no epoch would be the best; give a "
-                "--validation-dataset or a --val-split above 0"
-            )
+    pictures = options.picture_checks()
+    datasets = _open(options, pictures, earlier)
     files: dict[str, Writable] = {}
     if is_main():
         priors = priors_by_resolution(options.net, options.resolution)
@@ -76,6 +67,8 @@ def open_training_data(
             if problems not in datasets.problems:
                 logger.warning("%s\n  %s", problems.source, "\n  ".join(problems.summary()))
         files[REPORT_FILE] = report
+        if datasets.held_out.pictures:
+            files[HELD_OUT] = datasets.held_out
     train = datasets.train
     if options.teacher:
         marked = from_main(_taught(options, datasets, device, earlier) if is_main() else None)
@@ -94,6 +87,26 @@ def open_training_data(
     logger.info("Train dataset size: %d", len(train))
     logger.info("Validation dataset size: %d", len(datasets.validation))
     return TrainingData(replace(datasets, train=train), files)
+
+
+def _open(options: TrainOptions, pictures: PictureChecks, earlier: Path | None) -> Datasets:
+    """Open the folders; what a run has held out before, it holds out again."""
+    before = from_main(held_out_of(earlier) if is_main() and earlier else HeldOut())
+    drawn = before.for_draw(options.val_split, options.seed)
+    with main_first():  # it fills the cache of what the pictures are
+        datasets = open_datasets(
+            options.datasets,
+            options.dataset_type,
+            options.validation_dataset,
+            replace(options.selection(), held_out=drawn),
+            pictures=pictures,
+        )
+        if not len(datasets.validation):
+            raise ValueError(
+                "there is no picture to validate on, so no epoch would be the best; give a "
+                "--validation-dataset or a --val-split above 0"
+            )
+    return datasets
 
 
 def _with_taught(datasets: Datasets, taught: Taught) -> AnnotationIndex:

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, Callable, Sequence
 
 from vision.utils.options import Options, checked
@@ -63,7 +64,7 @@ def parse_options(
     survive_any_output()
     # An abbreviation would give a typing error the meaning of another option.
     parser.allow_abbrev = False
-    argv = [_hyphenated(word) for word in (sys.argv[1:] if argv is None else argv)]
+    argv = [_as_meant(word) for word in (sys.argv[1:] if argv is None else argv)]
     try:
         args, unknown = parser.parse_known_args(argv)
     except BrokenPipeError:  # of --help, before Python 3.10
@@ -98,10 +99,13 @@ def _advice(typed: str, known: Sequence[str]) -> str:
     return f"; did you mean {' or '.join(near)}?" if 0 < len(near) <= MOST_NEAR else ""
 
 
-def _hyphenated(word: str) -> str:
+def _as_meant(word: str) -> str:
+    """Return an option with hyphens, and with the home folder, which shells leave as `=~/data`."""
     if not word.startswith("--"):
         return word
     name, equals, value = word.partition("=")
+    if value.partition("/")[0] == "~":
+        value = str(Path(value).expanduser())
     return name.replace("_", "-") + equals + value
 
 

@@ -87,3 +87,21 @@ def test_read_lines(tmp_path):
 def test_base_name_of_any_system():
     assert base_name("C:\\pictures\\a.jpg") == base_name("/home/me/a.jpg") == "a.jpg"
     assert base_name("") == ""
+
+
+@pytest.mark.parametrize("folder", [".ipynb_checkpoints", "@eaDir", "images/.cache", "__MACOSX"])
+def test_copies_that_other_programs_keep_are_no_data(listing, folder):
+    assert listing("images/a.jpg", f"{folder}/a.jpg", f"{folder}/below/b.jpg").files == [
+        "images/a.jpg"
+    ]
+
+
+@pytest.mark.parametrize("mark", ["training_args.json", "dataset_report.json"])
+def test_what_a_training_or_a_check_has_written_into_a_dataset_is_no_data(listing, mark):
+    """`train_ssd.py --data=. --model-dir=run` would else learn its own charts as empty pictures."""
+    names = ("a.jpg", f"run/{mark}", "run/results.png", "run/evaluation/b.jpg")
+    assert listing(*names).files == ["a.jpg"]
+
+
+def test_a_folder_of_a_training_that_is_named_itself_is_read(listing):
+    assert listing("training_args.json", "a.jpg", "below/b.jpg").files == ["a.jpg", "below/b.jpg"]

@@ -10,6 +10,7 @@ from vision.datasets.checks.problems import Problems
 from vision.datasets.formats.yolo import YOLOFolder
 from vision.datasets.formats.yolo_files import read_label, read_settings, read_yaml
 from vision.datasets.opening import open_datasets, open_split
+from vision.datasets.recognition import find_dataset
 
 
 def write_samples(root, count, labels="", pictures="", seed=0, first=0):
@@ -75,6 +76,66 @@ def test_one_folder_for_training_and_validation_ends_in_a_held_out_part(tmp_path
     assert "so that a score would mean little" in "\n".join(datasets.lines)
 
 
+def write_parts(root, yaml, folders=("train", "val")):
+    """Write four pictures and labels for each of the folders of images/, and a data.yaml."""
+    for number, folder in enumerate(folders):
+        write_samples(root, 4, f"labels/{folder}", f"images/{folder}", first=10 * number)
+    (root / "data.yaml").write_text(f"{yaml}\nnames: [red, green, blue]\n")
+    folder = YOLOFolder(root)
+    pictures = {
+        part: {path.split("/")[-2] for path in folder.read(part, Problems()).paths}
+        for part in folder.parts
+    }
+    return pictures, "\n".join(folder.notes)
+
+
+@pytest.mark.parametrize(
+    ("yaml", "wrong"),
+    [
+        ("train: ../train/images\nval: ../valid/images", "train is ../train/images"),
+        ("train: ../train/images\nval: images/val", "train is ../train/images"),
+        ("train: imgs/train\nval: imgs/val", "val is imgs/val"),
+        ("train: images/train\nval: images/vall", "val is images/vall"),
+        ("train: [imgs/train, imgs/more]\nval: images/val", "train is imgs/train"),
+    ],
+)
+def test_a_wrong_path_is_named_and_the_folders_called_as_the_parts_count(tmp_path, yaml, wrong):
+    pictures, said = write_parts(tmp_path, yaml)
+    assert pictures == {"train": {"train"}, "val": {"val"}}
+    assert f"data.yaml: {wrong}, and there is no such folder" in said
+    assert f"; the folders called {wrong.split()[0]} are used" in said
+
+
+def test_a_wrong_path_without_a_folder_of_the_part_is_named(tmp_path):
+    pictures, said = write_parts(tmp_path, "train: images/a\nval: images/vall", ("a", "b"))
+    assert pictures == {"train": {"a"}}
+    assert "data.yaml: val is images/vall, and there is no such folder; correct the path" in said
+    assert "4 labelled pictures are in no part of data.yaml" in said
+
+
+@pytest.mark.parametrize(
+    "yaml",
+    [
+        "train: /home/me/set/images/train\nval: C:\\set\\images\\val",
+        "path: ../elsewhere\ntrain: images/train\nval: images/val",
+        "path: images\ntrain: train\nval: val\ntest:",
+    ],
+)
+def test_paths_of_another_computer_are_found_by_their_end(tmp_path, yaml):
+    assert write_parts(tmp_path, yaml) == ({"train": {"train"}, "val": {"val"}}, "")
+
+
+def test_a_list_without_pictures_and_an_empty_folder_are_named(tmp_path):
+    (tmp_path / "images" / "val").mkdir(parents=True)
+    (tmp_path / "train.txt").write_text("images/ghost.png\n")
+    yaml = f"train: train.txt\nval: images/val\ntest: {'x' * 9000}.txt"
+    pictures, said = write_parts(tmp_path, yaml, ("a",))
+    assert pictures == {"all": {"a"}}
+    assert "train is train.txt, and none of the pictures that it lists is there" in said
+    assert "val is images/val, and there is no picture in that folder" in said
+    assert "there is no such list" in said
+
+
 def test_without_names_the_numbers_are_the_names(tmp_path):
     (tmp_path / "labels").mkdir(parents=True)
     write_picture(tmp_path / "images" / "a.png", draw_samples(1)[0].image)
@@ -93,6 +154,45 @@ def test_pictures_without_labels_are_negatives_and_labels_without_pictures_repor
     assert (len(index), index.num_negatives) == (8, 1)
     assert "1 pictures of " in folder.notes[0]
     assert [problem.file for problem in problems] == ["labels/train/ghost.txt"]
+
+
+HEIC = "is a HEIC picture, which OpenCV does not read; convert it to JPEG and keep its size"
+
+
+@pytest.mark.parametrize(
+    ("labels", "pictures"), [("labels", "images"), ("", ""), ("train/labels", "train/images")]
+)
+def test_a_heic_picture_is_named_with_the_command_to_type(tmp_path, labels, pictures):
+    write_samples(tmp_path, 4, labels, pictures)
+    (tmp_path / pictures / "drawn_0000.png").rename(tmp_path / pictures / "drawn_0000.HEIC")
+    (tmp_path / pictures / "drawn_0001.heic").write_text("converted already")
+    (problem,) = open_datasets(tmp_path).problems[0]
+    name = f"{pictures}/drawn_0000".lstrip("/")
+    assert str(problem).startswith(
+        f"{labels}/drawn_0000.txt: '{name}.HEIC' {HEIC}: heif-convert {name}.HEIC".lstrip("/")
+    )
+
+
+def test_a_heic_picture_of_lists_is_named_once_and_a_converted_one_is_not(tmp_path):
+    write_samples(tmp_path, 6, "labels", "images")
+    (tmp_path / "images" / "drawn_0000.png").rename(tmp_path / "images" / "drawn_0000.HEIC")
+    (tmp_path / "images" / "drawn_0005.HEIC").write_text("converted already")
+    for part, numbers in (("train", range(4)), ("val", range(4, 6))):
+        lines = "".join(f"images/drawn_000{number}.jpg\n" for number in numbers)
+        (tmp_path / f"{part}.txt").write_text(lines)
+    (tmp_path / "data.yaml").write_text("train: train.txt\nval: val.txt\nnames: [red, green, blue]")
+    datasets = open_datasets(tmp_path)
+    assert (len(datasets.train), len(datasets.validation)) == (3, 2)
+    assert [problem.file for problem in datasets.problems[0]] == ["labels/drawn_0000.txt"]
+
+
+def test_a_folder_of_nothing_but_heic_pictures_is_refused_with_the_command(tmp_path):
+    write_samples(tmp_path, 4, "labels", "images")
+    (tmp_path / "data.yaml").write_text("names: [red, green, blue]")
+    for path in sorted((tmp_path / "images").iterdir()):
+        path.rename(path.with_suffix(".HEIC"))
+    with pytest.raises(ValueError, match=r"0 of 4 pictures .* heif-convert images/drawn_0"):
+        open_datasets(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +222,28 @@ def test_lines_that_are_no_box_keep_their_place(tmp_path, line):
     assert (first.number, second.number) == (None if line == "x" else 0, 1)
 
 
+def test_a_line_break_in_a_file_name_loses_no_label(tmp_path):
+    write_samples(tmp_path, 2, "labels", "images")
+    for path in (tmp_path / "images" / "drawn_0000.png", tmp_path / "labels" / "drawn_0000.txt"):
+        path.rename(path.with_name(path.name.replace("_", "\n")))
+    assert YOLOFolder(tmp_path).read("all", Problems()).num_negatives == 0
+
+
+@pytest.mark.parametrize("labels", ["labels", "images"])
+def test_a_label_called_by_the_whole_name_of_its_picture_is_read(tmp_path, labels):
+    write_samples(tmp_path, 4, labels, "images")
+    for number in range(2):
+        path = tmp_path / labels / f"drawn_000{number}.txt"
+        path.rename(path.with_suffix(".png.txt"))
+    (tmp_path / labels / "drawn_0002.png.txt").write_text("")  # not where there is the usual name
+    (tmp_path / labels / "drawn_0003.png.txt").write_text("9 .5 .5 .2 .2\n")
+    folder = YOLOFolder(tmp_path)
+    index = folder.read("all", Problems())
+    assert (index.num_negatives, folder.notes) == (0, [])
+    assert "class 9" not in index.class_names
+    assert folder.annotation_file("all", "images/drawn_0001") == f"{labels}/drawn_0001.png.txt"
+
+
 def test_a_class_beyond_the_names_is_reported(tmp_path):
     write_yolo(tmp_path)
     path = tmp_path / "labels" / "train" / "drawn_0000.txt"
@@ -136,6 +258,58 @@ def test_blank_lines_of_a_names_file_keep_the_numbers(tmp_path):
     assert read_settings(tmp_path).names == {0: "red", 2: "blue"}
 
 
+@pytest.mark.parametrize("below", ["", "labels/"])
+def test_class_lists_of_two_parts_in_another_order_are_refused(tmp_path, below):
+    for first, (part, names) in enumerate({"train": NAMES, "valid": "green\nred\nblue\n"}.items()):
+        write_samples(tmp_path, 2, f"{part}/{below}", part, first=10 * first)
+        (tmp_path / part / "classes.txt").write_text(names)
+    with pytest.raises(
+        ValueError, match=r"train/classes.txt and .*valid/classes.txt must"
+    ) as caught:
+        read_settings(tmp_path)
+    assert "class 0 is 'red' in the first and 'green' in the second" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "images"), [("labels/{}", "images/{}"), ("{}/labels", "{}/images")]
+)
+def test_a_class_list_among_the_labels_of_each_part_is_read(tmp_path, labels, images):
+    for first, part in enumerate(("train", "valid")):
+        write_samples(tmp_path, 4, labels.format(part), images.format(part), first=10 * first)
+        (tmp_path / labels.format(part) / "classes.txt").write_text(NAMES)
+    datasets = open_datasets(tmp_path)
+    assert datasets.class_names == CLASS_NAMES
+    assert f"of {labels.format('train')}/classes.txt" in "\n".join(datasets.lines)
+    assert not any(datasets.problems)
+    (tmp_path / labels.format("valid") / "classes.txt").write_text("green\nred\nblue\n")
+    with pytest.raises(ValueError, match="must name the classes in one order"):
+        read_settings(tmp_path)
+
+
+def test_a_class_list_is_no_label_of_a_missing_picture(tmp_path):
+    write_yolo(tmp_path)
+    (tmp_path / "labels" / "train" / "classes.txt").write_text(NAMES)
+    assert not any(open_datasets(tmp_path).problems)
+
+
+def test_class_lists_that_agree_are_read_as_the_longest(tmp_path):
+    for first, (part, names) in enumerate({"train": "red\ngreen\n", "valid": NAMES}.items()):
+        write_samples(tmp_path, 2, part, part, first=10 * first)
+        (tmp_path / part / "classes.txt").write_text(names)
+    settings = read_settings(tmp_path)
+    assert (list(settings.names.values()), settings.names_from) == (
+        CLASS_NAMES[1:], "valid/classes.txt",
+    )  # fmt: skip
+
+
+def test_a_class_list_without_labels_beside_it_does_not_count(tmp_path):
+    write_samples(tmp_path, 2)
+    (tmp_path / "classes.txt").write_text(NAMES)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "classes.txt").write_text("a\nb\n")
+    assert read_settings(tmp_path).names_from == "classes.txt"
+
+
 def test_too_many_names_are_refused(tmp_path):
     (tmp_path / "classes.txt").write_text("".join(f"c{n}\n" for n in range(10_001)))
     with pytest.raises(ValueError, match="at most 10000 classes, it has 10,001"):
@@ -146,6 +320,33 @@ def test_other_text_is_not_yolo(tmp_path):
     (tmp_path / "notes.txt").write_text("hello\n")
     (tmp_path / "a.txt").write_text("12 monkeys\n")
     assert not YOLOFolder.detect(tmp_path)
+
+
+def write_mostly_empty(root, filled, empty=300):
+    """Write pictures of which only the last ones have labels that say anything."""
+    write_samples(root, filled, "labels", "images")
+    for number in range(empty):
+        (root / "labels" / f"a{number}.txt").write_text("\n" if number % 2 else "")
+
+
+def test_a_folder_of_mostly_empty_labels_is_recognised(tmp_path):
+    write_mostly_empty(tmp_path, filled=2)
+    assert find_dataset(tmp_path).kind == "yolo"
+
+
+def test_a_data_yaml_that_names_classes_is_enough(tmp_path):
+    write_mostly_empty(tmp_path, filled=1, empty=3)
+    (tmp_path / "labels" / "drawn_0000.txt").write_text("")
+    (tmp_path / "README.roboflow.txt").write_text("Provided by\n")
+    with pytest.raises(ValueError, match="is no dataset of a known layout"):
+        find_dataset(tmp_path)
+    assert find_dataset(tmp_path, "yolo").kind == "yolo"  # a person says so
+    (tmp_path / "data.yaml").write_text("names: [red]\n")
+    assert find_dataset(tmp_path).kind == "yolo"
+    (tmp_path / "labels" / "car.txt").write_text("car 0 0 0 1 2 3 4 0 0 0 0 0 0 0\n")
+    assert find_dataset(tmp_path).kind == "kitti"
+    with pytest.raises(ValueError, match="It is of the format kitti"):
+        find_dataset(tmp_path, "yolo")
 
 
 def yaml_of(tmp_path, text):
@@ -169,6 +370,26 @@ def test_lists_of_names(tmp_path, names):
     read = yaml_of(tmp_path, f"nc: 3\nnames: {names}\n")
     assert read["names"] == ["cat", "big dog", 'it\'s, "x"']
     assert read_settings(tmp_path).names == {0: "cat", 1: "big dog", 2: 'it\'s, "x"'}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("names: cat, big dog, cow", ["cat", "big dog", "cow"]),
+        ("names: 'cat, big dog, cow'", ["cat", "big dog", "cow"]),
+        ("names: \"['cat', 'big dog']\"", ["cat", "big dog"]),
+        ("names: cat", ["cat"]),
+        ("names: big dog", ["big dog"]),
+        ("nc: 2\nnames: cat dog", ["cat", "dog"]),
+        ("names: |\n  cat\n  dog\n", ["cat", "dog"]),
+        ("names: data/my.names", []),
+        ("names: ''", []),
+        ("names: ~", []),
+    ],
+)
+def test_names_in_one_text(tmp_path, text, names):
+    (tmp_path / "data.yaml").write_text(f"{text}\n")
+    assert read_settings(tmp_path).names == dict(enumerate(names))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from tests.drawing import write_list, write_voc
 from vision.datasets.checks.picture_scan import PictureScanner
 from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.opening import open_datasets
-from vision.datasets.report.report import REPORT_FILE, inspect, open_test_part, size_histogram
+from vision.datasets.options import REPORT_FILE
+from vision.datasets.report.report import inspect, open_test_part, size_histogram
 
 PRIORS = {
     300: np.float32([[0.5, 0.5, 1, 1]]),

@@ -59,18 +59,19 @@ def path(tmp_path):
 
 
 class Marks:
-    """What a teacher has marked, as far as the folder cares."""
+    """A file about the data, as far as the folder cares."""
 
     def write(self, path):
         path.write_text("{}")
 
 
-def test_the_marks_of_a_teacher_end_with_the_run_that_had_one(path):
+@pytest.mark.parametrize("name", ["taught.json", "held_out.json"])
+def test_what_another_run_would_read_ends_with_the_run_that_had_it(path, name):
     folder = Run(path).folder
-    folder.prepare(Progress(), {"taught.json": Marks()})
-    assert (path / "taught.json").is_file()
-    folder.prepare(Progress())  # by --overwrite, without a teacher
-    assert not (path / "taught.json").exists()
+    folder.prepare(Progress(), {name: Marks()})
+    assert (path / name).is_file()
+    folder.prepare(Progress())  # by --overwrite, without a teacher, or with data that are split
+    assert not (path / name).exists()
 
 
 def test_what_is_there_before_the_first_step(path):

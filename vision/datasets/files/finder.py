@@ -21,7 +21,8 @@ class PictureFinder:
         """List the pictures."""
         self.folder = folder
         self.listing = FileListing(folder, PICTURE_SUFFIXES)
-        self._unreadable: FileListing | None = None  # made when a picture is missing
+        # By their bare name; made when a picture is missing.
+        self._unreadable: dict[str, str] | None = None
         self._by_name: dict[str, list[str]] | None = None
 
     def find(self, name: str, beside: str = "", part: str | None = None) -> str | None:
@@ -43,17 +44,22 @@ class PictureFinder:
 
     def explain_missing(self, name: str, part: str | None = None) -> str:
         """Return why `find` has not found a picture, and what to do if it has a form we know."""
-        several = self.explain_several(name, part)
-        if several:
-            return several
+        suffixes = " ".join(PICTURE_SUFFIXES)
+        return (
+            self.explain_several(name, part)
+            or self.explain_unreadable(name)
+            or f"there is no picture '{name}' with a suffix of {suffixes}"
+        )
+
+    def explain_unreadable(self, name: str) -> str:
+        """Return what to do with a picture that has a form we cannot read; "" if there is none."""
         if self._unreadable is None:
-            self._unreadable = FileListing(self.folder, UNREADABLE_SUFFIXES)
-        wanted = {base_name(name).casefold(), _key(name), _bare(name)}
-        found = next((file for file in self._unreadable.files if _bare(file) in wanted), None)
-        if found is None:
-            suffixes = " ".join(PICTURE_SUFFIXES)
-            return f"there is no picture '{name}' with a suffix of {suffixes}"
-        return f"'{found}' {unreadable_fault(found)}"
+            self._unreadable = {}
+            for file in FileListing(self.folder, UNREADABLE_SUFFIXES).files:
+                self._unreadable.setdefault(_bare(file), file)
+        wanted = (base_name(name).casefold(), _key(name), _bare(name))
+        files = [self._unreadable[bare] for bare in wanted if bare in self._unreadable]
+        return f"'{min(files)}' {unreadable_fault(min(files))}" if files else ""
 
     def explain_several(self, name: str, part: str | None = None) -> str:
         """Return which pictures a name may mean and what to do, "" if there are not several."""

@@ -26,7 +26,9 @@ ANNOTATION_FOLDER = re.compile(
     "annotations|labels|label_2|data|images|image_2|jpegimages|obj_.*data"
 )
 ANNOTATION_SUFFIXES = (".json", ".xml", ".csv", ".txt", ".tar")
-FILES_TO_TRY = 50
+FILES_TO_TRY = 50  # that are not empty
+FILES_TO_PASS_OVER = 20_000  # to find them; most pictures may show nothing of interest
+LEAST_BYTES = 3  # of a file that says anything; a line break alone does not
 FOLDERS_TO_TRY = 50  # of other names
 FOLDERS_TO_WALK = 1000
 
@@ -55,7 +57,9 @@ def annotation_folders(root: Path) -> Iterator[Path]:
 
 
 def some_files(root: Path, suffix: Suffixes, anywhere: bool = False) -> Iterator[Path]:
-    """Yield the first files with a suffix from each of the `annotation_folders`, in any order.
+    """Yield first files with a suffix from each of the `annotation_folders`, not empty ones.
+
+    They come in any order.
 
     Args:
         anywhere: look into the other folders in `root` too, as there may be one for each class.
@@ -70,7 +74,7 @@ def some_files(root: Path, suffix: Suffixes, anywhere: bool = False) -> Iterator
 
 
 def _first_names(folder: Path, suffix: str) -> Sequence[str]:
-    """Return the first FILES_TO_TRY names of files in a folder that end in a suffix.
+    """Return FILES_TO_TRY names of files in a folder that end in a suffix and are not empty.
 
     Every format asks, so a folder is listed once for all usual suffixes.
     """
@@ -99,14 +103,25 @@ def _remembered(
 
 def _list_names(folder: Path, suffixes: tuple[str, ...]) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {suffix: [] for suffix in suffixes}
+    passed = dict.fromkeys(suffixes, 0)
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name.lower()
             if name.endswith(suffixes) and not name.startswith("."):
-                found = names[next(suffix for suffix in suffixes if name.endswith(suffix))]
-                if len(found) < FILES_TO_TRY:
-                    found.append(entry.name)
+                suffix = next(suffix for suffix in suffixes if name.endswith(suffix))
+                if len(names[suffix]) < FILES_TO_TRY and passed[suffix] < FILES_TO_PASS_OVER:
+                    if _says_something(entry):
+                        names[suffix].append(entry.name)
+                    else:
+                        passed[suffix] += 1
     return names
+
+
+def _says_something(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.stat().st_size >= LEAST_BYTES
+    except OSError:  # a link to nothing
+        return False
 
 
 def all_files(root: Path, suffix: Suffixes) -> list[Path]:

@@ -8,15 +8,20 @@ from pathlib import Path, PurePosixPath
 from typing import Callable, Iterator, Sequence
 
 from vision.datasets.files.values import decode
+from vision.datasets.options import REPORT_FILE, TRAINING_ARGUMENTS
 from vision.pictures.suffixes import PICTURE_SUFFIXES
 from vision.utils.files import read_regular
+
+# Other programs' copies, and folders that a training or a check has written: no data.
+NO_DATA_FOLDERS = ("@eaDir", "__MACOSX")
+OUR_FILES = {TRAINING_ARGUMENTS, REPORT_FILE}
 
 
 class FileListing:
     """Finds the files of some suffixes, in a folder and below it, by name without suffix."""
 
     def __init__(self, folder: Path, suffixes: Sequence[str]):
-        """List the folder, without hidden files, such as the `._` twins that macOS makes."""
+        """List the folder, without what is hidden, such as the `._` twins that macOS makes."""
         self.folder = folder
         self.suffixes = tuple(suffixes)
         self._files: dict[str, str] = {}
@@ -71,16 +76,20 @@ class FileListing:
 def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield (path below `folder`, names of files) for it and all folders below, each once.
 
-    Links to folders are followed, as data often lies on another disk, but never in circles.
+    Links to folders are followed, as data often lies on another disk, but never in circles. Hidden
+    folders are left out, such as .ipynb_checkpoints, and what trainings and checks have written.
     """
     seen = set()
     for top, folders, names in os.walk(folder, followlinks=True):
         found = Path(top).stat()
-        if (found.st_dev, found.st_ino) in seen:
+        is_ours = Path(top) != folder and not OUR_FILES.isdisjoint(names)
+        if (found.st_dev, found.st_ino) in seen or is_ours:
             folders.clear()
             continue
         seen.add((found.st_dev, found.st_ino))
-        folders.sort()
+        folders[:] = sorted(
+            one for one in folders if not one.startswith(".") and one not in NO_DATA_FOLDERS
+        )
         yield Path(top).relative_to(folder).as_posix(), names
 
 

@@ -41,6 +41,11 @@ class DatasetFolder:
         """Return whether the folder looks like this format; look at a few files only."""
         raise NotImplementedError
 
+    @classmethod
+    def may_be(cls, root: Path) -> bool:
+        """Return whether a folder that looks like no format can be this, if a person says so."""
+        return False
+
     def class_names(self) -> list[str]:
         """Return the classes of all parts in one list, without BACKGROUND."""
         raise NotImplementedError

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Iterator
 
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.finder import PictureFinder
-from vision.datasets.files.folders import part_of_path, read_head, some_files
-from vision.datasets.files.listing import FileListing, read_list, split_suffix, strip_suffix
+from vision.datasets.files.folders import has_pictures, part_of_path, read_head, some_files
+from vision.datasets.files.listing import FileListing, base_name, split_suffix, strip_suffix
 from vision.datasets.formats.folder import DatasetFolder, usable_names
-from vision.datasets.formats.yolo_files import read_label, read_settings
+from vision.datasets.formats.yolo_files import (
+    NAMES_BELOW,
+    NOT_LABELS,
+    PART_KEYS,
+    names_classes,
+    read_label,
+    read_settings,
+)
+from vision.datasets.formats.yolo_parts import StatedPath, describe_faults, match_parts
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder
 
-NOT_LABELS = ("classes", "train", "val", "valid", "test", "obj", "labels", "readme", "notes")
 LABEL_LINE = re.compile(rb"\s*\d+(?:\.0+)?(?:[\s,;]+[-+.\deE]+){4,}[\s,;]*?\s*(?:\r?\n|$)")
-PICTURE_FOLDER = re.compile(r"(^|.*/)(images|JPEGImages|JPG)(/.*)$", re.IGNORECASE)
+WORD_FIRST = re.compile(rb"\s*[^\d\s.+-]")
+PICTURE_FOLDER = re.compile(r"(^|.*/)(images|JPEGImages|JPG)(/.*)$", re.IGNORECASE | re.DOTALL)
 LABEL_FOLDER = re.compile(r"(^|/)(labels|obj_\w*data)/", re.IGNORECASE)
 
 
@@ -40,14 +47,31 @@ class YOLOFolder(DatasetFolder):
         self._settings = read_settings(self.root, file)
         self._met: dict[int, str] = {}  # class names by number, in what was read
         self._pictures: dict[str, list[str]] = {}  # by part
+        self._used: set[str | None] | None = None  # label files, made when one is left over
         self._find_parts()
 
     @classmethod
     def detect(cls, root: Path) -> bool:
-        """Return whether a text file begins with a whole number and four others."""
-        return any(
-            path.stem.lower() not in NOT_LABELS and LABEL_LINE.match(read_head(path))
-            for path in some_files(root, ".txt", anywhere=True)
+        """Return whether a text file begins with a whole number and four others.
+
+        Of a data.yaml that names classes beside images/ and labels/ it is enough that no text file
+        there begins with a word: all of the first ones may be empty.
+        """
+        texts = some_files(root, ".txt", anywhere=True)
+        labels = (path for path in texts if path.stem.lower() not in NOT_LABELS)
+        worded = False
+        for path in labels:
+            head = read_head(path)
+            if LABEL_LINE.match(head):
+                return True
+            worded |= path.parent != root and WORD_FIRST.match(head) is not None
+        return not worded and names_classes(root) and cls.may_be(root)
+
+    @classmethod
+    def may_be(cls, root: Path) -> bool:
+        """Return whether there are pictures, and text files that may be empty labels."""
+        return has_pictures(root) and any(
+            base_name(stem).lower() not in NOT_LABELS for stem in FileListing(root, (".txt",)).stems
         )
 
     def class_names(self) -> list[str]:
@@ -120,17 +144,15 @@ class YOLOFolder(DatasetFolder):
 
     def _find_parts(self) -> None:
         listed = self._finder.listing.files
+        settings = self._settings
+        stated = match_parts(settings.parts, settings.base, self._finder)
         chosen: dict[str, list[str]] = {}
-        for stated, entries in self._settings.parts.items():
-            files = dict.fromkeys(file for entry in entries for file in self._resolve(entry))
+        for part, matches in stated.items():
+            files = dict.fromkeys(file for match in matches for file in match.files)
             if files:
-                chosen[stated] = list(files)
-        where = dict.fromkeys(chosen, f"as {self._settings.parts_from} says")
-        for file in listed if "train" not in chosen else ():
-            part = part_of_path(file)
-            if part and part not in self._settings.parts:
-                where[part] = f"the folders called {part}"
-                chosen.setdefault(part, []).append(file)
+                chosen[part] = list(files)
+        where = dict.fromkeys(chosen, f"as {settings.parts_from} says")
+        self._take_folders(stated, chosen, where)
         self._take_others(chosen, where)
         if "train" not in chosen:
             others = {file for files in chosen.values() for file in files}
@@ -140,6 +162,35 @@ class YOLOFolder(DatasetFolder):
         for part in ("train", "val", "test", "all"):
             if chosen.get(part):
                 self.parts[part], self._pictures[part] = where[part], chosen[part]
+        if not self.parts and any(map(self._finder.explain_unreadable, self._labels.stems)):
+            self.parts["all"], self._pictures["all"] = "every picture", []  # to report them
+
+    def _take_folders(
+        self,
+        stated: dict[str, list[StatedPath]],
+        chosen: dict[str, list[str]],
+        where: dict[str, str],
+    ) -> None:
+        """Take folders called train, valid and test where no part is stated, or in a wrong way."""
+        wrong = {
+            part: describe_faults(part, matches, self._settings.parts_from)
+            for part, matches in stated.items()
+        }
+        used = {file for files in chosen.values() for file in files}
+        open_parts = {part for part, fault in wrong.items() if fault and part not in chosen}
+        mistaken = set(open_parts)
+        if "train" not in chosen:
+            open_parts |= set(PART_KEYS) - set(stated)
+        for file in self._finder.listing.files if open_parts else ():
+            part = part_of_path(file)
+            if part in open_parts and not (part in mistaken and file in used):
+                where[part] = f"the folders called {part}"
+                chosen.setdefault(part, []).append(file)
+        for part, fault in wrong.items():
+            if fault:
+                found = part in mistaken and part in chosen
+                instead = f"the folders called {part} are used" if found else "correct the path"
+                self.notes.append(f"{fault}; {instead}")
 
     def _take_others(self, chosen: dict[str, list[str]], where: dict[str, str]) -> None:
         """Train on labelled pictures outside of the folders; say how many no list states."""
@@ -156,43 +207,48 @@ class YOLOFolder(DatasetFolder):
                 f"and are not used, such as {left[0]}"
             )
 
-    def _resolve(self, entry: str) -> Iterator[str]:
-        """Yield the pictures of a folder or list, found by the end of its path."""
-        steps = [
-            step for step in entry.replace("\\", "/").split("/") if step not in ("", ".", "..")
-        ]
-        for start in range(len(steps)):
-            ending = "/".join(steps[start:])
-            found = [file for file in self._finder.listing.files if file.startswith(f"{ending}/")]
-            if found:
-                yield from found
-                return
-            if ending.endswith(".txt") and (self.root / ending).is_file():
-                names = read_list(self.root / ending)
-                yield from filter(None, map(self._finder.find, names))
-                return
-
     def _label_of(self, picture: str) -> str | None:
-        """Return the label file of a picture or id: in labels/ instead of images/, or beside it."""
-        stem = strip_suffix(picture)
-        inside = PICTURE_FOLDER.match(stem)
+        """Return the label file of a picture or id: in labels/ instead of images/, or beside it.
+
+        Some tools put `.txt` behind the whole name of a picture.
+        """
+        label = self._label_called(strip_suffix(picture))
+        if label is None:
+            label = self._label_called(self._finder.listing.find(picture) or picture)
+        return label
+
+    def _label_called(self, name: str) -> str | None:
+        inside = PICTURE_FOLDER.match(name)
         turned = [f"{inside[1]}labels{inside[3]}"] if inside else []
-        beside, _, name = stem.rpartition("/")
-        below = f"{beside}/labels/{name}" if beside else f"labels/{name}"
+        folder, _, last = name.rpartition("/")
+        below = f"{folder}/labels/{last}" if folder else f"labels/{last}"
         found = (
-            self._labels.find(f"{one}.txt") for one in (*turned, stem, below, f"labels/{stem}")
+            self._labels.find(f"{one}.txt") for one in (*turned, name, below, f"labels/{name}")
         )
         return next(filter(None, found), None)
 
     def _report_without_picture(self, part: str, used: set[str | None], problems: Problems) -> None:
-        left = [
-            file
-            for file in self._labels.files
-            if file not in used
-            and LABEL_FOLDER.search(file)
-            and part in ("all", part_of_path(file))
-            and not self._finder.listing.find(split_suffix(file)[0])
-        ]
-        problems.add_each(
-            "picture missing", left, lambda file: ("labels a picture that is not there", file, None)
-        )
+        first = next(iter(self.parts))
+        left = []
+        for file in self._labels.files:
+            stem = split_suffix(file)[0]
+            known = file in used or base_name(file) in NAMES_BELOW
+            if known or self._finder.listing.find(stem):
+                continue
+            stated = part_of_path(file)
+            if LABEL_FOLDER.search(file) and part in ("all", stated):
+                fault = self._finder.explain_unreadable(stem)
+                left.append((fault or "labels a picture that is not there", file, None))
+            elif part == (stated if stated in self.parts else first):
+                # Any text may lie here, so that it counts only if there is such a picture.
+                fault = self._finder.explain_unreadable(stem)
+                if fault and file not in self._labels_of_all():
+                    left.append((fault, file, None))
+        problems.add_each("picture missing", left, lambda case: case)
+
+    def _labels_of_all(self) -> set[str | None]:
+        """Return the label files of the pictures of all parts."""
+        if self._used is None:
+            pictures = (one for files in self._pictures.values() for one in files)
+            self._used = set(map(self._label_of, pictures))
+        return self._used

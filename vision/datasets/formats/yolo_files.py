@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Union
+from typing import Any, Callable, Dict, List, NamedTuple, Union
 
 import yaml
 
 from vision.datasets.files.class_lists import read_class_list
-from vision.datasets.files.listing import read_list
+from vision.datasets.files.folders import folders_in, some_files
+from vision.datasets.files.listing import base_name, read_list
 from vision.datasets.files.values import NO_BOX, around_points, decode, to_number
 from vision.utils.files import read_regular
 from vision.utils.labels import MAX_CLASSES
@@ -29,6 +29,8 @@ NAMES_FILES = (
     "labels.txt",
 )
 NAMES_BELOW = ("classes.txt", "_darknet.labels", "obj.names")  # in a folder of any name
+LEVELS_OF_NAMES = 2  # of folders: labels/train
+NOT_LABELS = ("classes", "train", "val", "valid", "test", "obj", "labels", "readme", "notes")
 PART_KEYS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
 WORDS_OF_A_BOX = 5
 LARGEST_CLASS_NUMBER = 1 << 31
@@ -42,6 +44,7 @@ class YOLOSettings(NamedTuple):
     parts: dict[str, list[str]]  # by part: folders or lists of pictures, as written
     parts_from: str
     pose: bool  # whether labels have key points after their box, and no polygons
+    base: str = ""  # the folder that the paths of the parts begin from, as written
 
 
 class LabelLine(NamedTuple):
@@ -67,28 +70,109 @@ def read_settings(root: Path, file: Path | None = None) -> YOLOSettings:
         file: the YAML file to read instead of the first one.
 
     Raises:
-        ValueError: one of them is not UTF-8 or not YAML, or names too many classes.
+        ValueError: one of them is not UTF-8 or not YAML, or names too many classes; or two lists
+            disagree.
     """
     known = [file] if file else [root / name for name in YAML_NAMES]
     others = sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
     path = next((path for path in (*known, *others) if path.is_file()), None)
     if path is not None:
         values = read_yaml(path)
-        names = _number(values.get("names", []), path)
+        listed = values.get("names", [])
+        if isinstance(listed, str):
+            listed = _divide(listed, values.get("nc"))
+        names = _number(listed, path)
         if names:
-            return YOLOSettings(names, path.name, _parts(values), path.name, "kpt_shape" in values)
+            base = values.get("path")
+            return YOLOSettings(
+                names,
+                path.name,
+                _parts(values),
+                path.name,
+                "kpt_shape" in values,
+                base if isinstance(base, str) else "",
+            )
     data = next(iter(sorted(root.glob("*.data"))), None)
     pairs = [line.partition("=") for line in read_list(data)] if data else []
     values = {key.strip(): value.strip() for key, _, value in pairs}
-    named = [str(values.get("names", "")).rsplit("/", 1)[-1], *NAMES_FILES]
-    found = [name for name in named if name and (root / name).is_file()]
-    below = itertools.chain(*(root.glob(f"*/{name}") for name in NAMES_BELOW))
+    names, names_from = _find_names(root, str(values.get("names", "")).rsplit("/", 1)[-1])
+    return YOLOSettings(names, names_from, _parts(values), data.name if data else "", False)
+
+
+def _find_names(root: Path, stated: str) -> tuple[dict[int, str], str]:
+    """Return the class names of the first list in a folder, and its file; {} and "" without one.
+
+    Args:
+        stated: the list that obj.data names, which counts whatever other lists say.
+
+    Raises:
+        ValueError: the labels of two folders are numbered by different lists.
+    """
+    found = [name for name in (stated, *NAMES_FILES) if name and (root / name).is_file()]
     found += [path.name for path in sorted(root.glob("*.names"))]
-    found += sorted(path.relative_to(root).as_posix() for path in below)
-    names = read_class_names(root / found[0]) if found else {}
-    return YOLOSettings(
-        names, found[0] if found else "", _parts(values), data.name if data else "", False
-    )
+    found += _lists_below(root)
+    if not found:
+        return {}, ""
+    first, *others = dict.fromkeys(found)
+    names = read_class_names(root / first)
+    for file in others if first != stated else ():
+        if base_name(file) in NAMES_BELOW and _has_labels((root / file).parent):
+            more = read_class_names(root / file)
+            _require_one_order(root / first, names, root / file, more)
+            if len(more) > len(names):  # labelImg adds a class to its list when it is first used
+                first, names = file, more
+    return names, first
+
+
+def _lists_below(root: Path) -> list[str]:
+    """Return the class lists in the folders of a folder, sorted, and then those of theirs."""
+    found, folders = [], [root]
+    for _ in range(LEVELS_OF_NAMES):
+        folders = [one for folder in folders for one in _look_into(folder, folders_in)]
+        lists = [path for folder in folders for path in _look_into(folder, _lists_in)]
+        found += sorted(path.relative_to(root).as_posix() for path in lists)
+    return found
+
+
+def _lists_in(folder: Path) -> list[Path]:
+    return [folder / name for name in NAMES_BELOW if (folder / name).is_file()]
+
+
+def _look_into(folder: Path, look: Callable[[Path], list[Path]]) -> list[Path]:
+    """Return what is found in a folder; nothing if we may not read it."""
+    try:
+        return look(folder)
+    except PermissionError:
+        return []
+
+
+def _has_labels(folder: Path) -> bool:
+    return any(path.stem.lower() not in NOT_LABELS for path in some_files(folder, ".txt"))
+
+
+def _require_one_order(
+    first: Path, names: dict[int, str], second: Path, others: dict[int, str]
+) -> None:
+    """Refuse two lists that give one number to two classes: boxes would get the wrong name."""
+    for number in sorted(set(names) & set(others)):
+        if names[number].casefold() != others[number].casefold():
+            raise ValueError(
+                f"{first} and {second} must name the classes in one order, but class {number} is "
+                f"'{printable(names[number])}' in the first and '{printable(others[number])}' in "
+                "the second: number the labels beside both by one list and copy it over the "
+                "other; if all labels are numbered by one of them already, delete the other"
+            )
+
+
+def names_classes(root: Path) -> bool:
+    """Return whether a folder has images/, labels/, and a data.yaml that names classes."""
+    path = next((root / name for name in YAML_NAMES if (root / name).is_file()), None)
+    if path is None or not all((root / name).is_dir() for name in ("images", "labels")):
+        return False
+    try:
+        return bool(read_yaml(path).get("names"))
+    except ValueError:
+        return False
 
 
 def read_yaml(path: Path) -> dict[str, Value]:
@@ -167,10 +251,24 @@ def _parse(words: list[str], pose: bool) -> LabelLine:
     return LabelLine(int(number) if whole else None, box)
 
 
-def _number(names: Value, path: Path) -> dict[int, str]:
+def _divide(text: str, count: Value | None) -> list[str]:
+    """Return the class names of a text that is no list of YAML, as in `names: cat, dog`.
+
+    Args:
+        count: of classes, as a text; without commas, as many words are names, or else it is one.
+    """
+    # Of a file, too: the class lists in the folder are read where data.yaml names no class.
+    if text in ("~", "null") or text.endswith((".txt", ".names")):
+        return []
+    names = re.split(r"[,;\n]", text.strip().strip("[]"))
+    words = text.split()
+    if len(names) == 1 and str(len(words)) == count:
+        names = words
+    return [name.strip().strip("'\"") for name in names]
+
+
+def _number(names: list[str] | dict[str, str], path: Path) -> dict[int, str]:
     """Return class names by number, from a list, whose blank lines count, or from a table."""
-    if isinstance(names, str):
-        return {}
     pairs = names.items() if isinstance(names, dict) else enumerate(names)
     numbered = {int(to_number(n)): name.strip() for n, name in pairs if 0 <= to_number(n) < 1e9}
     numbered = {number: name for number, name in numbered.items() if name}

@@ -26,7 +26,6 @@ from vision.datasets.report.prior_coverage import DatasetCoverage, measure_cover
 from vision.datasets.selection import EVERYTHING, Selection
 from vision.utils.files import atomic_write
 
-REPORT_FILE = "dataset_report.json"
 SIDES = (0, 8, 16, 32, 64, 128, 256)  # borders of the size histogram, pixels of the net
 
 

@@ -12,6 +12,7 @@ from typing import Callable, Mapping
 from vision.checkpoints.description import Description
 from vision.checkpoints.detector import BEST, LAST
 from vision.checkpoints.weights_file import save_weights
+from vision.datasets.drawn_split import HELD_OUT
 from vision.datasets.options import TRAINING_ARGUMENTS
 from vision.training.compute.processes import is_main, process_count
 from vision.training.data import Writable
@@ -57,8 +58,9 @@ class ModelFolder:
             place(self.path / TRAINING_ARGUMENTS).write_text(text + "\n", encoding="utf-8")
             for name, file in (files or {}).items():
                 file.write(place(self.path / name))
-        if TAUGHT not in (files or {}) and (self.path / TAUGHT).is_file():
-            (self.path / TAUGHT).unlink()  # of a run that --overwrite has ended
+        for name in {TAUGHT, HELD_OUT}.difference(files or {}):
+            if (self.path / name).is_file():
+                (self.path / name).unlink()  # of a run that --overwrite has ended
         for path in remove_leftovers(self.path):
             logger.info("Removed %s, which a killed run has left", path)
         logger.info("Stored labels into file %s.", self.path / "labels.txt")
