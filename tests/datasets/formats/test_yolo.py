@@ -449,3 +449,11 @@ def test_a_yaml_file_that_cannot_be_read_is_refused_in_a_sentence(tmp_path, text
 def test_a_short_file_that_stands_for_a_huge_one_costs_nothing(tmp_path, text):
     (tmp_path / "data.yaml").write_text(text)
     assert read_settings(tmp_path).names == {}
+
+
+def test_numbers_that_are_taken_from_class_names_are_said(tmp_path):
+    """Of coins, `1 cent` may be the whole name; labels that have numbers only cannot tell."""
+    (tmp_path / "classes.txt").write_text("1 cent\n2 euro\n")
+    settings = read_settings(tmp_path)
+    assert settings.names == {0: "cent", 1: "euro"}
+    assert settings.notes == ("classes.txt numbers its classes: '1 cent' is read as 'cent'",)

@@ -37,6 +37,7 @@ class KITTIFolder(PerPictureFolder):
         folders = {name.rpartition("/")[0] for name in begun}
 
         def is_label(name: str) -> bool:
+            """Return whether a file begins as a label, is empty, or lies among labels."""
             if name in begun or not read_head(root / name).strip():
                 return True
             folder, _, file = name.rpartition("/")

@@ -45,6 +45,7 @@ class YOLOFolder(DatasetFolder):
         self._finder = PictureFinder(self.root)
         self._labels = FileListing(self.root, (".txt",))
         self._settings = read_settings(self.root, file)
+        self.notes += self._settings.notes
         self._met: dict[int, str] = {}  # class names by number, in what was read
         self._pictures: dict[str, list[str]] = {}  # by part
         self._used: set[str | None] | None = None  # label files, made when one is left over

@@ -45,6 +45,7 @@ class YOLOSettings(NamedTuple):
     parts_from: str
     pose: bool  # whether labels have key points after their box, and no polygons
     base: str = ""  # the folder that the paths of the parts begin from, as written
+    notes: tuple[str, ...] = ()  # how it was understood
 
 
 class LabelLine(NamedTuple):
@@ -95,15 +96,19 @@ def read_settings(root: Path, file: Path | None = None) -> YOLOSettings:
     data = next(iter(sorted(root.glob("*.data"))), None)
     pairs = [line.partition("=") for line in read_list(data)] if data else []
     values = {key.strip(): value.strip() for key, _, value in pairs}
-    names, names_from = _find_names(root, str(values.get("names", "")).rsplit("/", 1)[-1])
-    return YOLOSettings(names, names_from, _parts(values), data.name if data else "", False)
+    notes: list[str] = []
+    stated = str(values.get("names", "")).rsplit("/", 1)[-1]
+    names, names_from = _find_names(root, stated, notes)
+    parts_from = data.name if data else ""
+    return YOLOSettings(names, names_from, _parts(values), parts_from, False, notes=tuple(notes))
 
 
-def _find_names(root: Path, stated: str) -> tuple[dict[int, str], str]:
+def _find_names(root: Path, stated: str, notes: list[str]) -> tuple[dict[int, str], str]:
     """Return the class names of the first list in a folder, and its file; {} and "" without one.
 
     Args:
         stated: the list that obj.data names, which counts whatever other lists say.
+        notes: get a line of how a list was understood.
 
     Raises:
         ValueError: the labels of two folders are numbered by different lists.
@@ -114,10 +119,10 @@ def _find_names(root: Path, stated: str) -> tuple[dict[int, str], str]:
     if not found:
         return {}, ""
     first, *others = dict.fromkeys(found)
-    names = read_class_names(root / first)
+    names = read_class_names(root / first, notes)
     for file in others if first != stated else ():
         if base_name(file) in NAMES_BELOW and _has_labels((root / file).parent):
-            more = read_class_names(root / file)
+            more = read_class_names(root / file, notes)
             _require_one_order(root / first, names, root / file, more)
             if len(more) > len(names):  # labelImg adds a class to its list when it is first used
                 first, names = file, more
@@ -207,14 +212,17 @@ def _is_plain(key: object, value: object) -> bool:
     return all(isinstance(text, str) for text in texts)
 
 
-def read_class_names(path: Path) -> dict[int, str]:
+def read_class_names(path: Path, notes: list[str]) -> dict[int, str]:
     """Return the class names of a file that has one a line, by number from 0.
+
+    Args:
+        notes: get a line if numbers in front of the names were taken away.
 
     Raises:
         ValueError: if it is not UTF-8, or names more than MAX_CLASSES.
     """
     lines = decode(read_regular(path), path).splitlines()
-    known = read_class_list(path)
+    known = read_class_list(path, notes=notes)
     # A blank line counts as a class without a name, and one that is called background counts too.
     plain = [line.strip() for line in lines if line.strip()]
     return _number(lines if set(known) <= set(plain) else known, path)
