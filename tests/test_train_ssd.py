@@ -144,6 +144,7 @@ def test_a_finished_run_has_nothing_to_resume(trained):
     before = (folder / "last.pth").read_bytes()
     log = run("--resume", folder)
     assert "Epoch: " not in log
+    assert "The run has had its 2 epochs, so there is nothing to train" in log
     assert "Task done" in log
     assert (folder / "last.pth").read_bytes() == before
 

@@ -81,6 +81,13 @@ def test_what_differs_is_named(change, message):
         description().require_same(replace(description(), **change))
 
 
+def test_another_net_is_not_told_to_start_from_weights_that_it_cannot_load():
+    with pytest.raises(ValueError, match="start anew without --resume"):
+        description().require_same(replace(description(), net="mb2-ssd-lite"))
+    with pytest.raises(ValueError, match="start anew by --pretrained-ssd"):
+        description().require_same(replace(description(), class_names=("BACKGROUND", "pear")))
+
+
 def test_epochs_metrics_and_versions_may_differ():
     description(epoch=1, metrics={"loss": 1.0}).require_same(description(versions={"torch": "3"}))
 

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from tests.drawing import CLASS_NAMES
+from tests.tiny import NET, tiny_net
 from vision.training.options import TrainOptions
-from vision.training.setup import require_named_files, training_transform
+from vision.training.setup import (
+    load_initial_weights,
+    require_named_files,
+    training_transform,
+)
 from vision.transforms.augmentation import GEOMETRY, GEOMETRY_OF_THE_PAPER
 from vision.transforms.geometry import IoUCrop, ZoomOut
 
@@ -24,3 +31,21 @@ def test_the_word_for_the_papers_augmentation_is_no_file_and_others_are(tmp_path
     require_named_files(TrainOptions(augmentation="ssd"))
     with pytest.raises(ValueError, match=r"there is no file sdd; check the path"):
         require_named_files(TrainOptions(augmentation="sdd"))
+
+
+def test_weights_that_are_named_and_not_loaded_are_said(tmp_path, caplog):
+    torch.save(tiny_net().base_net.state_dict(), tmp_path / "base.pth")
+    base = str(tmp_path / "base.pth")
+    both = TrainOptions(net=NET, base_net=base, pretrained_ssd="other.pth")
+    load_initial_weights(both, tiny_net(), CLASS_NAMES, None)
+    assert "--pretrained-ssd other.pth is not loaded, as --base-net is" in caplog.text
+    caplog.clear()
+    load_initial_weights(TrainOptions(net=NET, base_net=base), tiny_net(), CLASS_NAMES, None)
+    assert not [one for one in caplog.records if one.levelname == "WARNING"]
+
+
+@pytest.mark.parametrize("frozen", [{}, {"freeze_net": True}, {"freeze_base_net": True}])
+def test_a_frozen_backbone_of_random_weights_is_warned_of(frozen, caplog):
+    load_initial_weights(TrainOptions(net=NET, **frozen), tiny_net(), CLASS_NAMES, None)
+    assert "starts from random weights" in caplog.text
+    assert ("will never learn anything" in caplog.text) == bool(frozen)

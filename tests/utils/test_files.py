@@ -333,6 +333,31 @@ def test_folders_are_made_all_or_none(tmp_path):
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_or_a_device_is_never_replaced_by_a_file(tmp_path, linked):
+    """As root, /dev/null or /dev/stdout would else be a plain file from then on."""
+    place = tmp_path / "pipe"
+    os.mkfifo(place)
+    if linked:
+        place = tmp_path / "link"
+        place.symlink_to(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="must be a file to write, it is a device, a pipe"):
+        require_place(place)
+    with pytest.raises(ValueError, match="must be a file"), atomic_write(place) as temporary:
+        temporary.write_text("something")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"][not linked :]
+    assert not place.is_file()
+
+
+def test_a_link_is_replaced_and_its_target_stays(tmp_path):
+    (tmp_path / "target").write_text("someone's")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    with atomic_write(tmp_path / "link") as temporary:
+        temporary.write_text("ours")
+    assert (tmp_path / "link").read_text() == "ours"
+    assert (tmp_path / "target").read_text() == "someone's"
+
+
 @pytest.mark.parametrize(
     ("name", "is_folder", "sentence"),
     [

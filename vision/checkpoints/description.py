@@ -160,9 +160,13 @@ def _read_spec(values: Any) -> PriorSpec:
 
 def _require_equal(name: str, own: object, others: object) -> None:
     if own != others:
+        # Of another net no weights can be loaded.
+        anew = (
+            "without --resume" if name in ("net", "width_mult") else "by --pretrained-ssd best.pth"
+        )
         raise ValueError(
             f"{name} of the run to resume is {own}, now it would be {others}; resume with the same "
-            "data, net and --anchors, or start anew with --pretrained-ssd best.pth"
+            f"data, net and --anchors, or start anew {anew}"
         )
 
 

@@ -236,6 +236,11 @@ def load_initial_weights(
         logger.warning("%s has weights only; the optimizer starts anew", options.resume_from)
     elif options.base_net:
         logger.info("Init from base net %s", options.base_net)
+        if options.pretrained_ssd not in (None, AUTO, NO_FILE):
+            logger.warning(
+                "--pretrained-ssd %s is not loaded, as --base-net is; name only one of them",
+                options.pretrained_ssd,
+            )
         if options.base_net == IMAGENET:
             load_imagenet(net, options.net)
         else:
@@ -245,6 +250,11 @@ def load_initial_weights(
         logger.info("Took %s.", load_pretrained(net, pretrained, class_names))
     else:
         logger.warning("%s starts from random weights; --base-net FILE learns faster", options.net)
+        if options.freeze_base_net or options.freeze_net:
+            logger.warning(
+                "Its backbone is frozen, so it will never learn anything: name weights for it, or "
+                "leave out --freeze-base-net and --freeze-net"
+            )
 
 
 def make_training(net: SSD, options: TrainOptions, steps_per_epoch: int) -> Training:
@@ -306,4 +316,10 @@ def begin_or_go_on(
     elif options.resume_from is not None:
         progress.begin(epoch_of(options.resume_from) + 1)
     progress.fit_epochs(training, steps_per_epoch)
+    if progress.epoch >= options.num_epochs:
+        logger.warning(
+            "The run has had its %d epochs, so there is nothing to train; to go on, give more by "
+            "--epochs",
+            progress.epoch,
+        )
     return progress

@@ -143,6 +143,7 @@ def write_together() -> Iterator[Callable[[str | Path], Path]]:
     def place(path: str | Path) -> Path:
         """Return where to write a file, and make the folder that it lies in."""
         path = Path(path)
+        _require_replaceable(path)
         folders.extend(make_folder(path.parent))
         files[path] = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
         return files[path]
@@ -217,6 +218,8 @@ def require_place(path: str | Path, is_folder: bool = False) -> None:
         PermissionError: if nothing may be written there.
     """
     path, wanted = Path(path), "a folder to write into" if is_folder else "a file to write"
+    if not is_folder:
+        _require_replaceable(path)
     if path.exists() and path.is_dir() != is_folder:
         raise ValueError(
             f"{path} must be {wanted}, it is a {'file' if is_folder else 'folder'}; name another"
@@ -228,6 +231,21 @@ def require_place(path: str | Path, is_folder: bool = False) -> None:
     if not os.access(above, os.W_OK | os.X_OK):
         raise PermissionError(
             f"{path} cannot be {wanted}, {above} may not be written to; name another"
+        )
+
+
+def _require_replaceable(path: Path) -> None:
+    """Refuse what a renamed file would do harm to: as root, /dev/null would be a file for all.
+
+    A link to a file is replaced by a file, and its target stays: who made the link may not have
+    meant that we write there.
+
+    Raises:
+        ValueError: if a device, a pipe or a socket is there, or a link to one.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ValueError(
+            f"{path} must be a file to write, it is a device, a pipe or a socket; name another"
         )
 
 
