@@ -129,7 +129,7 @@ def test_a_kind_for_each_folder(tmp_path):
 def test_a_folder_given_twice_is_read_once(tmp_path, caplog):
     write_voc(tmp_path)
     assert len(open_datasets([tmp_path, f"{tmp_path}/."]).train) == 8
-    assert "given twice, and read once" in caplog.text
+    assert "given twice and read once" in caplog.text
 
 
 def test_a_folder_to_validate_on(tmp_path):
@@ -407,3 +407,16 @@ def test_a_hint_leads_to_a_folder_that_can_be_read(tmp_path):
         path.rename(tmp_path / "coco" / "export" / path.name)
     said = refusal(tmp_path / "coco")
     assert "export has annotation of the format coco, but no pictures: move its files to" in said
+
+
+def test_a_folder_of_a_dataset_beside_the_dataset_is_that_dataset_once(tmp_path, caplog):
+    write_voc(tmp_path, {"train": 8, "val": 4})
+    datasets = open_datasets([tmp_path, tmp_path / "JPEGImages", tmp_path / "Annotations"])
+    assert len(datasets.train) == 8
+    assert caplog.text.count("given twice and read once") == 2
+
+
+def test_an_archive_is_said_to_be_one(tmp_path):
+    (tmp_path / "fruit.zip").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"fruit\.zip is packed; unpack it"):
+        open_datasets(tmp_path / "fruit.zip")

@@ -48,7 +48,7 @@ class CheckedFolder:
             ValueError: it is in no known format, or not in the one that `kind` names.
         """
         found = find_dataset(root, kind)
-        self.kind = found.kind
+        self.kind, self.file = found.kind, found.file
         # As messages show it; a Path makes one slash of the two of s3://bucket.
         self.root = full_path(found.root) if bucket_and_key(found.root) else str(found.root)
         self.lines: list[str] = list(found.notes)

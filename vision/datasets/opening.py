@@ -175,15 +175,14 @@ def _open_folders(
             f"there must be a dataset folder, and one dataset type for all or for each, "
             f"got {len(paths)} folders and {len(kinds)} types"
         )
-    seen = set()
-    folders = []
+    folders: dict[tuple[str, Path | None], CheckedFolder] = {}
     for path, one in zip(paths, kinds):
-        if os.path.realpath(path) in seen:
-            logger.warning("%s is given twice, and read once", path)
-            continue
-        seen.add(os.path.realpath(path))
-        folders.append(CheckedFolder(path, one, pictures, selection))
-    return folders
+        folder = CheckedFolder(path, one, pictures, selection)
+        key = os.path.realpath(folder.root), folder.file  # a folder inside means the whole dataset
+        if key in folders:
+            logger.warning("%s is the dataset %s, given twice and read once", path, folder.root)
+        folders.setdefault(key, folder)
+    return list(folders.values())
 
 
 def _join_classes(

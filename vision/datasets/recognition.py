@@ -20,6 +20,7 @@ from vision.utils.buckets import bucket_and_key
 
 ANY_FORMAT = "auto"
 SETTINGS_SUFFIXES = (".yaml", ".yml")
+PACKED = (".zip", ".rar", ".7z", ".gz", ".tgz", ".bz2", ".xz")
 LEVELS = 3  # above a path, where its dataset may begin
 LIST_FOLDER = re.compile("imagesets|main")
 
@@ -59,6 +60,8 @@ def find_dataset(path: str | Path, kind: str = ANY_FORMAT) -> FoundDataset:
             found = FoundDataset(_with_pictures(path.resolve().parent), name, path.resolve())
             return _require(kind, found, path)
     around = _inside_of(path, kind)
+    if around is None and path.name.lower().endswith(PACKED):
+        raise ValueError(f"{path} is packed; unpack it, and give the folder that comes out")
     if around is None:
         raise ValueError(
             f"{path} is a file of no known format; give the folder of the dataset, a data.yaml, or "

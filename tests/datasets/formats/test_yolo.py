@@ -152,7 +152,7 @@ def test_pictures_without_labels_are_negatives_and_labels_without_pictures_repor
     folder, problems = YOLOFolder(tmp_path), Problems()
     index = folder.read("train", problems)
     assert (len(index), index.num_negatives) == (8, 1)
-    assert "1 pictures of " in folder.notes[0]
+    assert "1 pictures (" in folder.notes[0]
     assert [problem.file for problem in problems] == ["labels/train/ghost.txt"]
 
 

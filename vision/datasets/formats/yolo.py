@@ -104,7 +104,7 @@ class YOLOFolder(DatasetFolder):
         self._require_count_from_zero(numbers)
         if negatives:
             self.notes.append(
-                f"{negatives:,} pictures of {self.parts[part]} have no label file and serve as "
+                f"{negatives:,} pictures ({self.parts[part]}) have no label file and serve as "
                 "negatives"
             )
         self._report_without_picture(part, used, problems)
