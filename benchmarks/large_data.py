@@ -5,16 +5,18 @@ Usage:
     python3 benchmarks/large_data.py --pictures 1000 --loaded 10000
 
 Draws pictures into a temporary folder, and trains mb1-ssd on them. First many: how long the first
-start takes, which opens each picture once, and the next one, which knows them. Then large ones,
-of 4000 x 3000 pixels: how fast they are decoded as small as the net needs them, against whole, and
-the most memory that all processes hold together. Last 100,000 go through the loader three times:
-whether the memory grows. Goals: 5 s, 3 times as fast, 2.5 GB, and no growth.
+start takes, which opens each picture once, and the next one, which knows them; then the same where
+no split is stated, so that the pictures are compared. Then large ones, of 4000 x 3000 pixels: how
+fast they are decoded as small as the net needs them, against whole, and the most memory that all
+processes hold together. Last 100,000 go through the loader three times: whether the memory grows.
+Goals: 5 s, 3 times as fast, 2.5 GB, and no growth.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -196,6 +198,9 @@ def main(args: argparse.Namespace) -> int:
         command = train_command(draw_dataset(folder / "many", args.pictures, SMALL_SIZE), folder)
         first, start = seconds_to_start(command), seconds_to_start(command)
         print(f"{args.pictures:,} pictures: first start {first:.1f} s, the next {start:.1f} s")
+        shutil.rmtree(folder / "many" / "ImageSets")
+        compared, undivided = seconds_to_start(command), seconds_to_start(command)
+        print(f"  without a stated split {compared:.1f} s, the next {undivided:.1f} s")
         large = draw_dataset(folder / "large", args.large, LARGE_SIZE)
         picture_file = next((large / "JPEGImages").iterdir())
         reduced, whole, smallest = decoding_seconds(picture_file, 300)
@@ -210,7 +215,16 @@ def main(args: argparse.Namespace) -> int:
     growth, faster = held[-1] / held[0], whole / reduced
     what = f"start of training, {args.pictures:,} pictures that were checked before"
     limit = f"{MOST_SECONDS:g} s"
-    rows = [Compared(what, f"{start:.1f} s", limit, start / MOST_SECONDS, "at most 1")]
+    rows = [
+        Compared(what, f"{start:.1f} s", limit, start / MOST_SECONDS, "at most 1"),
+        Compared(
+            f"{what}, no split stated",
+            f"{undivided:.1f} s",
+            limit,
+            undivided / MOST_SECONDS,
+            "at most 1",
+        ),
+    ]
     what, ours = f"decoding of {size} pixels", f"{1e3 * reduced:.1f} ms"
     limit, goal = f"whole, {1e3 * whole:.1f} ms", f"at least {LEAST_FASTER:g}"
     rows.append(Compared(what, ours, limit, faster, goal))
@@ -220,7 +234,7 @@ def main(args: argparse.Namespace) -> int:
     limit, goal = f"first epoch, {held[0] / 1e6:.0f} MB", f"at most {MOST_GROWTH:g}"
     rows.append(Compared(what, ours, limit, growth, goal))
     hand_on(rows)
-    missed = [start > MOST_SECONDS, peak > MOST_GIGABYTES, growth > MOST_GROWTH]
+    missed = [max(start, undivided) > MOST_SECONDS, peak > MOST_GIGABYTES, growth > MOST_GROWTH]
     return sum([*missed, faster < LEAST_FASTER])
 
 
