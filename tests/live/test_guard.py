@@ -73,6 +73,7 @@ def test_other_pages_are_refused_to_read(demo, path):
         {"Host": "[bad"},
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://[bad"},
         {"Origin": f"http://127.0.0.1:{demo.server.port + 1}"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"},
@@ -135,6 +136,8 @@ def test_the_link_opens_and_a_cookie_keeps_it_open(locked):
     assert locked.ask("/api/settings", {"paused": True}, headers=kept)[0] == 200
     forged = {"Cookie": re.sub("token", "tokem", kept["Cookie"])}
     assert locked.ask("/api/state", headers=forged)[0] == 401
+    no_text = {"Cookie": f"{cookie.split('=')[0]}=\xff"}
+    assert locked.ask("/api/state", headers=no_text)[0] == 401
 
 
 @pytest.mark.parametrize(
@@ -156,8 +159,12 @@ def test_no_name_leads_out_of_the_folders(demo, name):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b"null", b"\xff", b'"x"', b"[" * 100_000, b'{"paused": NaN}']
-)
+    "data",
+    [
+        b"", b"{", b"[]", b"null", b"\xff", b'"x"', b"[" * 100_000, b'{"paused": NaN}',
+        b'{"by": 1%s}' % (b"0" * 5000),
+    ],
+)  # fmt: skip
 def test_bodies_that_are_no_json_object(demo, data):
     for path in (*WRITES, "/api/step", "/api/labels/undo", "/api/labels/classes"):
         status, answer = demo.ask(path, data=data)
@@ -166,6 +173,32 @@ def test_bodies_that_are_no_json_object(demo, data):
             answer,
         )
         assert "Traceback" not in str(answer)
+
+
+@pytest.mark.parametrize("charset", ["nonsense", "hex", "utf-16"])
+def test_json_is_read_whatever_charset_it_claims_to_have(demo, charset):
+    head = {"Content-Type": f"application/json; charset={charset}"}
+    assert demo.ask("/api/settings", {"paused": False}, headers=head)[0] == 200
+
+
+@pytest.mark.parametrize("by", [1.0, -1.0, True, False, 0, 2, 1e400, 10**400, "1", None, [1], {}])
+def test_a_step_that_is_no_whole_number_does_not_end_the_player(demo, by):
+    """JSON's 1.0 and true equal 1 in Python, and so pass a look into (1, -1)."""
+    answer = demo.ask("/api/step", {"by": by})
+    assert answer == (400, {"error": "by must be 1 or -1"})
+    assert demo.ask("/api/step", {"by": 1})[0] == 200
+    assert demo.pipeline.failure is None
+
+
+@pytest.mark.parametrize("far", [10**400, -(10**400), 10**4000, float("inf"), True, "1", None])
+def test_a_corner_that_is_no_number_of_pixels(demo, far):
+    frozen = demo.ask("/api/labels/freeze", {})[1]
+    body = {"key": frozen["key"], "part": "train"}
+    for box in ([0, 0, 5, far], [far, 0, 5, 5]):
+        status, answer = demo.ask(
+            "/api/labels/save", {**body, "objects": [{"name": "red", "box": box}]}
+        )
+        assert (status, answer["error"][:17]) == (400, "an object must be"), box
 
 
 def test_a_large_body_is_refused(demo):
