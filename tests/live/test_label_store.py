@@ -212,6 +212,18 @@ def test_a_folder_of_camera_capture_is_gone_on_with(tmp_path):
     assert len(open_split(tmp_path, split="test")) == 2
 
 
+@pytest.mark.parametrize("text", ["0 red\n1 green\n2 blue\n", "red,green,blue\n"])
+def test_classes_of_a_folder_are_what_the_dataset_has(tmp_path, text):
+    """In any form that the dataset's reader knows; what is written then says the same."""
+    write_voc(tmp_path, {"train": 6}, suffix=".jpg")
+    (tmp_path / "labels.txt").write_text(text)
+    store = store_in(tmp_path, names=())
+    assert store.class_names == ["red", "green", "blue"]
+    store.save(JPEG, SIZE, [], "train")
+    assert (tmp_path / "labels.txt").read_text() == "red\ngreen\nblue\n"
+    assert open_split(tmp_path, split="train").class_names[1:] == ["red", "green", "blue"]
+
+
 def test_of_a_folder_with_trainval_alone_nothing_gets_lost(tmp_path):
     write_voc(tmp_path, {"trainval": 3, "val": 1}, suffix=".jpg")
     store = store_in(tmp_path)

@@ -25,6 +25,7 @@ from vision.live.labelling.voc_folder import (
     ANNOTATIONS,
     PICTURES,
     drop_from_lists,
+    listed_class_names,
     read_lists,
     write_class_names,
     write_objects,
@@ -32,7 +33,7 @@ from vision.live.labelling.voc_folder import (
 from vision.live.saving import Budget
 from vision.pictures.reading import read_picture_size
 from vision.utils.files import atomic_write, path_inside
-from vision.utils.labels import BACKGROUND, MAX_CLASSES, read_labels, with_background
+from vision.utils.labels import BACKGROUND, MAX_CLASSES, with_background
 
 logger = logging.getLogger(__name__)
 
@@ -92,9 +93,7 @@ class LabelStore:
         """
         self.folder, self._budget, self._now = Path(folder), budget, now
         self._lock = threading.RLock()
-        labels = self.folder / "labels.txt"
-        given = [name for name in class_names if name.upper() != BACKGROUND]
-        self.class_names = read_labels(labels)[1:] if labels.is_file() else given
+        self.class_names = [name for name in class_names if name.upper() != BACKGROUND]
         self._pictures = FileListing(self.folder / PICTURES, (".jpg", ".jpeg", ".png"))
         self._files = {Path(file).stem: file for file in self._pictures.files if "/" not in file}
         self._actions: list[_Action] = []
@@ -107,8 +106,10 @@ class LabelStore:
                     self._note(path.stem, read_annotation(path).names)
                 except AnnotationError as error:
                     logger.warning("%s is left out: it is %s", path, error)
-        # Names that are on pictures but not in the list belong to it all the same.
         used = sorted({name for counts in self._counts.values() for name in counts})
+        if (self.folder / "labels.txt").is_file():
+            self.class_names = listed_class_names(self.folder, used)
+        # Names that are on pictures but not in the list belong to it all the same.
         self.class_names += [name for name in used if name not in self.class_names]
 
     @property

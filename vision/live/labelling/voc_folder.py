@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import Sequence
+from typing import Iterable, Sequence
 
 import numpy as np
 
+from vision.datasets.files.class_lists import class_list_lines, read_class_list
 from vision.datasets.files.listing import read_list
 from vision.datasets.formats import voc_writing
 from vision.datasets.formats.voc_writing import VOC_PARTS, VOCPicture
 from vision.utils.files import atomic_write
+from vision.utils.text import name_as_seen
+
+logger = logging.getLogger(__name__)
 
 PICTURES, ANNOTATIONS = "JPEGImages", "Annotations"
 LISTS = (*VOC_PARTS, "trainval")
@@ -45,8 +50,24 @@ def drop_from_lists(folder: Path, name: str) -> None:
 
 
 def write_class_names(folder: Path, class_names: Sequence[str]) -> None:
-    """Write labels.txt as a dataset has it, without BACKGROUND."""
-    _write_lines(folder / "labels.txt", class_names)
+    """Write labels.txt as a dataset has it."""
+    _write_lines(folder / "labels.txt", class_list_lines(class_names))
+
+
+def listed_class_names(folder: Path, used: Iterable[str]) -> list[str]:
+    """Return the classes of labels.txt as a dataset has them; say so where it numbers them.
+
+    Args:
+        used: the names that objects have.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    notes: list[str] = []
+    listed = read_class_list(folder / "labels.txt", lambda: used, notes)
+    for note in notes:
+        logger.info("%s: %s", folder, note)
+    return list(dict.fromkeys(map(name_as_seen, listed)))
 
 
 def _list_path(folder: Path, name: str) -> Path:
