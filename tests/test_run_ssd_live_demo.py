@@ -73,6 +73,8 @@ def test_a_source_by_its_place_or_its_option():
         ["--model=a.pth", "--input-width=640"],
         ["--model=a.pth", "--max-saved-gb=0"],
         ["--model=a.pth", "--threshold=nan"],
+        ["--label=x", "--class-names=Apple,Banana,Apple"],
+        ["--label=x", "--class-names=Apple,a\x1bb"],
     ],
 )
 def test_wrong_usage(argv):

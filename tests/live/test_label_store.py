@@ -178,12 +178,22 @@ def test_the_class_list_until_the_first_save_and_after(tmp_path):
     assert store_in(tmp_path).class_names == ["apple", "plum", "Birne süß"]
 
 
-@pytest.mark.parametrize("name", ["", " ", "a\0b", "x" * 101, "BACKGROUND", "Background", "a\x1bb"])
+@pytest.mark.parametrize(
+    "name", ["", " ", "a\0b", "x" * 101, "BACKGROUND", "Background", "a\x1bb", "__ignore__"]
+)
 def test_names_that_no_class_can_have(tmp_path, name):
-    with pytest.raises(LabelError):
+    with pytest.raises(ValueError, match=r"the name of a class|no object"):
         store_in(tmp_path, ()).set_class_names(["apple", name])
-    with pytest.raises(ValueError, match="twice"):
-        store_in(tmp_path, ()).set_class_names(["apple", "apple"])
+    assert files(tmp_path) == []
+
+
+def test_no_class_is_there_twice_whoever_names_it(tmp_path):
+    """A list with a name twice is one that nothing can read."""
+    for names in (["apple", "apple"], ["apple", " apple "]):
+        with pytest.raises(ValueError, match="'apple' must be named once"):
+            store_in(tmp_path, ()).set_class_names(names)
+    with pytest.raises(ValueError, match="'apple' twice"):
+        store_in(tmp_path, ("apple", "pear", "apple"))
     assert files(tmp_path) == []
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vision.utils.labels import BACKGROUND, typed_class_names
 from vision.utils.options import (
     ListOf,
     LogOptions,
@@ -39,6 +40,15 @@ def parts(value: Any) -> tuple[str, ...]:
 def tokens(value: Any) -> tuple[str, ...]:
     """Read names with commas between them; none of them for an empty text."""
     return tuple(name for name in ListOf(str.strip)(value) if name)
+
+
+def classes_to_label(value: Any) -> tuple[str, ...]:
+    """Read class names with commas between them, without BACKGROUND.
+
+    Raises:
+        ValueError: one cannot be the name of a class, or is there twice.
+    """
+    return tuple(typed_class_names([one for one in tokens(value) if one.upper() != BACKGROUND]))
 
 
 @dataclass(frozen=True)
@@ -191,7 +201,7 @@ class LiveOptions(PageOptions, LogOptions):
         help="label on the page, into this VOC folder; needs no model",
     )  # fmt: skip
     class_names: tuple[str, ...] = option(
-        (), kind=tokens, metavar="NAMES",
+        (), kind=classes_to_label, metavar="NAMES",
         help="classes to label, with commas between them (default: the folder's labels.txt, else "
         "those of the model, else what is typed on the page)",
     )  # fmt: skip

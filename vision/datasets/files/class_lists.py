@@ -9,14 +9,13 @@ from typing import Callable, Iterable
 
 from vision.datasets.files.values import decode
 from vision.utils.files import read_regular
-from vision.utils.labels import BACKGROUND, MAX_CLASSES
+from vision.utils.labels import BACKGROUND, BACKGROUNDS, MAX_CLASSES
 from vision.utils.text import name_as_seen, printable
 
 NUMBER_FIRST = re.compile(r"(\d+)\s*[\s:;,=.)]\s*(\S.*)")
 NUMBER_LAST = re.compile(r"(.*\S)\s*[:;,=\t]\s*(\d+)")
 # CVAT's labelmap.txt: name:red,green,blue:parts:actions
 CVAT_LINE = re.compile(r"(.+?):(?:\d+,\d+,\d+)?:[^:]*:[^:]*")
-BACKGROUNDS = {BACKGROUND, "__BACKGROUND__", "_BACKGROUND_", "__IGNORE__"}
 
 
 def read_class_list(

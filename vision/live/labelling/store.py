@@ -33,11 +33,9 @@ from vision.live.labelling.voc_folder import (
 from vision.live.saving import Budget
 from vision.pictures.reading import read_picture_size
 from vision.utils.files import atomic_write, path_inside
-from vision.utils.labels import BACKGROUND, MAX_CLASSES, with_background
+from vision.utils.labels import BACKGROUND, typed_class_names, with_background
 
 logger = logging.getLogger(__name__)
-
-MOST_LETTERS = 100  # of the name of a class
 
 
 class LabelError(ValueError):
@@ -89,11 +87,13 @@ class LabelStore:
             class_names: where the folder has no labels.txt; BACKGROUND does not matter.
 
         Raises:
-            ValueError: labels.txt or an annotation cannot be read.
+            ValueError: labels.txt or an annotation cannot be read, or a class is given twice.
         """
         self.folder, self._budget, self._now = Path(folder), budget, now
         self._lock = threading.RLock()
         self.class_names = [name for name in class_names if name.upper() != BACKGROUND]
+        if self.class_names:
+            with_background(self.class_names)  # refuses what is there twice
         self._pictures = FileListing(self.folder / PICTURES, (".jpg", ".jpeg", ".png"))
         self._files = {Path(file).stem: file for file in self._pictures.files if "/" not in file}
         self._actions: list[_Action] = []
@@ -140,21 +140,10 @@ class LabelStore:
         """Replace the list of classes; once there are pictures, only add to its end.
 
         Raises:
-            LabelError: a name that cannot be, or one that is in use is missing.
+            ValueError: a name that cannot be or is there twice, or one in use that is missing.
         """
         with self._lock:
-            cleaned = [" ".join(name.split()) for name in names]
-            for name in cleaned:
-                if not name or len(name) > MOST_LETTERS or not name.isprintable():
-                    raise LabelError(
-                        f"the name of a class must be 1 to {MOST_LETTERS} letters, got {name!r}"
-                    )
-                if name.upper() == BACKGROUND:
-                    raise LabelError(f"{BACKGROUND} is what is no object; leave it out")
-            if len(cleaned) > MAX_CLASSES:
-                raise LabelError(f"there can be at most {MAX_CLASSES} classes")
-            if cleaned:
-                with_background(cleaned, "the list")  # refuses what is there twice
+            cleaned = typed_class_names(names)
             kept = cleaned[: len(self.class_names)] == self.class_names
             if self.begun and not kept:
                 raise LabelError(
