@@ -172,7 +172,11 @@ def run_page(options: LiveOptions, pipeline: Pipeline, stopping: threading.Event
     session, routes = None, []
     if options.label:
         names = options.class_names or pipeline.class_names[1:]
-        session = LabelSession(pipeline, LabelStore(options.label, names, budget))
+        store = LabelStore(options.label, names, budget)
+        new = store.add_class_names(options.class_names)
+        if new:
+            logger.info("%s gets new classes behind its own: %s", options.label, ", ".join(new))
+        session = LabelSession(pipeline, store)
         routes = LabelRoutes(session).table()
     stream = PictureStream(pipeline)
     server = LiveServer(access, ViewRoutes(pipeline, stream, keeper, session).table() + routes)

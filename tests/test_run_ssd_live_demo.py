@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import run_ssd_live_demo
+from tests.drawing import write_voc
 from tests.live.live_parts import SquareFinder, scene, until
 from tests.video.cameras import write_video
 from vision.live import finders, window
@@ -178,15 +179,29 @@ def test_ctrl_c_ends_the_page_with_viewers_on_it(picture, tmp_path, number):
         assert demo.stdout.read() == ""
 
 
-def test_beyond_this_machine_the_link_has_a_token(picture, tmp_path, monkeypatch, capsys):
-    pages = []
+@pytest.fixture
+def stopped_at_once(monkeypatch):
+    """Let the page end as soon as its links are printed."""
 
     def look(options, pipeline, stopping):
         stopping.set()
-        pages.append(real(options, pipeline, stopping))
+        real(options, pipeline, stopping)
 
     real = run_ssd_live_demo.run_page
     monkeypatch.setattr(run_ssd_live_demo, "run_page", look)
+
+
+@pytest.mark.usefixtures("stopped_at_once")
+def test_new_classes_of_a_folder_are_told(picture, tmp_path, capsys):
+    folder = tmp_path / "labels"
+    write_voc(folder, {"train": 3}, suffix=".jpg")
+    assert run(picture, f"--label={folder}", "--serve=0", "--class-names=Kiwi,red,fig") == 0
+    said = capsys.readouterr().out
+    assert f"{folder} gets new classes behind its own: Kiwi, fig" in said
+
+
+@pytest.mark.usefixtures("stopped_at_once")
+def test_beyond_this_machine_the_link_has_a_token(picture, tmp_path, capsys):
     assert run(picture, f"--label={tmp_path / 'l'}", "--serve=0.0.0.0:0") == 0
     links = re.findall(r"^Open http://[^/]+:\d+/\?token=(\S+)$", capsys.readouterr().out, re.M)
     assert links

@@ -222,6 +222,17 @@ def test_a_folder_of_camera_capture_is_gone_on_with(tmp_path):
     assert len(open_split(tmp_path, split="test")) == 2
 
 
+def test_new_names_for_a_folder_with_classes_go_to_the_end(tmp_path):
+    """They were left out without a word, and the labels of all others must keep their numbers."""
+    write_voc(tmp_path, {"train": 6}, suffix=".jpg")
+    store = store_in(tmp_path, names=("kiwi",))
+    assert store.class_names == ["red", "green", "blue"]
+    assert store.add_class_names(["kiwi", "green", "fig"]) == ["kiwi", "fig"]
+    assert store.add_class_names(["fig"]) == []
+    store.save(JPEG, SIZE, [LabelledObject("kiwi", APPLE.box)], "train")
+    assert store_in(tmp_path).class_names == ["red", "green", "blue", "kiwi", "fig"]
+
+
 @pytest.mark.parametrize("text", ["0 red\n1 green\n2 blue\n", "red,green,blue\n"])
 def test_classes_of_a_folder_are_what_the_dataset_has(tmp_path, text):
     """In any form that the dataset's reader knows; what is written then says the same."""

@@ -202,8 +202,8 @@ class LiveOptions(PageOptions, LogOptions):
     )  # fmt: skip
     class_names: tuple[str, ...] = option(
         (), kind=classes_to_label, metavar="NAMES",
-        help="classes to label, with commas between them (default: the folder's labels.txt, else "
-        "those of the model, else what is typed on the page)",
+        help="classes to label, with commas between them; new ones go behind those of the folder's "
+        "labels.txt (default: that, else those of the model, else what is typed on the page)",
     )  # fmt: skip
     output: Path = option(
         Path("live"), kind=path_or_none, metavar="FOLDER", help="snapshots and recordings"

@@ -136,6 +136,16 @@ class LabelStore:
         """Return which set a picture is in, "" if none."""
         return next((part for part in VOC_PARTS if name in self._lists.get(part, ())), "")
 
+    def add_class_names(self, names: Sequence[str]) -> list[str]:
+        """Add those names to the end of the list that it lacks, in their order; return them.
+
+        labels.txt has them from the first save on.
+        """
+        with self._lock:
+            new = [name for name in names if name not in self.class_names]
+            self.class_names = [*self.class_names, *new]
+            return new
+
     def set_class_names(self, names: Sequence[str]) -> None:
         """Replace the list of classes; once there are pictures, only add to its end.
 
