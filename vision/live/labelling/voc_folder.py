@@ -12,6 +12,7 @@ from vision.datasets.files.class_lists import class_list_lines, read_class_list
 from vision.datasets.files.listing import read_list
 from vision.datasets.formats import voc_writing
 from vision.datasets.formats.voc_writing import VOC_PARTS, VOCPicture
+from vision.datasets.recognition import find_dataset
 from vision.utils.files import atomic_write
 from vision.utils.text import name_as_seen
 
@@ -19,6 +20,35 @@ logger = logging.getLogger(__name__)
 
 PICTURES, ANNOTATIONS = "JPEGImages", "Annotations"
 LISTS = (*VOC_PARTS, "trainval")
+
+
+def require_label_folder(folder: Path) -> None:
+    """Refuse a folder whose dataset would be lost to its readers once labels are written to it.
+
+    A folder that is new, empty, without any annotation, or laid out as labels are may be used.
+
+    Raises:
+        ValueError: it is a dataset of another layout, or a part of a dataset.
+    """
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    try:
+        found = find_dataset(folder)
+    except ValueError:  # of no known format, as a folder of pictures
+        return
+    what = f"the annotation of a {found.kind} dataset"
+    if found.root.resolve() != folder.resolve():
+        what = f"a part of the {found.kind} dataset {found.root}"
+    elif found.kind == "voc":
+        annotations, pictures = folder / ANNOTATIONS, folder / PICTURES
+        if any(annotations.glob("*.xml")) and pictures.is_dir():
+            return
+        what = f"a voc dataset without {PICTURES}/ or with its XML files elsewhere"
+    raise ValueError(
+        f"{folder} must be a new folder or one with {ANNOTATIONS}/*.xml and {PICTURES}/ to label "
+        f"into, it holds {what}; name a new folder, or make a copy that can be labelled: "
+        f"python3 check_dataset.py {found.root} --write-voc=NEW_FOLDER"
+    )
 
 
 def write_objects(
