@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import re
 import socket
+from urllib.parse import quote
+from urllib.request import urlopen
 
 import pytest
 
@@ -123,9 +125,6 @@ def test_without_the_token_nothing_but_a_field_for_it(locked):
 
 
 def test_the_link_opens_and_a_cookie_keeps_it_open(locked):
-    from urllib.parse import quote
-    from urllib.request import urlopen
-
     with urlopen(f"{locked.address}/?token={quote(TOKEN)}") as answer:
         cookie = answer.headers["Set-Cookie"]
         assert answer.status == 200
@@ -138,6 +137,17 @@ def test_the_link_opens_and_a_cookie_keeps_it_open(locked):
     assert locked.ask("/api/state", headers=forged)[0] == 401
     no_text = {"Cookie": f"{cookie.split('=')[0]}=\xff"}
     assert locked.ask("/api/state", headers=no_text)[0] == 401
+
+
+@pytest.mark.parametrize("token", [TOKEN, "100% a+b&c=d#e?/", "Schl\xfcssel \u20ac", 'a;b,"c"\\d'])
+def test_the_link_that_is_printed_opens_with_any_token(picture, tmp_path, token):
+    access = Access(port=0, token=token)
+    with running(picture, tmp_path, SquareFinder(), access=access) as demo:
+        link = demo.server.links()[0]
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w.~%-]+", link, re.ASCII)
+        with urlopen(link) as answer:
+            cookie = answer.headers["Set-Cookie"].split("; ")[0]
+        assert demo.ask("/api/state", headers={"Cookie": cookie})[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -206,8 +216,6 @@ def test_a_large_body_is_refused(demo):
 
 
 def test_every_answer_has_its_safe_headers(demo):
-    from urllib.request import urlopen
-
     for path in ("/", "/api/state", "/page/live.js"):
         with urlopen(demo.address + path) as answer:
             policy = answer.headers["Content-Security-Policy"]

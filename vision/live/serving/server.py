@@ -12,10 +12,11 @@ import logging
 import socket
 import threading
 from typing import Callable, Coroutine, TypeVar
+from urllib.parse import quote
 
 from aiohttp import web
 
-from vision.live.serving.guard import MOST_BODY, Access, guard
+from vision.live.serving.guard import MOST_BODY, TOKEN_PARAMETER, Access, guard
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,8 @@ class LiveServer:
 
     def links(self) -> list[str]:
         """Return the addresses to open, with the token where one is needed."""
-        query = f"/?token={self.access.token}" if self.access.token else "/"
+        token = quote(self.access.token, safe="", errors="surrogateescape")
+        query = f"/?{TOKEN_PARAMETER}={token}" if token else "/"
         hosts = [self.access.host]
         if self.access.host in ("0.0.0.0", "::"):
             hosts = [outward_address(), socket.gethostname()]
