@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -148,6 +149,8 @@ def test_a_detector_that_fails_is_one_line(picture, squares, monkeypatch, capsys
         (["--label=x", "/dev/video63"], "no camera /dev/video63"),
         (["--label=x", "http://127.0.0.1:9/video"], "does not answer"),
         (["--label=x", "PICTURE", "--serve=nowhere"], "HOST:"),
+        (["--label=x", "PICTURE", "--serve=192.0.2.1:8765"], "must be an address of this machine"),
+        (["--label=x", "PICTURE", "--serve=x.invalid:8765"], "must be an address of this machine"),
         (["--label=x", "PICTURE", "--serve=0.0.0.0:0", "--token=short"], "at least 8"),
     ],
 )
@@ -158,6 +161,15 @@ def test_what_cannot_be_opened_is_one_line(picture, tmp_path, monkeypatch, capsy
     assert error.startswith("error: ")
     assert complaint in error
     assert error.count("\n") == 1
+
+
+def test_a_port_that_is_taken_is_told_from_an_address_of_others(picture, tmp_path, capsys):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        assert run(picture, f"--label={tmp_path / 'l'}", f"--serve={port}") == 1
+    assert "name another port with --serve" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
