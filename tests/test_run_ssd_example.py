@@ -215,6 +215,18 @@ def test_ctrl_c_says_what_is_written_and_where_it_stopped(
         assert open_file("run_ssd_example_output.mp4").frames == 4
 
 
+def test_help_and_error_name_the_same_parts_to_draw(capsys):
+    parse = run_ssd_example.parse_args
+    for argv in (["--help"], ["--model=a.pth", "a.jpg", "--overlay=boxes"]):
+        with pytest.raises(SystemExit):
+            parse(argv)
+        said = " ".join("".join(capsys.readouterr()).split())
+        assert "box (or lines), labels, conf, several with commas, or none" in said
+    read = {text: parse(["--model=a", "a.jpg", f"--overlay={text}"]).overlay
+            for text in ("lines", "Box,conf", "none")}  # fmt: skip
+    assert read == {"lines": ("box",), "Box,conf": ("box", "conf"), "none": ()}
+
+
 def test_numbered_outputs_and_no_overlay(model, tmp_path, pictures):
     assert run("--model", model, pictures, "--output", tmp_path / "out" / "p_%i.png",
                "--overlay=none") == 0  # fmt: skip

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vision.live.labelling.pseudo_labels import PseudoLabels
-from vision.pictures.drawing import BOX, draw_detections
+from vision.pictures.drawing import draw_detections
 from vision.pictures.reading import read_picture
 from vision.pictures.writing import write_picture
 from vision.structures import Detections
@@ -49,7 +49,7 @@ class Annotator:
         """Say what finds, and where what was found goes beside the drawn pictures.
 
         Args:
-            overlay: the parts to draw, in detectnet's words; its "lines" are boxes.
+            overlay: the parts to draw: any of "box", "labels" and "conf".
         """
         self.voc_seconds = 1.0
         self.max_frames: int | None = None
@@ -57,7 +57,7 @@ class Annotator:
         self.failures = 0
         self.pictures = 0
         self._finder, self._records, self._labels = finder, records, labels
-        self._parts = {BOX if part == "lines" else part for part in overlay}
+        self._parts = set(overlay)
         self._next_label = 0.0  # seconds in the video
         self._objects: Counter[str] = Counter()
 

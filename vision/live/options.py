@@ -21,20 +21,25 @@ from vision.utils.options import (
     text_or_none,
 )
 from vision.utils.overrides import Overrides
+from vision.utils.text import shown
 
 NOTHING = "none"  # of --output and --overlay
+OVERLAYS = "box (or lines), labels, conf, several with commas, or none"
 USUAL_NAMES = ("input_0", "scores", "boxes")  # of an exported file's input and outputs
 
 
 def parts(value: Any) -> tuple[str, ...]:
-    """Read the parts of detectnet's --overlay; none of them for "none".
+    """Read the parts of detectnet's --overlay, whose lines are a box; none of them for "none".
 
     Raises:
         ValueError: for another word.
     """
     if value == NOTHING:
         return ()
-    return ListOf(OneOf("box", "lines", "labels", "conf"))(value)
+    try:
+        return ListOf(OneOf("box", "labels", "conf", earlier={"lines": "box"}))(value)
+    except ValueError:
+        raise ValueError(f"must be {OVERLAYS}, got {shown(value)}") from None
 
 
 def tokens(value: Any) -> tuple[str, ...]:
@@ -121,7 +126,7 @@ class ExampleOptions(FinderOptions, LogOptions):
     )  # fmt: skip
     overlay: tuple[str, ...] = option(
         ("box", "labels", "conf"), kind=parts, metavar="PARTS",
-        help="what to draw of an object: box, labels, conf, several with commas, or none",
+        help=f"what to draw of an object: {OVERLAYS}",
     )  # fmt: skip
     json: Path | None = option(
         None, kind=path_or_none, metavar="FILE", help="write what was found as JSON"
