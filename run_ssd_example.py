@@ -93,16 +93,22 @@ def main(args: argparse.Namespace) -> int:
         annotator.voc_seconds, annotator.max_frames = options.voc_seconds, options.max_frames
         annotator.upright = options.exif != "ignore"
         start = time.perf_counter()
+        interrupt: KeyboardInterrupt | None = None
         try:
             go_through(sources, outputs, annotator, options.verbose)
+        except KeyboardInterrupt as error:  # what was found until then is written all the same
+            interrupt = error
         finally:
             if labels:
                 labels.close()
-    if len(sources) > 1 or sources[0].kind != "picture":
+    if interrupt or len(sources) > 1 or sources[0].kind != "picture":
         print(annotator.summary(time.perf_counter() - start))
     for path in (options.json, options.csv, options.save_voc):
-        if path:
+        if path and path.exists():  # without a picture there is no dataset
             print(f"Written: {path}")
+    if interrupt:
+        print(f"Stopped after {annotator.pictures:,} {nouns_of(sources)}", flush=True)
+        raise interrupt
     return 1 if annotator.failures else 0
 
 
@@ -135,6 +141,12 @@ def go_through(
                 print(f"Found {count} objects.{image}")
     if annotator.failures:
         logger.warning("%d of %d sources could not be read", annotator.failures, len(sources))
+
+
+def nouns_of(sources: Sequence[PictureSource]) -> str:
+    """Return what to call that which comes from sources."""
+    nouns = {"pictures" if source.kind == "picture" else "frames" for source in sources}
+    return " and ".join(sorted(nouns, reverse=True))
 
 
 def output_paths(sources: Sequence[PictureSource], output: str | None) -> list[Path | None]:

@@ -87,12 +87,15 @@ def main(args: argparse.Namespace) -> int:
     import numpy as np
 
     from vision.live.finders import open_finder
+    from vision.live.labelling.voc_folder import require_label_folder
     from vision.live.window import can_show
     from vision.utils.files import require_place
 
     on_page = bool(options.serve or options.label) or not can_show()
     for folder in filter(None, (options.label, options.output if on_page else None)):
         require_place(folder, is_folder=True)
+    if options.label:
+        require_label_folder(options.label)
     finder = open_finder(options) if options.model or options.model_dir else None
     if finder:
         # The first picture takes seconds, as libraries load on the way: better now than live.
@@ -172,7 +175,11 @@ def run_page(options: LiveOptions, pipeline: Pipeline, stopping: threading.Event
     session, routes = None, []
     if options.label:
         names = options.class_names or pipeline.class_names[1:]
-        session = LabelSession(pipeline, LabelStore(options.label, names, budget))
+        store = LabelStore(options.label, names, budget)
+        new = store.add_class_names(options.class_names)
+        if new:
+            logger.info("%s gets new classes behind its own: %s", options.label, ", ".join(new))
+        session = LabelSession(pipeline, store)
         routes = LabelRoutes(session).table()
     stream = PictureStream(pipeline)
     server = LiveServer(access, ViewRoutes(pipeline, stream, keeper, session).table() + routes)

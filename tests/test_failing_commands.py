@@ -121,6 +121,7 @@ COMMANDS = {
         ("--label file.txt scene.png", "file.txt must be a folder"),
         ("--label new --output file.txt/new scene.png", "file.txt is a file"),
         ("--label new --serve nonsense:port scene.png", "nonsense:port"),
+        ("--label data/Annotations scene.png", "a part of the voc dataset"),
         ("--label new --input-width 0 scene.png", "--input-width"),
     ],
     open_images_downloader: [

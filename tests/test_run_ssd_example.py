@@ -12,6 +12,7 @@ from tests.datasets.picture_bytes import turned_jpeg
 from tests.drawing import CLASS_NAMES, draw_samples, write_picture
 from tests.video.cameras import camera, jpeg, part, write_video
 from vision.datasets.opening import open_split
+from vision.live.annotating import Annotator
 from vision.live.finders import open_finder
 from vision.live.options import FinderOptions
 from vision.pictures.drawing import class_colour
@@ -177,6 +178,53 @@ def test_pseudo_labels_are_a_dataset(model, tmp_path, pictures):
     order = [line.split()[0] for line in (folder / "least_certain_first.txt").open()]
     assert order == sorted(order)
     assert run("--model", model, pictures, *options) == 1, "not into a folder that is in use"
+
+
+@pytest.mark.parametrize(
+    ("source", "count", "nouns"),
+    [("clip.avi", 4, "frames"), ("", 2, "pictures"), ("a.jpg", 0, "pictures")],
+)
+def test_ctrl_c_says_what_is_written_and_where_it_stopped(
+    model, tmp_path, pictures, monkeypatch, capsys, source, count, nouns
+):
+    write_video(tmp_path / "clip.avi", count=12, rate=5.0)
+    looked_at = []
+
+    def find(self, image):
+        if len(looked_at) == count:
+            raise KeyboardInterrupt
+        looked_at.append(image)
+        return real(self, image)
+
+    real = Annotator._find
+    monkeypatch.setattr(Annotator, "_find", find)
+    place = (tmp_path if source == "clip.avi" else pictures) / source
+    options = ("--top-k=2", "--json=found.json", "--save-voc=more")
+    assert run("--model", model, place, *options) == 130
+    said, complaint = capsys.readouterr()
+    lines = [line.partition("; ")[0] for line in said.splitlines()]
+    found = f": {2 * count} red" if count else ""
+    assert lines[-3 - bool(count) :] == [
+        f"{count} pictures, {2 * count} objects{found}", "Written: found.json",
+        *(["Written: more"] if count else []), f"Stopped after {count} {nouns}",
+    ]  # fmt: skip
+    assert complaint == "interrupted\n"
+    assert len(json.loads(Path("found.json").read_text())["pictures"]) == count
+    if source == "clip.avi":
+        assert "The output video is run_ssd_example_output.mp4 (4 frames)" in said
+        assert open_file("run_ssd_example_output.mp4").frames == 4
+
+
+def test_help_and_error_name_the_same_parts_to_draw(capsys):
+    parse = run_ssd_example.parse_args
+    for argv in (["--help"], ["--model=a.pth", "a.jpg", "--overlay=boxes"]):
+        with pytest.raises(SystemExit):
+            parse(argv)
+        said = " ".join("".join(capsys.readouterr()).split())
+        assert "box (or lines), labels, conf, several with commas, or none" in said
+    read = {text: parse(["--model=a", "a.jpg", f"--overlay={text}"]).overlay
+            for text in ("lines", "Box,conf", "none")}  # fmt: skip
+    assert read == {"lines": ("box",), "Box,conf": ("box", "conf"), "none": ()}
 
 
 def test_numbered_outputs_and_no_overlay(model, tmp_path, pictures):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import run_ssd_live_demo
+from tests.drawing import write_voc
 from tests.live.live_parts import SquareFinder, scene, until
 from tests.video.cameras import write_video
 from vision.live import finders, window
@@ -73,6 +75,8 @@ def test_a_source_by_its_place_or_its_option():
         ["--model=a.pth", "--input-width=640"],
         ["--model=a.pth", "--max-saved-gb=0"],
         ["--model=a.pth", "--threshold=nan"],
+        ["--label=x", "--class-names=Apple,Banana,Apple"],
+        ["--label=x", "--class-names=Apple,a\x1bb"],
     ],
 )
 def test_wrong_usage(argv):
@@ -145,6 +149,8 @@ def test_a_detector_that_fails_is_one_line(picture, squares, monkeypatch, capsys
         (["--label=x", "/dev/video63"], "no camera /dev/video63"),
         (["--label=x", "http://127.0.0.1:9/video"], "does not answer"),
         (["--label=x", "PICTURE", "--serve=nowhere"], "HOST:"),
+        (["--label=x", "PICTURE", "--serve=192.0.2.1:8765"], "must be an address of this machine"),
+        (["--label=x", "PICTURE", "--serve=x.invalid:8765"], "must be an address of this machine"),
         (["--label=x", "PICTURE", "--serve=0.0.0.0:0", "--token=short"], "at least 8"),
     ],
 )
@@ -155,6 +161,15 @@ def test_what_cannot_be_opened_is_one_line(picture, tmp_path, monkeypatch, capsy
     assert error.startswith("error: ")
     assert complaint in error
     assert error.count("\n") == 1
+
+
+def test_a_port_that_is_taken_is_told_from_an_address_of_others(picture, tmp_path, capsys):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        assert run(picture, f"--label={tmp_path / 'l'}", f"--serve={port}") == 1
+    assert "name another port with --serve" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
@@ -176,15 +191,29 @@ def test_ctrl_c_ends_the_page_with_viewers_on_it(picture, tmp_path, number):
         assert demo.stdout.read() == ""
 
 
-def test_beyond_this_machine_the_link_has_a_token(picture, tmp_path, monkeypatch, capsys):
-    pages = []
+@pytest.fixture
+def stopped_at_once(monkeypatch):
+    """Let the page end as soon as its links are printed."""
 
     def look(options, pipeline, stopping):
         stopping.set()
-        pages.append(real(options, pipeline, stopping))
+        real(options, pipeline, stopping)
 
     real = run_ssd_live_demo.run_page
     monkeypatch.setattr(run_ssd_live_demo, "run_page", look)
+
+
+@pytest.mark.usefixtures("stopped_at_once")
+def test_new_classes_of_a_folder_are_told(picture, tmp_path, capsys):
+    folder = tmp_path / "labels"
+    write_voc(folder, {"train": 3}, suffix=".jpg")
+    assert run(picture, f"--label={folder}", "--serve=0", "--class-names=Kiwi,red,fig") == 0
+    said = capsys.readouterr().out
+    assert f"{folder} gets new classes behind its own: Kiwi, fig" in said
+
+
+@pytest.mark.usefixtures("stopped_at_once")
+def test_beyond_this_machine_the_link_has_a_token(picture, tmp_path, capsys):
     assert run(picture, f"--label={tmp_path / 'l'}", "--serve=0.0.0.0:0") == 0
     links = re.findall(r"^Open http://[^/]+:\d+/\?token=(\S+)$", capsys.readouterr().out, re.M)
     assert links

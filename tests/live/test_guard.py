@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import re
 import socket
+from urllib.parse import quote
+from urllib.request import urlopen
 
 import pytest
 
@@ -73,6 +75,7 @@ def test_other_pages_are_refused_to_read(demo, path):
         {"Host": "[bad"},
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://[bad"},
         {"Origin": f"http://127.0.0.1:{demo.server.port + 1}"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"},
@@ -122,9 +125,6 @@ def test_without_the_token_nothing_but_a_field_for_it(locked):
 
 
 def test_the_link_opens_and_a_cookie_keeps_it_open(locked):
-    from urllib.parse import quote
-    from urllib.request import urlopen
-
     with urlopen(f"{locked.address}/?token={quote(TOKEN)}") as answer:
         cookie = answer.headers["Set-Cookie"]
         assert answer.status == 200
@@ -135,6 +135,19 @@ def test_the_link_opens_and_a_cookie_keeps_it_open(locked):
     assert locked.ask("/api/settings", {"paused": True}, headers=kept)[0] == 200
     forged = {"Cookie": re.sub("token", "tokem", kept["Cookie"])}
     assert locked.ask("/api/state", headers=forged)[0] == 401
+    no_text = {"Cookie": f"{cookie.split('=')[0]}=\xff"}
+    assert locked.ask("/api/state", headers=no_text)[0] == 401
+
+
+@pytest.mark.parametrize("token", [TOKEN, "100% a+b&c=d#e?/", "Schl\xfcssel \u20ac", 'a;b,"c"\\d'])
+def test_the_link_that_is_printed_opens_with_any_token(picture, tmp_path, token):
+    access = Access(port=0, token=token)
+    with running(picture, tmp_path, SquareFinder(), access=access) as demo:
+        link = demo.server.links()[0]
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w.~%-]+", link, re.ASCII)
+        with urlopen(link) as answer:
+            cookie = answer.headers["Set-Cookie"].split("; ")[0]
+        assert demo.ask("/api/state", headers={"Cookie": cookie})[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -156,8 +169,12 @@ def test_no_name_leads_out_of_the_folders(demo, name):
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b"null", b"\xff", b'"x"', b"[" * 100_000, b'{"paused": NaN}']
-)
+    "data",
+    [
+        b"", b"{", b"[]", b"null", b"\xff", b'"x"', b"[" * 100_000, b'{"paused": NaN}',
+        b'{"by": 1%s}' % (b"0" * 5000),
+    ],
+)  # fmt: skip
 def test_bodies_that_are_no_json_object(demo, data):
     for path in (*WRITES, "/api/step", "/api/labels/undo", "/api/labels/classes"):
         status, answer = demo.ask(path, data=data)
@@ -168,13 +185,37 @@ def test_bodies_that_are_no_json_object(demo, data):
         assert "Traceback" not in str(answer)
 
 
+@pytest.mark.parametrize("charset", ["nonsense", "hex", "utf-16"])
+def test_json_is_read_whatever_charset_it_claims_to_have(demo, charset):
+    head = {"Content-Type": f"application/json; charset={charset}"}
+    assert demo.ask("/api/settings", {"paused": False}, headers=head)[0] == 200
+
+
+@pytest.mark.parametrize("by", [1.0, -1.0, True, False, 0, 2, 1e400, 10**400, "1", None, [1], {}])
+def test_a_step_that_is_no_whole_number_does_not_end_the_player(demo, by):
+    """JSON's 1.0 and true equal 1 in Python, and so pass a look into (1, -1)."""
+    answer = demo.ask("/api/step", {"by": by})
+    assert answer == (400, {"error": "by must be 1 or -1"})
+    assert demo.ask("/api/step", {"by": 1})[0] == 200
+    assert demo.pipeline.failure is None
+
+
+@pytest.mark.parametrize("far", [10**400, -(10**400), 10**4000, float("inf"), True, "1", None])
+def test_a_corner_that_is_no_number_of_pixels(demo, far):
+    frozen = demo.ask("/api/labels/freeze", {})[1]
+    body = {"key": frozen["key"], "part": "train"}
+    for box in ([0, 0, 5, far], [far, 0, 5, 5]):
+        status, answer = demo.ask(
+            "/api/labels/save", {**body, "objects": [{"name": "red", "box": box}]}
+        )
+        assert (status, answer["error"][:17]) == (400, "an object must be"), box
+
+
 def test_a_large_body_is_refused(demo):
     assert demo.ask("/api/settings", data=b" " * (1 << 19))[0] == 413
 
 
 def test_every_answer_has_its_safe_headers(demo):
-    from urllib.request import urlopen
-
     for path in ("/", "/api/state", "/page/live.js"):
         with urlopen(demo.address + path) as answer:
             policy = answer.headers["Content-Security-Policy"]

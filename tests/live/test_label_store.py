@@ -178,12 +178,22 @@ def test_the_class_list_until_the_first_save_and_after(tmp_path):
     assert store_in(tmp_path).class_names == ["apple", "plum", "Birne süß"]
 
 
-@pytest.mark.parametrize("name", ["", " ", "a\0b", "x" * 101, "BACKGROUND", "Background", "a\x1bb"])
+@pytest.mark.parametrize(
+    "name", ["", " ", "a\0b", "x" * 101, "BACKGROUND", "Background", "a\x1bb", "__ignore__"]
+)
 def test_names_that_no_class_can_have(tmp_path, name):
-    with pytest.raises(LabelError):
+    with pytest.raises(ValueError, match=r"the name of a class|no object"):
         store_in(tmp_path, ()).set_class_names(["apple", name])
-    with pytest.raises(ValueError, match="twice"):
-        store_in(tmp_path, ()).set_class_names(["apple", "apple"])
+    assert files(tmp_path) == []
+
+
+def test_no_class_is_there_twice_whoever_names_it(tmp_path):
+    """A list with a name twice is one that nothing can read."""
+    for names in (["apple", "apple"], ["apple", " apple "]):
+        with pytest.raises(ValueError, match="'apple' must be named once"):
+            store_in(tmp_path, ()).set_class_names(names)
+    with pytest.raises(ValueError, match="'apple' twice"):
+        store_in(tmp_path, ("apple", "pear", "apple"))
     assert files(tmp_path) == []
 
 
@@ -210,6 +220,29 @@ def test_a_folder_of_camera_capture_is_gone_on_with(tmp_path):
     store.save(JPEG, SIZE, [], "train")
     assert len(open_split(tmp_path, split="train")) == 4
     assert len(open_split(tmp_path, split="test")) == 2
+
+
+def test_new_names_for_a_folder_with_classes_go_to_the_end(tmp_path):
+    """They were left out without a word, and the labels of all others must keep their numbers."""
+    write_voc(tmp_path, {"train": 6}, suffix=".jpg")
+    store = store_in(tmp_path, names=("kiwi",))
+    assert store.class_names == ["red", "green", "blue"]
+    assert store.add_class_names(["kiwi", "green", "fig"]) == ["kiwi", "fig"]
+    assert store.add_class_names(["fig"]) == []
+    store.save(JPEG, SIZE, [LabelledObject("kiwi", APPLE.box)], "train")
+    assert store_in(tmp_path).class_names == ["red", "green", "blue", "kiwi", "fig"]
+
+
+@pytest.mark.parametrize("text", ["0 red\n1 green\n2 blue\n", "red,green,blue\n"])
+def test_classes_of_a_folder_are_what_the_dataset_has(tmp_path, text):
+    """In any form that the dataset's reader knows; what is written then says the same."""
+    write_voc(tmp_path, {"train": 6}, suffix=".jpg")
+    (tmp_path / "labels.txt").write_text(text)
+    store = store_in(tmp_path, names=())
+    assert store.class_names == ["red", "green", "blue"]
+    store.save(JPEG, SIZE, [], "train")
+    assert (tmp_path / "labels.txt").read_text() == "red\ngreen\nblue\n"
+    assert open_split(tmp_path, split="train").class_names[1:] == ["red", "green", "blue"]
 
 
 def test_of_a_folder_with_trainval_alone_nothing_gets_lost(tmp_path):

@@ -70,6 +70,12 @@ def test_pictures_of_a_folder_one_by_one(tmp_path):
         until(lambda: shown(demo).frame.name == "0.png")
 
 
+@pytest.mark.parametrize("by", [1.0, True, None, "1"])
+def test_a_step_is_a_whole_number_of_pictures(picture, tmp_path, by):
+    with running(picture, tmp_path) as demo, pytest.raises(ValueError, match="whole number"):
+        demo.player.step(by)
+
+
 def test_a_video_ends_or_begins_again(tmp_path):
     clip = tmp_path / "clip.avi"
     write_video(clip, count=5, rate=100.0)

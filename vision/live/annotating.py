@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vision.live.labelling.pseudo_labels import PseudoLabels
-from vision.pictures.drawing import BOX, draw_detections
+from vision.pictures.drawing import draw_detections
 from vision.pictures.reading import read_picture
 from vision.pictures.writing import write_picture
 from vision.structures import Detections
@@ -36,6 +36,7 @@ class Annotator:
         max_frames: after which a video is left; None for all.
         upright: turn picture files as their EXIF orientation says.
         failures: of sources that could not be read, counted by the caller.
+        pictures: that were looked at, frames among them.
     """
 
     def __init__(
@@ -48,16 +49,16 @@ class Annotator:
         """Say what finds, and where what was found goes beside the drawn pictures.
 
         Args:
-            overlay: the parts to draw, in detectnet's words; its "lines" are boxes.
+            overlay: the parts to draw: any of "box", "labels" and "conf".
         """
         self.voc_seconds = 1.0
         self.max_frames: int | None = None
         self.upright = True
         self.failures = 0
+        self.pictures = 0
         self._finder, self._records, self._labels = finder, records, labels
-        self._parts = {BOX if part == "lines" else part for part in overlay}
+        self._parts = set(overlay)
         self._next_label = 0.0  # seconds in the video
-        self._pictures = 0
         self._objects: Counter[str] = Counter()
 
     def annotate(self, source: PictureSource, output: Path | None) -> int:
@@ -69,6 +70,7 @@ class Annotator:
         Raises:
             ValueError: it cannot be read.
             OSError: it cannot be opened, or was lost.
+            KeyboardInterrupt: Ctrl+C; what was found and drawn until then is kept.
         """
         if source.kind == "picture":
             return self._annotate_picture(source, output)
@@ -78,9 +80,9 @@ class Annotator:
         """Return a line about everything seen so far."""
         counts = ", ".join(f"{count:,} {name}" for name, count in self._objects.most_common())
         total = sum(self._objects.values())
-        rate = self._pictures / seconds if seconds else 0.0
+        rate = self.pictures / seconds if seconds else 0.0
         return (
-            f"{self._pictures:,} pictures, {total:,} objects{': ' if counts else ''}{counts}; "
+            f"{self.pictures:,} pictures, {total:,} objects{': ' if counts else ''}{counts}; "
             f"{seconds:.1f} s, {rate:.1f} pictures/s"
         )
 
@@ -96,6 +98,7 @@ class Annotator:
 
     def _annotate_video(self, source: PictureSource, output: Path | None) -> int:
         before = sum(self._objects.values())
+        interrupt: KeyboardInterrupt | None = None
         with ExitStack() as stack:
             frames = stack.enter_context(closing(open_source(source)))
             bar = stack.enter_context(_bar(frames, source, self.max_frames))
@@ -111,16 +114,19 @@ class Annotator:
                     elif video:
                         video.write(self._draw(frame.image, detections))
                     bar.update()
-            except (KeyboardInterrupt, SourceError) as end:
+            except KeyboardInterrupt as end:
+                interrupt = None if source.live else end  # a camera ends no other way
+            except SourceError as error:
                 if not source.live:
                     raise
                 # Of a camera, what came until now is what there is.
-                if isinstance(end, SourceError):
-                    logger.warning("%s", end)
+                logger.warning("%s", error)
             if paced:
                 paced.close()
         if video:
             logger.info("The output video is %s (%d frames)", output, video.count)
+        if interrupt is not None:
+            raise interrupt
         return sum(self._objects.values()) - before
 
     def _frames(self, frames: FrameSource) -> Iterator[Frame]:
@@ -132,7 +138,7 @@ class Annotator:
 
     def _find(self, image: np.ndarray) -> Detections:
         detections = self._finder.find(image)
-        self._pictures += 1
+        self.pictures += 1
         self._objects.update(self._finder.class_names[label] for label in detections.labels)
         return detections
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vision.utils.labels import BACKGROUND, typed_class_names
 from vision.utils.options import (
     ListOf,
     LogOptions,
@@ -20,25 +21,39 @@ from vision.utils.options import (
     text_or_none,
 )
 from vision.utils.overrides import Overrides
+from vision.utils.text import shown
 
 NOTHING = "none"  # of --output and --overlay
+OVERLAYS = "box (or lines), labels, conf, several with commas, or none"
 USUAL_NAMES = ("input_0", "scores", "boxes")  # of an exported file's input and outputs
 
 
 def parts(value: Any) -> tuple[str, ...]:
-    """Read the parts of detectnet's --overlay; none of them for "none".
+    """Read the parts of detectnet's --overlay, whose lines are a box; none of them for "none".
 
     Raises:
         ValueError: for another word.
     """
     if value == NOTHING:
         return ()
-    return ListOf(OneOf("box", "lines", "labels", "conf"))(value)
+    try:
+        return ListOf(OneOf("box", "labels", "conf", earlier={"lines": "box"}))(value)
+    except ValueError:
+        raise ValueError(f"must be {OVERLAYS}, got {shown(value)}") from None
 
 
 def tokens(value: Any) -> tuple[str, ...]:
     """Read names with commas between them; none of them for an empty text."""
     return tuple(name for name in ListOf(str.strip)(value) if name)
+
+
+def classes_to_label(value: Any) -> tuple[str, ...]:
+    """Read class names with commas between them, without BACKGROUND.
+
+    Raises:
+        ValueError: one cannot be the name of a class, or is there twice.
+    """
+    return tuple(typed_class_names([one for one in tokens(value) if one.upper() != BACKGROUND]))
 
 
 @dataclass(frozen=True)
@@ -111,7 +126,7 @@ class ExampleOptions(FinderOptions, LogOptions):
     )  # fmt: skip
     overlay: tuple[str, ...] = option(
         ("box", "labels", "conf"), kind=parts, metavar="PARTS",
-        help="what to draw of an object: box, labels, conf, several with commas, or none",
+        help=f"what to draw of an object: {OVERLAYS}",
     )  # fmt: skip
     json: Path | None = option(
         None, kind=path_or_none, metavar="FILE", help="write what was found as JSON"
@@ -191,9 +206,9 @@ class LiveOptions(PageOptions, LogOptions):
         help="label on the page, into this VOC folder; needs no model",
     )  # fmt: skip
     class_names: tuple[str, ...] = option(
-        (), kind=tokens, metavar="NAMES",
-        help="classes to label, with commas between them (default: the folder's labels.txt, else "
-        "those of the model, else what is typed on the page)",
+        (), kind=classes_to_label, metavar="NAMES",
+        help="classes to label, with commas between them; new ones go behind those of the folder's "
+        "labels.txt (default: that, else those of the model, else what is typed on the page)",
     )  # fmt: skip
     output: Path = option(
         Path("live"), kind=path_or_none, metavar="FOLDER", help="snapshots and recordings"

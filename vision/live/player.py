@@ -106,7 +106,13 @@ class Player:
             self._playing.interrupt()
 
     def step(self, by: int) -> None:
-        """Go to another picture, forwards or backwards; of a video or camera nothing happens."""
+        """Go to another picture, forwards or backwards; of a video or camera nothing happens.
+
+        Raises:
+            ValueError: it is no whole number, with which the thread that plays could not go on.
+        """
+        if type(by) is not int:
+            raise ValueError(f"a step must be a whole number of pictures, got {by!r}")
         if self.pictures:
             self._position = (self._position + by) % len(self._sources)
             self._wake.set()

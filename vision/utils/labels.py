@@ -7,6 +7,7 @@ class n. In a dataset that line is usually missing. Both files are read into the
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from pathlib import Path
 from typing import Sequence
 
@@ -16,7 +17,10 @@ from vision.utils.text import shown
 logger = logging.getLogger(__name__)
 
 BACKGROUND = "BACKGROUND"
+# What lists of classes call the background or pixels to leave out; readers of datasets skip it.
+BACKGROUNDS = {BACKGROUND, "__BACKGROUND__", "_BACKGROUND_", "__IGNORE__"}
 MAX_CLASSES = 10_000
+MOST_LETTERS = 100  # of the name of a class that is typed
 
 
 def read_labels(path: str | Path) -> list[str]:
@@ -59,6 +63,28 @@ def with_background(names: Sequence[str], source: object = "the class list") -> 
             raise ValueError(f"{source} names the class '{name}' twice; remove one of the lines")
         seen.add(name)
     return [BACKGROUND, *classes]
+
+
+def typed_class_names(names: Sequence[str]) -> list[str]:
+    """Return class names that a person has typed, with one blank between words.
+
+    Raises:
+        ValueError: one cannot be the name of a class or is there twice, or there are too many.
+    """
+    cleaned = [" ".join(name.split()) for name in names]
+    for name in cleaned:
+        if not name or len(name) > MOST_LETTERS or not name.isprintable():
+            raise ValueError(
+                f"the name of a class must be 1 to {MOST_LETTERS} letters, got {name[:200]!r}"
+            )
+        if name.upper() in BACKGROUNDS:
+            raise ValueError(f"{name} is what is no object; leave it out")
+    if len(cleaned) > MAX_CLASSES:
+        raise ValueError(f"there can be at most {MAX_CLASSES} classes, got {len(cleaned)}")
+    most = Counter(cleaned).most_common(1)
+    if most and most[0][1] > 1:
+        raise ValueError(f"'{most[0][0]}' must be named once, it is named twice; leave one out")
+    return cleaned
 
 
 def require_class_names(names: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Read lists of class names in the forms that people and tools write."""
+"""Lists of class names: read in the forms that people and tools write, written in one."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import Callable, Iterable
 
 from vision.datasets.files.values import decode
 from vision.utils.files import read_regular
-from vision.utils.labels import BACKGROUND, MAX_CLASSES
+from vision.utils.labels import BACKGROUND, BACKGROUNDS, MAX_CLASSES
 from vision.utils.text import name_as_seen, printable
 
 NUMBER_FIRST = re.compile(r"(\d+)\s*[\s:;,=.)]\s*(\S.*)")
 NUMBER_LAST = re.compile(r"(.*\S)\s*[:;,=\t]\s*(\d+)")
 # CVAT's labelmap.txt: name:red,green,blue:parts:actions
 CVAT_LINE = re.compile(r"(.+?):(?:\d+,\d+,\d+)?:[^:]*:[^:]*")
-BACKGROUNDS = {BACKGROUND, "__BACKGROUND__", "_BACKGROUND_", "__IGNORE__"}
 
 
 def read_class_list(
@@ -53,6 +52,22 @@ def read_class_list(
             )
         seen[name] = number
     return list(seen)
+
+
+def class_list_lines(class_names: Iterable[str]) -> list[str]:
+    """Return the lines of a labels.txt that every reader of ours takes for these names.
+
+    BACKGROUND is left out, as datasets have it, unless the names would be taken for something else
+    without: `1 cent` and `2 euro` for numbered names, the only name `a,b` for two. Behind a line
+    that is BACKGROUND, which has neither number nor comma, all lines are names as they stand.
+    """
+    names = [name for name in class_names if name != BACKGROUND]
+    lines = list(enumerate(names, start=1))
+    try:
+        plain = _names_in(lines, Path("labels.txt"), tuple, []) == lines
+    except ValueError:  # numbers that do not count on
+        plain = False
+    return names if plain else [BACKGROUND, *names]
 
 
 def _names_in(

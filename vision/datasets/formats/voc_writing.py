@@ -15,12 +15,12 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
+from vision.datasets.files.class_lists import class_list_lines
 from vision.datasets.files.listing import base_name, read_list, split_suffix, strip_suffix
 from vision.datasets.formats.voc import VOC_CORNERS
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.pictures.files import copy_picture, read_bytes
 from vision.utils.files import atomic_write, new_folder, require_place, write_together
-from vision.utils.labels import BACKGROUND
 
 VOC_PARTS = ("train", "val", "test")
 VOC_FLAGS = ("truncated", "occluded", "difficult")
@@ -69,7 +69,7 @@ def write_voc(
 
     Args:
         parts: the pictures by part: any of "train", "val" and "test".
-        class_names: the lines of labels.txt; BACKGROUND is left out.
+        class_names: those of labels.txt; BACKGROUND does not matter.
         link: hard-link the picture files where the disk can, instead of copying them.
 
     Raises:
@@ -89,8 +89,8 @@ def write_voc(
                 _place(picture.path, target, link)
             annotation = folder / "Annotations" / f"{names[-1]}.xml"
             write_annotation(annotation, replace(picture, path=target))
-    labels = [name for name in class_names if name != BACKGROUND]
-    _write_together({folder / "labels.txt": labels, **_list_files(folder, lists)})
+    labels = {folder / "labels.txt": class_list_lines(class_names)}
+    _write_together({**labels, **_list_files(folder, lists)})
 
 
 def copy_as_voc(parts: Mapping[str, AnnotationIndex], folder: str | Path) -> None:

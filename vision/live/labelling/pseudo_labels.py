@@ -8,6 +8,7 @@ from typing import Sequence
 
 import numpy as np
 
+from vision.datasets.files.class_lists import class_list_lines
 from vision.datasets.formats.voc_writing import require_new_folder, safe_name, write_lists
 from vision.live.labelling.voc_folder import PICTURES, write_objects
 from vision.pictures.headers import read_picture_header
@@ -65,7 +66,7 @@ class PseudoLabels:
         lines = [f"{score:.3f} {PICTURES}/{name}\n" for score, name in sorted(self._certainties)]
         with write_together() as place:
             place(self.folder / ORDER).write_text("".join(lines), encoding="utf-8")
-            labels = "".join(f"{name}\n" for name in self._class_names[1:])
+            labels = "".join(f"{line}\n" for line in class_list_lines(self._class_names))
             place(self.folder / "labels.txt").write_bytes(labels.encode("utf-8"))
             write_lists(self.folder, {"train": names})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import threading
 from collections import OrderedDict
@@ -19,6 +18,7 @@ from vision.pictures.writing import encode_picture
 
 MOST_FROZEN = 12  # frames that wait to be saved; the oldest goes first
 MOST_OBJECTS = 1000  # on one picture
+FARTHEST = 1 << 31  # pixels that a corner may lie from 0 to count as a number
 THUMBNAIL_WIDTH = 200  # pixels
 LINE, RIM = (255, 220, 0), (0, 0, 0)  # RGB of boxes on thumbnails
 
@@ -149,4 +149,5 @@ def _parse_object(one: object) -> LabelledObject:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # Not NaN, nor whole numbers that no float holds.
+    return type(value) in (int, float) and abs(value) < FARTHEST  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ from vision.live.labelling.voc_folder import (
     ANNOTATIONS,
     PICTURES,
     drop_from_lists,
+    listed_class_names,
     read_lists,
     write_class_names,
     write_objects,
@@ -32,11 +33,9 @@ from vision.live.labelling.voc_folder import (
 from vision.live.saving import Budget
 from vision.pictures.reading import read_picture_size
 from vision.utils.files import atomic_write, path_inside
-from vision.utils.labels import BACKGROUND, MAX_CLASSES, read_labels, with_background
+from vision.utils.labels import BACKGROUND, typed_class_names, with_background
 
 logger = logging.getLogger(__name__)
-
-MOST_LETTERS = 100  # of the name of a class
 
 
 class LabelError(ValueError):
@@ -88,13 +87,13 @@ class LabelStore:
             class_names: where the folder has no labels.txt; BACKGROUND does not matter.
 
         Raises:
-            ValueError: labels.txt or an annotation cannot be read.
+            ValueError: labels.txt or an annotation cannot be read, or a class is given twice.
         """
         self.folder, self._budget, self._now = Path(folder), budget, now
         self._lock = threading.RLock()
-        labels = self.folder / "labels.txt"
-        given = [name for name in class_names if name.upper() != BACKGROUND]
-        self.class_names = read_labels(labels)[1:] if labels.is_file() else given
+        self.class_names = [name for name in class_names if name.upper() != BACKGROUND]
+        if self.class_names:
+            with_background(self.class_names)  # refuses what is there twice
         self._pictures = FileListing(self.folder / PICTURES, (".jpg", ".jpeg", ".png"))
         self._files = {Path(file).stem: file for file in self._pictures.files if "/" not in file}
         self._actions: list[_Action] = []
@@ -107,8 +106,10 @@ class LabelStore:
                     self._note(path.stem, read_annotation(path).names)
                 except AnnotationError as error:
                     logger.warning("%s is left out: it is %s", path, error)
-        # Names that are on pictures but not in the list belong to it all the same.
         used = sorted({name for counts in self._counts.values() for name in counts})
+        if (self.folder / "labels.txt").is_file():
+            self.class_names = listed_class_names(self.folder, used)
+        # Names that are on pictures but not in the list belong to it all the same.
         self.class_names += [name for name in used if name not in self.class_names]
 
     @property
@@ -135,25 +136,24 @@ class LabelStore:
         """Return which set a picture is in, "" if none."""
         return next((part for part in VOC_PARTS if name in self._lists.get(part, ())), "")
 
+    def add_class_names(self, names: Sequence[str]) -> list[str]:
+        """Add those names to the end of the list that it lacks, in their order; return them.
+
+        labels.txt has them from the first save on.
+        """
+        with self._lock:
+            new = [name for name in names if name not in self.class_names]
+            self.class_names = [*self.class_names, *new]
+            return new
+
     def set_class_names(self, names: Sequence[str]) -> None:
         """Replace the list of classes; once there are pictures, only add to its end.
 
         Raises:
-            LabelError: a name that cannot be, or one that is in use is missing.
+            ValueError: a name that cannot be or is there twice, or one in use that is missing.
         """
         with self._lock:
-            cleaned = [" ".join(name.split()) for name in names]
-            for name in cleaned:
-                if not name or len(name) > MOST_LETTERS or not name.isprintable():
-                    raise LabelError(
-                        f"the name of a class must be 1 to {MOST_LETTERS} letters, got {name!r}"
-                    )
-                if name.upper() == BACKGROUND:
-                    raise LabelError(f"{BACKGROUND} is what is no object; leave it out")
-            if len(cleaned) > MAX_CLASSES:
-                raise LabelError(f"there can be at most {MAX_CLASSES} classes")
-            if cleaned:
-                with_background(cleaned, "the list")  # refuses what is there twice
+            cleaned = typed_class_names(names)
             kept = cleaned[: len(self.class_names)] == self.class_names
             if self.begun and not kept:
                 raise LabelError(

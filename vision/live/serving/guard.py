@@ -120,7 +120,7 @@ def refusal(request: web.Request, access: Access) -> str:
             "printed, or start with --allow-host"
         )
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
+    if origin is not None and not is_own_origin(origin, request.host):
         return "Requests of other pages are refused."
     if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
         opens_the_page = request.method == "GET" and request.path == "/"
@@ -145,6 +145,14 @@ def is_good_host(host: str, access: Access) -> bool:
         return name in {"localhost", own, f"{own.partition('.')[0]}.local", *access.names}
     # An address of the network in front of a server that only this machine reaches: a forgery.
     return address.is_loopback or not is_loopback(access.host)
+
+
+def is_own_origin(origin: str, host: str) -> bool:
+    """Tell whether an Origin header names the server that the Host header does."""
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:  # such as http://[x
+        return False
 
 
 def is_known(request: web.Request, access: Access) -> bool:
@@ -181,4 +189,6 @@ def ask_for_token(request: web.Request) -> web.Response:
 
 
 def _same(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode(), other.encode())
+    # Bytes of a header that are no UTF-8 come as surrogates.
+    pair = (text.encode("utf-8", "surrogatepass") for text in (one, other))
+    return hmac.compare_digest(*pair)

@@ -11,11 +11,13 @@ import asyncio
 import logging
 import socket
 import threading
+from contextlib import suppress
 from typing import Callable, Coroutine, TypeVar
+from urllib.parse import quote
 
 from aiohttp import web
 
-from vision.live.serving.guard import MOST_BODY, Access, guard
+from vision.live.serving.guard import MOST_BODY, TOKEN_PARAMETER, Access, guard
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +52,16 @@ class LiveServer:
         try:
             self._run(self._listen(), START_SECONDS)
         except OSError as error:
+            host, port = self.access.host, self.access.port
+            if not is_own_address(host):
+                raise OSError(
+                    f"cannot listen on {host}:{port}: {host} must be an address of this machine, "
+                    f"and it is not; give --serve={port} for this machine alone, or "
+                    f"--serve=0.0.0.0:{port} for its whole network"
+                ) from error
             raise OSError(
-                f"cannot listen on {self.access.host}:{self.access.port} "
-                f"({error.strerror or error}); name another port with --serve"
+                f"cannot listen on {host}:{port} ({error.strerror or error}); name another port "
+                "with --serve"
             ) from error
 
     def stop(self) -> None:
@@ -64,7 +73,8 @@ class LiveServer:
 
     def links(self) -> list[str]:
         """Return the addresses to open, with the token where one is needed."""
-        query = f"/?token={self.access.token}" if self.access.token else "/"
+        token = quote(self.access.token, safe="", errors="surrogateescape")
+        query = f"/?{TOKEN_PARAMETER}={token}" if token else "/"
         hosts = [self.access.host]
         if self.access.host in ("0.0.0.0", "::"):
             hosts = [outward_address(), socket.gethostname()]
@@ -95,6 +105,19 @@ class LiveServer:
                 await asyncio.wait_for(self._runner.cleanup(), STOP_SECONDS)
             except asyncio.TimeoutError:
                 logger.debug("a viewer was still connected")
+
+
+def is_own_address(host: str) -> bool:
+    """Tell whether this machine has an address or name, by listening there on any free port."""
+    try:
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+    except OSError:  # a name that nobody has
+        return False
+    for family, kind, _, _, place in found:
+        with suppress(OSError), socket.socket(family, kind) as probe:
+            probe.bind(place)
+            return True
+    return False
 
 
 def outward_address() -> str:

@@ -84,10 +84,11 @@ class ViewRoutes:
 
     async def step(self, request: web.Request) -> web.Response:
         """Go to the next picture of a folder, or to the one before."""
-        body = await json_body(request)
-        if body.get("by") not in (1, -1):
+        by = (await json_body(request)).get("by")
+        # 1.0 and true equal 1, but no list of pictures can be asked for number 1.0.
+        if type(by) is not int or by not in (1, -1):
             raise ValueError("by must be 1 or -1")
-        self._pipeline.player.step(body["by"])
+        self._pipeline.player.step(by)
         return web.json_response(self.describe())
 
     async def snapshot(self, request: web.Request) -> web.Response:

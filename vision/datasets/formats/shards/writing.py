@@ -14,6 +14,7 @@ from typing import AbstractSet, Mapping
 
 import numpy as np
 
+from vision.datasets.files.class_lists import class_list_lines
 from vision.datasets.files.listing import base_name, split_suffix
 from vision.datasets.formats.shards.index_file import INDEX_NAME, PARTS, ShardIndex, save_index
 from vision.datasets.formats.shards.tar_files import BLOCK
@@ -23,7 +24,6 @@ from vision.datasets.index.arrays import StringTable, as_array
 from vision.pictures.files import read_bytes
 from vision.structures import Annotation
 from vision.utils.files import naming_file, write_together
-from vision.utils.labels import BACKGROUND
 
 MEGABYTE = 1_000_000
 
@@ -55,7 +55,7 @@ def write_shards(
                 path = folder / f"{part}-{number:06d}.tar"
                 row = shards.write(path, place(path), index, row)
                 number += 1
-        labels = "".join(f"{name}\n" for name in class_names if name != BACKGROUND)
+        labels = "".join(f"{line}\n" for line in class_list_lines(class_names))
         place(folder / "labels.txt").write_text(labels, encoding="utf-8")
         save_index(place(folder / INDEX_NAME), shards.index(parts))
     return shards.names
