@@ -121,6 +121,8 @@ def go_through(
     """Annotate source after source under a bar; what cannot be read is warned of and counted."""
     from tqdm import tqdm
 
+    from vision.utils.files import is_disk_full
+
     pictures = all(source.kind == "picture" for source in sources)
     hidden = not pictures or len(sources) == 1 or verbose
     bar = tqdm(total=len(sources), unit="picture", disable=True if hidden else None)
@@ -129,7 +131,7 @@ def go_through(
             try:
                 count = annotator.annotate(source, output)
             except (ValueError, OSError) as error:
-                if len(sources) == 1:
+                if len(sources) == 1 or is_disk_full(error):
                     raise
                 annotator.failures += 1
                 logger.warning("%s", error)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -116,6 +117,21 @@ def test_a_damaged_picture_does_not_stop_the_others(model, pictures, tmp_path, c
     assert "1 of 3 sources could not be read" in out
     assert run("--model", model, pictures / "b 1.PNG") == 1
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_full_disk_ends_it_at_the_first_picture(model, pictures, tmp_path, capsys, monkeypatch):
+    """Thousands of others would be looked at for nothing, and called unreadable."""
+    asked = []
+
+    def no_room(annotator, source, output):
+        asked.append(source)
+        raise OSError(errno.ENOSPC, "No space left on device", str(output))
+
+    monkeypatch.setattr("vision.live.annotating.Annotator.annotate", no_room)
+    assert run("--model", model, pictures, "--output", tmp_path / "out") == 1
+    assert len(asked) == 1
+    captured = capsys.readouterr()
+    assert "No space left" in captured.err and "could not be read" not in captured.out
 
 
 def test_detectnets_postprocessing_needs_an_onnx_file(model, pictures, capsys):

@@ -91,6 +91,11 @@ def name_fault(name: str, windows: bool = os.name == "nt") -> str | None:
     return None
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Say whether an error is that of a full disk, so that the next file has no room either."""
+    return isinstance(error, OSError) and error.errno in FULL
+
+
 @contextmanager
 def naming_file(path: str | Path) -> Iterator[None]:
     """Add a file's name to an error of its disk; Python leaves the name out where a write fails.
