@@ -298,6 +298,13 @@ def test_data_that_is_named_wins_and_nothing_is_measured_on_request(drawn_run, t
     assert "--threshold=0.5 --clustering=0.75" in told
 
 
+def test_an_opset_without_nms_is_exported_and_measured(drawn_run, capsys):
+    """The table compares with NMS, which nobody has asked to be in this file."""
+    assert export("--model-dir", drawn_run, "--opset=9") == 0
+    assert "  NMS 0.45  not measured: it needs opset 11 or more" in capsys.readouterr().out
+    assert "opset 11 or more" in (drawn_run / "detectnet.txt").read_text()
+
+
 def test_a_dataset_that_is_gone_is_a_warning(drawn_run, tmp_path, capsys):
     (tmp_path / "data").rename(tmp_path / "moved")
     assert export("--model-dir", drawn_run) == 0
