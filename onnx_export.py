@@ -183,7 +183,7 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
     """Load, export, measure, write the files together, and say how to use them."""
     side = square_side(options.width, options.height, options.resolution)
     from vision.checkpoints.detector import load_detector
-    from vision.deploy.command import DetectNetCommand, settings_text
+    from vision.deploy.command import NOTE, DetectNetCommand, remove_note, settings_text
     from vision.deploy.export import make_checked, remove_engines
     from vision.deploy.readiness.candidate import LabelFile
     from vision.deploy.tuning import DEFAULTS, tuning_lines
@@ -214,10 +214,12 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
         command = DetectNetCommand(output, labels, chosen)
         place(output).write_bytes(made.with_settings(chosen) if tuning else made.content)
         if settings.batch_size == 1:
-            place(output.with_name("detectnet.txt")).write_text(
+            place(output.with_name(NOTE)).write_text(
                 settings_text(command, measured), encoding="utf-8"
             )
     remove_engines(output)
+    if settings.batch_size != 1:
+        remove_note(output)
 
     logger.info("model exported to: %s", output)
     for warning in made.warnings:

@@ -298,6 +298,17 @@ def test_data_that_is_named_wins_and_nothing_is_measured_on_request(drawn_run, t
     assert "--threshold=0.5 --clustering=0.75" in told
 
 
+def test_a_note_on_an_older_file_goes_with_it_and_that_of_another_stays(model_dir, capsys):
+    """detectnet cannot take four pictures at once, so that there is no command to write down."""
+    note = model_dir / "detectnet.txt"
+    assert export("--model-dir", model_dir, "--nms") == 0
+    assert export("--model-dir", model_dir, "--output=four.onnx", "--batch-size=4") == 0
+    assert f"How to use {NET}.onnx" in note.read_text()
+    assert export("--model-dir", model_dir, "--batch-size=4") == 0
+    assert not note.exists()
+    assert f"removed {note}, which was of an older {NET}.onnx" in capsys.readouterr().out
+
+
 def test_an_opset_without_nms_is_exported_and_measured(drawn_run, capsys):
     """The table compares with NMS, which nobody has asked to be in this file."""
     assert export("--model-dir", drawn_run, "--opset=9") == 0
