@@ -103,6 +103,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("name a detector by --model-dir or --model, or a file by --detections")
     if options.save_detections and (detectors > 1 or options.pipeline == "both"):
         parser.error("--save-detections is for one detector and one --pipeline")
+    if options.clustering is not None and options.pipeline == "nms":
+        parser.error("--clustering needs --pipeline=detectnet or --pipeline=both")
     return args
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from vision.datasets.options import DataOptions
-from vision.utils.cli import parse_options, run_main, set_up_logging
+from vision.utils.cli import parse_options, require_partners, run_main, set_up_logging
 from vision.utils.options import (
     LogOptions,
     Number,
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_NAMES = 8  # classes in a message
+# What the checks of a file look at, beside it.
+CHECK_OPTIONS = {"check", "labels", "target", "log_level", "debug"}
 PRECAUTION = (
     "JetPack 6.1 and newer: detectnet needs pull request 1925 of jetson-inference for any ONNX."
 )
@@ -147,6 +149,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parse_options(parser, argv, ExportOptions)
     if not {"model_dir", "input", "check"} & set(vars(args)):
         parser.error("name a --model-dir or a weights file with --input, or a file to --check")
+    require_partners(parser, args, {"nms_candidates": "nms", "nms_across_classes": "nms"})
+    others = sorted(set(vars(args)) - CHECK_OPTIONS)
+    if "check" in args and others:
+        parser.error(f"--check exports nothing; leave --{others[0].replace('_', '-')} out")
     return args
 
 

@@ -137,6 +137,7 @@ def test_upstreams_command_line_on_bare_weights(by_folder, bare_weights, tmp_pat
         ["--model=a.pth", "--iou-threshold=1"],
         ["--model=a.pth", "--batch-size=0"],
         ["--model=a.pth", "--nms-method=none"],
+        ["--model=a.pth", "--clustering=0.5"],
         ["--model=a.pth", "--splitt=test"],
         ["--model=a.pth", "--pipeline=fast"],
         ["--model=a.pth", "--conf=1.5"],

@@ -411,6 +411,22 @@ def test_usage_errors(options, capsys):
     assert stop.value.code == 2
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--input=a", "--nms-candidates=50"], "--nms-candidates needs --nms"),
+        (["--input=a", "--nms-across-classes"], "--nms-across-classes needs --nms"),
+        (["--check=a.onnx", "--nms"], "--check exports nothing; leave --nms out"),
+        (["--check=a.onnx", "--model-dir=a"], "--check exports nothing; leave --model-dir out"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(options, sentence, capsys):
+    with pytest.raises(SystemExit) as stop:
+        onnx_export.parse_args(options)
+    assert stop.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
 def test_importing_it_loads_nothing_heavy():
     code = "import sys, onnx_export; sys.exit(bool({'torch', 'onnx', 'cv2'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

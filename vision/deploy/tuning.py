@@ -243,6 +243,6 @@ def _advice(tuning: Tuning) -> list[str]:
         lines.append(
             f"Its {candidates} candidates leave out boxes of low scores: mAP"
             f" {means[candidates]:.3f}, {means[needed]:.3f} with {needed}. To have them, export"
-            f" with {option}; it takes a little longer."
+            f" with --nms={tuning.nms.iou_threshold:g} {option}; it takes a little longer."
         )
     return lines

@@ -10,7 +10,7 @@ import os
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from vision.utils.options import Options, checked
 from vision.utils.text import printable
@@ -84,6 +84,18 @@ def parse_options(
             except ValueError as error:
                 parser.error(printable(str(error), LONGEST_ERROR))
     return args
+
+
+def require_partners(parser: Any, args: Any, partners: Mapping[str, str]) -> None:
+    """End in a usage error where an option was typed without the one that gives it a meaning.
+
+    Args:
+        partners: the option that is needed, by the one that needs it, both as `args` names them.
+    """
+    for name, needed in partners.items():
+        if name in vars(args) and getattr(args, needed, None) is None:
+            option, other = (f"--{one.replace('_', '-')}" for one in (name, needed))
+            parser.error(f"{option} needs {other}, without which it means nothing; type both")
 
 
 def _advice(typed: str, known: Sequence[str]) -> str:
