@@ -194,7 +194,7 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
     from vision.deploy.readiness.candidate import LabelFile
     from vision.deploy.tuning import DEFAULTS, tuning_lines
     from vision.loading.held_out import open_held_out
-    from vision.utils.files import write_together
+    from vision.utils.files import require_place, write_together
     from vision.utils.labels import write_labels
 
     settings = export_settings(options)
@@ -202,7 +202,9 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
     logger.info("loading checkpoint: %s", weights)
     detector = load_detector(weights, options.replace(resolution=side))
     output = output_path(options.output, options.model_dir, detector)
-    labels = output.with_name("labels.txt")
+    labels, note = output.with_name("labels.txt"), output.with_name(NOTE)
+    for file in (output, labels, note):
+        require_place(file)
     class_names = list(detector.description.class_names)
     require_same_names(labels, class_names, output)
     index = None
@@ -220,9 +222,7 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
         command = DetectNetCommand(output, labels, chosen)
         place(output).write_bytes(made.with_settings(chosen) if tuning else made.content)
         if settings.batch_size == 1:
-            place(output.with_name(NOTE)).write_text(
-                settings_text(command, measured), encoding="utf-8"
-            )
+            place(note).write_text(settings_text(command, measured), encoding="utf-8")
     remove_engines(output)
     if settings.batch_size != 1:
         remove_note(output)

@@ -25,6 +25,7 @@ from vision.deploy.onnx_reading import open_session
 from vision.deploy.readiness.candidate import Outputs, Reference
 from vision.deploy.targets import TARGETS
 from vision.ssd import NETS
+from vision.utils import files
 from vision.utils.cli import run_main
 
 NET, SIDE = "mb3-small-ssd-lite", 128
@@ -218,6 +219,19 @@ def test_a_check_that_fails_changes_nothing(model_dir, capsys, monkeypatch):
     assert export("--model-dir", model_dir, "--output", model_dir / "new" / "a.onnx") == 1
     assert "[parity]" in capsys.readouterr().err
     assert snapshot(model_dir) == before
+
+
+def test_a_folder_that_may_not_be_written_to_is_refused_before_the_work(
+    model_dir, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "mounted").mkdir()
+    before = snapshot(tmp_path)
+    monkeypatch.setattr(files.os, "access", lambda path, mode: Path(path).name != "mounted")
+    assert export("--model-dir", model_dir, f"--output={tmp_path}/mounted/") == 1
+    told = capsys.readouterr()
+    assert f"mounted/{NET}.onnx cannot be a file to write, {tmp_path}/mounted may not" in told.err
+    assert "exporting model" not in told.out
+    assert snapshot(tmp_path) == before
 
 
 @pytest.mark.parametrize(
