@@ -404,6 +404,17 @@ def test_files_of_other_programs_are_checked_as_well(tmp_path, capsys):
     assert "must be an ONNX file" in capsys.readouterr().err
 
 
+def test_files_that_are_not_there_are_named_in_words(model_dir, tmp_path, capsys):
+    missing = tmp_path / "missing.onnx"
+    assert export("--check", missing) == 1
+    assert f"there is no file or folder {missing}; check the path" in capsys.readouterr().err
+    assert export("--model-dir", model_dir) == 0
+    labels = tmp_path / "missing.txt"
+    for words in (["--model-dir", model_dir], ["--check", model_dir / f"{NET}.onnx"]):
+        assert export(*words, "--labels", labels) == 1
+        assert f"there is no file or folder {labels}; check the path" in capsys.readouterr().err
+
+
 def test_debug_shows_where(model_dir):
     with pytest.raises(ValueError, match="must be square"):
         export("--model-dir", model_dir, "--width=1", "--height=2", "--debug")

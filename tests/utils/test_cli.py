@@ -109,6 +109,11 @@ class Main:
         (3, 3, ""),
         (ValueError("labels.txt must\n  name classes"), 1, "error: labels.txt must name classes\n"),
         (FileNotFoundError("no folder data"), 1, "error: no folder data\n"),
+        (
+            FileNotFoundError(2, "No such file or directory", "a/labels.txt"),
+            1,
+            "error: there is no file or folder a/labels.txt; check the path\n",
+        ),
         (PermissionError(13, "denied", "x"), 1, "error: PermissionError: [Errno 13] denied: 'x'\n"),
         (ImportError("No module named 'onnx'"), 1, "error: No module named 'onnx'\n"),
         (RuntimeError("out of memory"), 1, "error: RuntimeError: out of memory\n"),

@@ -211,6 +211,9 @@ def one_line(error: BaseException) -> str:
             f"{text} for {sys.executable}; type 'source .venv/bin/activate' in the folder of this "
             "suite first, after 'make setup'"
         )
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        # Python's own error; ours are sentences, and name no file beside them.
+        return f"there is no file or folder {printable(str(error.filename))}; check the path"
     ours = type(error).__module__.startswith("vision.")
     if text and (ours or isinstance(error, (ValueError, FileNotFoundError, ImportError))):
         return text
