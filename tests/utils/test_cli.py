@@ -200,6 +200,11 @@ def test_what_people_type_from_elsewhere_is_answered_in_words(capsys, typed, ans
         ("run_ssd_example", "--max-boxes", "here it is --top-k"),
         ("run_ssd_live_demo", "--max-det", "here it is --top-k"),
         ("run_ssd_example", "--conf-thres", "here it is --threshold"),
+        ("onnx_export", "--model", "here it is --input"),
+        ("onnx_export", "--weights=a.pth", "here it is --input"),
+        ("run_ssd_example", "--input", "leave it out: pictures, videos and cameras are typed w"),
+        ("run_ssd_example", "--source=0", "leave it out: pictures, videos and cameras are typed w"),
+        ("run_ssd_live_demo", "--input", "leave it out: pictures, videos and cameras are typed w"),
         ("eval_ssd", "--weights", "here it is --trained-model"),
     ],
 )

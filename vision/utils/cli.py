@@ -27,7 +27,7 @@ BROKEN_PIPE = 128 + 13  # exit status, as of a program that SIGPIPE ended
 SYNONYMS = {
     **dict.fromkeys(("--imgsz", "--img-size", "--img", "--image-size"), ("--resolution",)),
     "--weights": ("--pretrained-ssd", "--trained-model", "--model", "--input", "--model-dir"),
-    "--model": ("--net",),
+    "--model": ("--input", "--net"),
     "--arch": ("--net",),
     **dict.fromkeys(("--conf", "--conf-thres", "--confidence"), ("--threshold",)),
     **dict.fromkeys(("--iou", "--iou-thres"), ("--iou-threshold", "--nms-threshold")),
@@ -41,6 +41,10 @@ SYNONYMS = {
 # Options of other programs for what is so here in any case: an option that a script must have for
 # that, and what is so.
 DROPPED_OPTIONS = {
+    **dict.fromkeys(
+        ("--input", "--image", "--images", "--picture", "--pictures", "--source"),
+        ("--input-blob", "pictures, videos and cameras are typed without an option"),
+    ),
     "--cache": ("--workers", "pictures are read by --workers processes while the net computes"),
     "--half": ("--no-amp", "a GPU computes in half precision unless --no-amp is typed"),
     "--amp": ("--no-amp", "a GPU computes in half precision unless --no-amp is typed"),
