@@ -240,12 +240,18 @@ def export_settings(options: ExportOptions) -> ExportSettings:
     """Return the kind of file that the options ask for."""
     from vision.deploy.export import ExportSettings
     from vision.deploy.nms import GraphNms
-    from vision.deploy.targets import TARGETS
+    from vision.deploy.targets import EXPORTABLE_OPSETS, TARGETS
 
     nms = None
     if options.nms is not None:
         nms = GraphNms(options.nms, options.nms_candidates, options.nms_across_classes)
     target = TARGETS[options.target] if options.target else None
+    if target and options.opset and not target.first_opset <= options.opset <= target.last_opset:
+        lowest = max(target.first_opset, EXPORTABLE_OPSETS[0])
+        raise ValueError(
+            f"--opset must be {lowest} to {target.last_opset} for --target={target.option}, it was "
+            f"{options.opset}; leave --opset out"
+        )
     opset = options.opset or (target.export_opset if target else ExportSettings.opset)
     return ExportSettings(opset, options.batch_size, target, nms)
 
