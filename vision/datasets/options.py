@@ -152,5 +152,10 @@ def options_of_run(model: Path) -> dict[str, Any]:
         if not isinstance(options, dict):
             raise ValueError(f"it must hold options by name, got {shown(options)}")
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} cannot be used: {printable(str(error))}") from None
+        raise ValueError(
+            f"{path} cannot be used: {printable(str(error))}; put a copy of it back, or delete it: "
+            "the weights and the state of the training need it not, but the data and how they "
+            "were read must be typed then (--data and what else the run was told), with --resume "
+            "also --gpus"
+        ) from None
     return options
