@@ -39,6 +39,11 @@ def class_map_text(value: Any) -> str:
     path = Path(written)
     try:
         lines = read_regular(path).decode("utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise ValueError(
+            f"must be OLD=NEW,... or a text file of pairs, got {shown(written)}, which has no = "
+            "and is no file"
+        ) from None
     except (OSError, ValueError) as error:
         raise ValueError(
             f"must be OLD=NEW,... or a text file of pairs, got {path}: {error}"
