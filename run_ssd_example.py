@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, Sequence
 
 from vision.live.options import NOTHING, ExampleOptions, finder_fault
-from vision.utils.cli import parse_options, require_partners, run_main, set_up_logging
+from vision.utils.cli import order_fault, parse_options, require_partners, run_main, set_up_logging
 from vision.utils.options import add_options
 from vision.utils.threads import share_cores
 
@@ -60,6 +60,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         if len(args.sources) != 4:
             parser.error("name a --model or a --model-dir, or give NET MODEL LABELS PICTURE")
         args.net, model, labels, source = args.sources
+        if order_fault(model, labels):
+            parser.error(order_fault(model, labels))
         args.model, args.labels, args.sources = Path(model), Path(labels), [source]
     require_partners(parser, args, {"voc_seconds": "save_voc"})
     fault = finder_fault(ExampleOptions.of(vars(args)))

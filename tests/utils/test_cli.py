@@ -214,6 +214,18 @@ def test_a_word_from_elsewhere_means_what_the_script_has(capsys, script, typed, 
     assert answer in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("script", ["run_ssd_example", "run_ssd_live_demo"])
+def test_a_model_that_has_changed_places_with_the_labels_is_said_to(capsys, script):
+    read = importlib.import_module(script).parse_args
+    read(["mb1-ssd", "best.pth", "labels.txt", "photo.jpg"])
+    for words in (["labels.txt", "best.pth"], ["labels", "best.onnx"], ["labels.txt", "best"]):
+        with pytest.raises(SystemExit) as caught:
+            read(["mb1-ssd", *words, "photo.jpg"])
+        assert caught.value.code == 2
+        expected = f"and the third the list of class names, got {words[0]} and {words[1]}"
+        assert expected in capsys.readouterr().err
+
+
 SPEAKING = """
 import argparse, logging
 from vision.utils.cli import run_main, set_up_logging

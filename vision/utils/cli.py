@@ -22,6 +22,7 @@ USER_ERRORS = (ValueError, OSError, ImportError, RuntimeError)
 SURE_GUESS = 0.8  # how alike an option must be to one that was typed, to be meant by it
 MOST_NEAR = 3
 LONGEST_ERROR = 600  # letters, of which what was typed may be most
+WEIGHTS = (".pth", ".tar", ".onnx")  # how files end that may be meant by MODEL
 BROKEN_PIPE = 128 + 13  # exit status, as of a program that SIGPIPE ended
 # What other programs call our options; the first one that a script has is meant.
 SYNONYMS = {
@@ -100,6 +101,16 @@ def require_partners(parser: Any, args: Any, partners: Mapping[str, str]) -> Non
         if name in vars(args) and getattr(args, needed, None) is None:
             option, other = (f"--{one.replace('_', '-')}" for one in (name, needed))
             parser.error(f"{option} needs {other}, without which it means nothing; type both")
+
+
+def order_fault(model: str, labels: str) -> str:
+    """Return what is wrong with two of the words NET MODEL LABELS SOURCE, "" if nothing is."""
+    if Path(labels).suffix.lower() not in WEIGHTS and Path(model).suffix.lower() != ".txt":
+        return ""
+    return (
+        "of NET MODEL LABELS the second must be the .pth or .onnx and the third the list of class "
+        f"names, got {printable(model)} and {printable(labels)}"
+    )
 
 
 def _advice(typed: str, known: Sequence[str]) -> str:
