@@ -103,6 +103,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error("name a detector by --model-dir or --model, or a file by --detections")
     if options.save_detections and (detectors > 1 or options.pipeline == "both"):
         parser.error("--save-detections is for one detector and one --pipeline")
+    if options.clustering is not None and options.pipeline == "nms":
+        parser.error("--clustering needs --pipeline=detectnet or --pipeline=both")
     return args
 
 
@@ -231,6 +233,7 @@ def make_judge(
 def measure_file(file: Path, data: EvalData, options: EvalOptions) -> Entry:
     """Measure detections that were collected before, perhaps on the board."""
     from vision.evaluation.detections_file import read_detections
+    from vision.evaluation.verdict import advice_about_file, verdict
     from vision.utils.labels import read_labels
 
     stored = read_detections(file, read_labels(options.labels) if options.labels else None)
@@ -245,7 +248,8 @@ def measure_file(file: Path, data: EvalData, options: EvalOptions) -> Entry:
     judge = make_judge(data.select(seen), stored.class_names, options, resolution=None)
     facts = {"detections": str(file.absolute())}
     entry = judge.entry(file.name, [found for found in divided if found is not None], facts)
-    return replace(entry, notes=[*notes, *entry.notes])
+    sentences = verdict(entry.evaluation, advice_about_file(entry.evaluation))
+    return replace(entry, verdict=sentences, notes=[*notes, *entry.notes])
 
 
 def measure_model(file: Path, data: EvalData, options: EvalOptions) -> list[Entry]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from vision.datasets.options import DataOptions
-from vision.utils.cli import parse_options, run_main, set_up_logging
+from vision.utils.cli import parse_options, require_partners, run_main, set_up_logging
 from vision.utils.options import (
     LogOptions,
     Number,
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_NAMES = 8  # classes in a message
+# What the checks of a file look at, beside it.
+CHECK_OPTIONS = {"check", "labels", "target", "log_level", "debug"}
 PRECAUTION = (
     "JetPack 6.1 and newer: detectnet needs pull request 1925 of jetson-inference for any ONNX."
 )
@@ -147,6 +149,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parse_options(parser, argv, ExportOptions)
     if not {"model_dir", "input", "check"} & set(vars(args)):
         parser.error("name a --model-dir or a weights file with --input, or a file to --check")
+    require_partners(parser, args, {"nms_candidates": "nms", "nms_across_classes": "nms"})
+    others = sorted(set(vars(args)) - CHECK_OPTIONS)
+    if "check" in args and others:
+        parser.error(f"--check exports nothing; leave --{others[0].replace('_', '-')} out")
     return args
 
 
@@ -183,12 +189,12 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
     """Load, export, measure, write the files together, and say how to use them."""
     side = square_side(options.width, options.height, options.resolution)
     from vision.checkpoints.detector import load_detector
-    from vision.deploy.command import DetectNetCommand, settings_text
+    from vision.deploy.command import NOTE, DetectNetCommand, remove_note, settings_text
     from vision.deploy.export import make_checked, remove_engines
     from vision.deploy.readiness.candidate import LabelFile
     from vision.deploy.tuning import DEFAULTS, tuning_lines
     from vision.loading.held_out import open_held_out
-    from vision.utils.files import write_together
+    from vision.utils.files import require_place, write_together
     from vision.utils.labels import write_labels
 
     settings = export_settings(options)
@@ -196,7 +202,9 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
     logger.info("loading checkpoint: %s", weights)
     detector = load_detector(weights, options.replace(resolution=side))
     output = output_path(options.output, options.model_dir, detector)
-    labels = output.with_name("labels.txt")
+    labels, note = output.with_name("labels.txt"), output.with_name(NOTE)
+    for file in (output, labels, note):
+        require_place(file)
     class_names = list(detector.description.class_names)
     require_same_names(labels, class_names, output)
     index = None
@@ -214,10 +222,10 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
         command = DetectNetCommand(output, labels, chosen)
         place(output).write_bytes(made.with_settings(chosen) if tuning else made.content)
         if settings.batch_size == 1:
-            place(output.with_name("detectnet.txt")).write_text(
-                settings_text(command, measured), encoding="utf-8"
-            )
+            place(note).write_text(settings_text(command, measured), encoding="utf-8")
     remove_engines(output)
+    if settings.batch_size != 1:
+        remove_note(output)
 
     logger.info("model exported to: %s", output)
     for warning in made.warnings:
@@ -232,12 +240,18 @@ def export_settings(options: ExportOptions) -> ExportSettings:
     """Return the kind of file that the options ask for."""
     from vision.deploy.export import ExportSettings
     from vision.deploy.nms import GraphNms
-    from vision.deploy.targets import TARGETS
+    from vision.deploy.targets import EXPORTABLE_OPSETS, TARGETS
 
     nms = None
     if options.nms is not None:
         nms = GraphNms(options.nms, options.nms_candidates, options.nms_across_classes)
     target = TARGETS[options.target] if options.target else None
+    if target and options.opset and not target.first_opset <= options.opset <= target.last_opset:
+        lowest = max(target.first_opset, EXPORTABLE_OPSETS[0])
+        raise ValueError(
+            f"--opset must be {lowest} to {target.last_opset} for --target={target.option}, it was "
+            f"{options.opset}; leave --opset out"
+        )
     opset = options.opset or (target.export_opset if target else ExportSettings.opset)
     return ExportSettings(opset, options.batch_size, target, nms)
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, Sequence
 
 from vision.live.options import NOTHING, ExampleOptions, finder_fault
-from vision.utils.cli import parse_options, run_main, set_up_logging
+from vision.utils.cli import order_fault, parse_options, require_partners, run_main, set_up_logging
 from vision.utils.options import add_options
 from vision.utils.threads import share_cores
 
@@ -60,7 +60,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         if len(args.sources) != 4:
             parser.error("name a --model or a --model-dir, or give NET MODEL LABELS PICTURE")
         args.net, model, labels, source = args.sources
+        if order_fault(model, labels):
+            parser.error(order_fault(model, labels))
         args.model, args.labels, args.sources = Path(model), Path(labels), [source]
+    require_partners(parser, args, {"voc_seconds": "save_voc"})
     fault = finder_fault(ExampleOptions.of(vars(args)))
     if fault:
         parser.error(fault)
@@ -71,6 +74,8 @@ def main(args: argparse.Namespace) -> int:
     """Load the detector, go through the sources, draw; return 1 if one could not be read."""
     options = ExampleOptions.of(vars(args))
     set_up_logging(options.log_level)
+    if "top_k" in args and options.postprocess == "detectnet":
+        logger.warning("--top-k does nothing with --postprocess=detectnet, which shows all boxes")
     share_cores()
     # FFmpeg and OpenCV would write their own lines about what is said in a sentence here.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "8")

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Sequence
 
 from vision.live.options import LiveOptions, finder_fault
-from vision.utils.cli import parse_options, run_main, set_up_logging
+from vision.utils.cli import order_fault, parse_options, run_main, set_up_logging
 from vision.utils.options import add_options
 from vision.utils.threads import share_cores
 
@@ -60,6 +60,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         args.source = words[0] if words else getattr(args, "source", LiveOptions.source)
     elif len(words) in (3, 4):
         args.net, model, labels, *source = words
+        if order_fault(model, labels):
+            parser.error(order_fault(model, labels))
         args.model, args.labels = Path(model), Path(labels)
         args.source = source[0] if source else getattr(args, "source", LiveOptions.source)
     else:

@@ -137,6 +137,7 @@ def test_upstreams_command_line_on_bare_weights(by_folder, bare_weights, tmp_pat
         ["--model=a.pth", "--iou-threshold=1"],
         ["--model=a.pth", "--batch-size=0"],
         ["--model=a.pth", "--nms-method=none"],
+        ["--model=a.pth", "--clustering=0.5"],
         ["--model=a.pth", "--splitt=test"],
         ["--model=a.pth", "--pipeline=fast"],
         ["--model=a.pth", "--conf=1.5"],
@@ -219,6 +220,23 @@ def test_detections_from_a_board_name_pictures_and_lines_of_labels(tmp_path, cap
     results = results_of(tmp_path / "board.json")
     assert results["mAP"] == pytest.approx(1)
     assert results["notes"] == ["1 pictures are not measured on, such as from elsewhere.png."]
+
+
+def test_a_file_with_corners_in_bbox_is_told_of_its_notation(tmp_path, capsys):
+    """There is no net, so that nothing can be trained longer."""
+    samples = write_voc(tmp_path / "data", {"trainval": 2, "test": 3})["test"]
+    write_labels(tmp_path / "labels.txt", CLASS_NAMES)
+    found = [
+        {"image_id": sample.image_id, "category_id": int(label), "bbox": box, "score": 0.9}
+        for sample in samples
+        for box, label in zip(sample.boxes.tolist(), sample.labels)
+    ]
+    (tmp_path / "board.json").write_text(json.dumps(found))
+    argv = ["--detections", tmp_path / "board.json", "--labels", tmp_path / "labels.txt"]
+    assert run(*argv, "--dataset", tmp_path / "data") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "bbox in the file: it must be x, y, width, height in pixels of the picture, not" in told
+    assert "Train longer" not in told
 
 
 def test_several_detectors_stand_side_by_side(square_finder, bare_weights, tmp_path, capsys):

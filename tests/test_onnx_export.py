@@ -25,6 +25,7 @@ from vision.deploy.onnx_reading import open_session
 from vision.deploy.readiness.candidate import Outputs, Reference
 from vision.deploy.targets import TARGETS
 from vision.ssd import NETS
+from vision.utils import files
 from vision.utils.cli import run_main
 
 NET, SIDE = "mb3-small-ssd-lite", 128
@@ -167,7 +168,8 @@ def test_one_side(sides, side):
         (["--output=OUT/new/", "--input=OUT/absent.pth"], "absent.pth"),
         (["--output=OUT/new/", "--data=OUT/absent"], "OUT/absent"),
         (["--output=OUT/new/", "--data=OUT"], "OUT"),
-        (["--output=OUT/new/", "--target=trt7.1", "--opset=13"], "opset must be 7 to 11"),
+        (["--output=OUT/new/", "--target=trt7.1", "--opset=13"], "it was 13; leave --opset out"),
+        (["--target=trt8.2", "--opset=14"], "--opset must be 9 to 13 for --target=trt8.2"),
         (["--nms", "--batch-size=2"], "NMS in the graph needs a batch size of 1"),
         (["--nms", "--opset=9"], "NMS in the graph needs opset 11 or more, got 9"),
         (["--output=OUT/labels.txt/new.onnx"], "labels.txt"),
@@ -218,6 +220,19 @@ def test_a_check_that_fails_changes_nothing(model_dir, capsys, monkeypatch):
     assert export("--model-dir", model_dir, "--output", model_dir / "new" / "a.onnx") == 1
     assert "[parity]" in capsys.readouterr().err
     assert snapshot(model_dir) == before
+
+
+def test_a_folder_that_may_not_be_written_to_is_refused_before_the_work(
+    model_dir, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "mounted").mkdir()
+    before = snapshot(tmp_path)
+    monkeypatch.setattr(files.os, "access", lambda path, mode: Path(path).name != "mounted")
+    assert export("--model-dir", model_dir, f"--output={tmp_path}/mounted/") == 1
+    told = capsys.readouterr()
+    assert f"mounted/{NET}.onnx cannot be a file to write, {tmp_path}/mounted may not" in told.err
+    assert "exporting model" not in told.out
+    assert snapshot(tmp_path) == before
 
 
 @pytest.mark.parametrize(
@@ -298,6 +313,24 @@ def test_data_that_is_named_wins_and_nothing_is_measured_on_request(drawn_run, t
     assert "--threshold=0.5 --clustering=0.75" in told
 
 
+def test_a_note_on_an_older_file_goes_with_it_and_that_of_another_stays(model_dir, capsys):
+    """detectnet cannot take four pictures at once, so that there is no command to write down."""
+    note = model_dir / "detectnet.txt"
+    assert export("--model-dir", model_dir, "--nms") == 0
+    assert export("--model-dir", model_dir, "--output=four.onnx", "--batch-size=4") == 0
+    assert f"How to use {NET}.onnx" in note.read_text()
+    assert export("--model-dir", model_dir, "--batch-size=4") == 0
+    assert not note.exists()
+    assert f"removed {note}, which was of an older {NET}.onnx" in capsys.readouterr().out
+
+
+def test_an_opset_without_nms_is_exported_and_measured(drawn_run, capsys):
+    """The table compares with NMS, which nobody has asked to be in this file."""
+    assert export("--model-dir", drawn_run, "--opset=9") == 0
+    assert "  NMS 0.45  not measured: it needs opset 11 or more" in capsys.readouterr().out
+    assert "opset 11 or more" in (drawn_run / "detectnet.txt").read_text()
+
+
 def test_a_dataset_that_is_gone_is_a_warning(drawn_run, tmp_path, capsys):
     (tmp_path / "data").rename(tmp_path / "moved")
     assert export("--model-dir", drawn_run) == 0
@@ -372,6 +405,17 @@ def test_files_of_other_programs_are_checked_as_well(tmp_path, capsys):
     assert "must be an ONNX file" in capsys.readouterr().err
 
 
+def test_files_that_are_not_there_are_named_in_words(model_dir, tmp_path, capsys):
+    missing = tmp_path / "missing.onnx"
+    assert export("--check", missing) == 1
+    assert f"there is no file or folder {missing}; check the path" in capsys.readouterr().err
+    assert export("--model-dir", model_dir) == 0
+    labels = tmp_path / "missing.txt"
+    for words in (["--model-dir", model_dir], ["--check", model_dir / f"{NET}.onnx"]):
+        assert export(*words, "--labels", labels) == 1
+        assert f"there is no file or folder {labels}; check the path" in capsys.readouterr().err
+
+
 def test_debug_shows_where(model_dir):
     with pytest.raises(ValueError, match="must be square"):
         export("--model-dir", model_dir, "--width=1", "--height=2", "--debug")
@@ -391,6 +435,22 @@ def test_usage_errors(options, capsys):
     with pytest.raises(SystemExit) as stop:
         onnx_export.parse_args(options)
     assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--input=a", "--nms-candidates=50"], "--nms-candidates needs --nms"),
+        (["--input=a", "--nms-across-classes"], "--nms-across-classes needs --nms"),
+        (["--check=a.onnx", "--nms"], "--check exports nothing; leave --nms out"),
+        (["--check=a.onnx", "--model-dir=a"], "--check exports nothing; leave --model-dir out"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(options, sentence, capsys):
+    with pytest.raises(SystemExit) as stop:
+        onnx_export.parse_args(options)
+    assert stop.value.code == 2
+    assert sentence in capsys.readouterr().err
 
 
 def test_importing_it_loads_nothing_heavy():

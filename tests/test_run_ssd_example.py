@@ -279,6 +279,14 @@ def test_where_pictures_go(pictures, tmp_path):
         places([one, other], pictures)
 
 
+def test_an_option_that_detectnet_does_not_know_is_said_to_do_nothing(model, pictures, capsys):
+    options = ("--postprocess=detectnet", pictures / "a.jpg")
+    run("--model", model, *options, "--top-k=2")
+    assert "--top-k does nothing with --postprocess=detectnet" in capsys.readouterr().out
+    run("--model", model, *options)
+    assert "--top-k" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "argv",
     [
@@ -292,6 +300,7 @@ def test_where_pictures_go(pictures, tmp_path):
         ["--model=a.pth", "a.jpg", "--overlay=boxes"],
         ["--model=a.pth", "a.jpg", "--output-cvg=confidence"],
         ["--model=a.pth", "a.jpg", "--max-frames=0"],
+        ["--model=a.pth", "a.jpg", "--voc-seconds=2"],
     ],
 )
 def test_wrong_usage(argv):

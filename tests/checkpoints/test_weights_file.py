@@ -145,7 +145,7 @@ def test_no_code_of_a_file_runs(save, tmp_path, protocol):
         (b"", "0 bytes, its download failed; delete it"),
         (b"<!DOCTYPE html><html><body>Not found</body></html>", "is a web page, not weights"),
         (b"\n\n<html><head></head></html>", "is a web page, not weights"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n", "damaged or no .pth"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n", "is text.*git-lfs"),
         (b"\x89PNG\r\n\x1a\n", r"\(8 bytes\) is damaged or no .pth"),
     ],
 )
@@ -154,6 +154,26 @@ def test_what_is_no_file_of_weights(tmp_path, content, message):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"net\.pth .*{message}"):
         read_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("labels.txt", "BACKGROUND\nÄpfel\n".encode(), "begins with 'BACKGROUND'"),
+        ("labels.txt", "Ä".encode() * 2049, "is text"),  # cut within a letter
+        ("labels.txt", b"", "must be a .pth"),
+        ("net.pth", b"Apple\nPear\n", "begins with 'Apple'"),
+        ("photo.jpg", b"\xff\xd8\xff\xe0\x00\x10JFIF", "the weights must be a .pth"),
+        ("page.html", b"<html></html>", "is a web page, not weights"),
+    ],
+)
+def test_nobody_is_told_to_delete_a_file_that_was_never_weights(tmp_path, name, content, message):
+    """Most often two words have changed places, and the file is a good labels.txt."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name} .*{message}") as caught:
+        read_weights(path)
+    assert "delete it" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

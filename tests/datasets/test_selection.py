@@ -109,6 +109,13 @@ def test_a_file_that_is_no_class_map_is_named(content, message, tmp_path):
         DataOptions.of({"class_map": str(path)})
 
 
+def test_a_word_that_is_neither_pairs_nor_a_file_is_said_to_be_so():
+    words = "--class-map must be OLD=NEW,... or a text file of pairs, got Apple, which has no ="
+    with pytest.raises(ValueError, match=words) as caught:
+        DataOptions.of({"class_map": "Apple"})
+    assert "Errno" not in str(caught.value)
+
+
 def test_a_class_renamed_to_background_is_left_to_the_checks():
     renamed = rename_classes(make_index(["cat", "dog"]), {"cat": "BACKGROUND"})
     assert renamed.class_names == ["BACKGROUND", "BACKGROUND", "dog"]

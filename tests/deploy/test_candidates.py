@@ -71,5 +71,6 @@ def test_more_candidates_are_advised_where_few_lose_objects(is_in_file, means, n
     assert ("--nms-candidates=400" in last) == (needed == 400)
     if is_in_file and needed == 400:
         assert "200 candidates leave out boxes of low scores: mAP 0.600, 0.620 with 400." in last
+        assert "export with --nms=0.45 --nms-candidates=400;" in last
     if not is_in_file:
         assert "export with --nms" in last

@@ -23,7 +23,7 @@ LABELS = ["BACKGROUND", "apple", "pear"]
 SIDE = 40
 
 
-def fixed_detector(scores, boxes):
+def fixed_detector(scores, boxes, opset=11):
     """Return a graph that puts out the same rows for every picture."""
     values = {"scores": np.float32([scores]), "boxes": np.float32([boxes])}
     nodes, constants = [], []
@@ -46,7 +46,7 @@ def fixed_detector(scores, boxes):
         ],
         constants,
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=6)
 
 
 # An apple with three boxes, the smaller ones 0.875 and 0.8 of the first, a pear, and a false pear.
@@ -107,6 +107,18 @@ def test_a_file_with_nms_is_tuned_as_it_is():
     assert tuning.plain.defaults.boxes == 60
     assert tuning.with_nms.defaults.boxes == 40
     assert "NMS 0.3" in tuning_lines(tuning)[4]
+
+
+@pytest.mark.parametrize("opset", [9, 10])
+def test_an_opset_too_old_for_nms_is_measured_without(opset):
+    """Nobody has asked for NMS, so that it is no fault that the opset cannot have it."""
+    tuning = tune(fixed_detector(**ROWS, opset=opset), pictures(20), LABELS)
+    assert tuning.with_nms is None
+    newer = tune(fixed_detector(**ROWS), pictures(20), LABELS)
+    assert tuning.measured == tuning.plain == newer.plain
+    lines = tuning_lines(tuning)
+    assert lines[4] == "  NMS 0.45  not measured: it needs opset 11 or more"
+    assert lines[5] == "Best for this file: --threshold=0.55 --clustering=0.75."
 
 
 def test_too_few_objects_to_choose_by():

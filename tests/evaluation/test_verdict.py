@@ -5,7 +5,7 @@ import pytest
 
 from tests.evaluation.hand_made import HERE, NAMES, NOWHERE, THERE, found, gathered, truth
 from vision.evaluation.measure import MeasureSettings, measure
-from vision.evaluation.verdict import explain_hopeless, verdict
+from vision.evaluation.verdict import BBOX_ADVICE, advice_about_file, explain_hopeless, verdict
 
 CAT, DOG, EMU = 1, 2, 3
 
@@ -162,6 +162,17 @@ def test_boxes_anywhere():
     reason, advice = hopeless(detections, objects)
     assert reason.startswith("Its detections hardly ever lie on objects")
     assert "Train longer" in advice
+
+
+def test_a_file_is_told_of_its_notation_only_where_boxes_are_in_wrong_places():
+    def advice(box, label, objects):
+        there = truth(*((one, CAT) for one in objects))
+        return advice_about_file(judged(*[(there, found((box, label, 0.9)))] * 2))
+
+    assert advice([90, 90, 180, 180], CAT, [HERE]) == BBOX_ADVICE  # outside
+    assert advice(NOWHERE, CAT, [HERE]) == BBOX_ADVICE
+    assert advice(HERE, DOG, [HERE]) is None  # the names are wrong
+    assert advice(HERE, CAT, [HERE]) is None
 
 
 def test_a_hopeless_verdict_has_three_sentences():

@@ -108,7 +108,8 @@ def test_after_more_pictures_come_what_was_trained_on_is_not_measured_on(tmp_pat
 
 def test_what_a_run_has_held_out_must_be_readable(tmp_path):
     run = write_run(tmp_path / "run", datasets=["data"])
-    for content in ("[]", '{"pictures": 5}', '{"pictures": {"data": [5]}}', '{"other": 1}'):
+    contents = ("[]", '{"pictures": 5}', '{"pictures": {"data": [5]}}', '{"other": 1}')
+    for content in (*contents, "", '{"pictures": {"da'):
         (run / HELD_OUT).write_text(content)
         with pytest.raises(ValueError, match=r"held_out\.json must say .* delete it"):
             open_held_out(run, ["BACKGROUND", "red"])

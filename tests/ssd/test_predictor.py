@@ -83,6 +83,7 @@ def test_thresholds_of_the_call_go_before_those_of_the_suppression():
     # A threshold of 0 is given, not absent; scores have to exceed it.
     assert len(strict.predict(image, prob_threshold=0.0)) == 2
     assert len(strict.predict(image, top_k=2, prob_threshold=0.0)) == 3
+    assert len(strict.predict(image, top_k=0, prob_threshold=0.0)) == 0
 
 
 def test_nothing_found_has_the_usual_shapes():

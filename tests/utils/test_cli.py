@@ -109,6 +109,11 @@ class Main:
         (3, 3, ""),
         (ValueError("labels.txt must\n  name classes"), 1, "error: labels.txt must name classes\n"),
         (FileNotFoundError("no folder data"), 1, "error: no folder data\n"),
+        (
+            FileNotFoundError(2, "No such file or directory", "a/labels.txt"),
+            1,
+            "error: there is no file or folder a/labels.txt; check the path\n",
+        ),
         (PermissionError(13, "denied", "x"), 1, "error: PermissionError: [Errno 13] denied: 'x'\n"),
         (ImportError("No module named 'onnx'"), 1, "error: No module named 'onnx'\n"),
         (RuntimeError("out of memory"), 1, "error: RuntimeError: out of memory\n"),
@@ -195,6 +200,11 @@ def test_what_people_type_from_elsewhere_is_answered_in_words(capsys, typed, ans
         ("run_ssd_example", "--max-boxes", "here it is --top-k"),
         ("run_ssd_live_demo", "--max-det", "here it is --top-k"),
         ("run_ssd_example", "--conf-thres", "here it is --threshold"),
+        ("onnx_export", "--model", "here it is --input"),
+        ("onnx_export", "--weights=a.pth", "here it is --input"),
+        ("run_ssd_example", "--input", "leave it out: pictures, videos and cameras are typed w"),
+        ("run_ssd_example", "--source=0", "leave it out: pictures, videos and cameras are typed w"),
+        ("run_ssd_live_demo", "--input", "leave it out: pictures, videos and cameras are typed w"),
         ("eval_ssd", "--weights", "here it is --trained-model"),
     ],
 )
@@ -202,6 +212,18 @@ def test_a_word_from_elsewhere_means_what_the_script_has(capsys, script, typed, 
     with pytest.raises(SystemExit):
         importlib.import_module(script).parse_args([typed, "x"])
     assert answer in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("script", ["run_ssd_example", "run_ssd_live_demo"])
+def test_a_model_that_has_changed_places_with_the_labels_is_said_to(capsys, script):
+    read = importlib.import_module(script).parse_args
+    read(["mb1-ssd", "best.pth", "labels.txt", "photo.jpg"])
+    for words in (["labels.txt", "best.pth"], ["labels", "best.onnx"], ["labels.txt", "best"]):
+        with pytest.raises(SystemExit) as caught:
+            read(["mb1-ssd", *words, "photo.jpg"])
+        assert caught.value.code == 2
+        expected = f"and the third the list of class names, got {words[0]} and {words[1]}"
+        assert expected in capsys.readouterr().err
 
 
 SPEAKING = """

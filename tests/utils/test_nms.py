@@ -136,6 +136,12 @@ def test_soft_suppression_drops_what_falls_to_the_threshold():
     assert len(kept.scores) == 2
 
 
+@pytest.mark.parametrize(("top_k", "count"), [(0, 0), (1, 1), (3, 3), (9, 3), (-1, 3)])
+def test_at_most_none_is_none_and_not_all(variant, top_k, count):
+    kept = nms_per_class(one_class([0.9, 0.8, 0.7, 0.6]), SHIFTED, Suppression(top_k=top_k))
+    assert kept.boxes.shape == (count, 4)
+
+
 def random_boxes(generator, count, grid):
     """Return random boxes; on a grid many overlaps are equal to a threshold, many scores equal."""
     if grid:

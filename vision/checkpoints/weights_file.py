@@ -7,6 +7,7 @@ modules; `load_state_dict` ignores it.
 
 from __future__ import annotations
 
+import codecs
 import collections
 from pathlib import Path
 from typing import Any, Mapping
@@ -25,6 +26,9 @@ DESCRIPTION_KEY = "ssd_description"
 MODULE = "module."  # begins every name if a DataParallel was saved
 # The keys under which other programs save weights among other things, COMBO_CHECKPOINT files first.
 WEIGHTS_KEYS = ("weights", "state_dict", "model_state_dict", "model")
+
+SUFFIXES = (".pth", ".tar")  # of files that may be said to be a failed download
+LOOKED_AT = 4096  # bytes, to tell what a file is that holds no weights
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor], description: Description) -> None:
@@ -93,7 +97,7 @@ def read_pth(path: str | Path) -> Any:
         raise ValueError(f"there is no file {path}")
     require_regular(path)
     size = path.stat().st_size
-    if size == 0:
+    if size == 0 and path.suffix.lower() in SUFFIXES:
         raise ValueError(f"{path} is 0 bytes, its download failed; delete it and fetch it again")
     try:
         return read_tensors(path)
@@ -108,11 +112,31 @@ def _unreadable(path: Path, size: int, error: Exception) -> str:
             "exported from, such as best.pth in its model folder"
         )
     with path.open("rb") as file:
-        start = file.read(64).lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html")):
-        return f"{path} is a web page, not weights; delete it and fetch it again"
+        start = file.read(LOOKED_AT)
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        return f"{path} is a web page, not weights; fetch the weights again"
+    first_line = _text_of(start).strip().partition("\n")[0]
+    if first_line:
+        return (
+            f"{path} is text, which begins with '{printable(first_line, 60)}'; the weights must be "
+            "a .pth, so name that here: it may have changed places with another file"
+        )
     reason = printable(str(error), 120)
+    if path.suffix.lower() not in SUFFIXES:
+        return (
+            f"{path} ({size} bytes) is damaged or no .pth file; the weights must be a .pth, so "
+            f"name that here: {reason}"
+        )
     return f"{path} ({size} bytes) is damaged or no .pth file, delete it and get it again: {reason}"
+
+
+def _text_of(start: bytes) -> str:
+    """Return the begin of a file as text, "" if it is none; its last letter may be cut."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(start)
+    except UnicodeDecodeError:
+        return ""
+    return text if all(letter.isprintable() or letter.isspace() for letter in text) else ""
 
 
 def _find_weights(content: Any) -> Mapping[str, Tensor] | None:

@@ -40,13 +40,12 @@ def held_out_of(folder: Path) -> HeldOut:
     path = folder / HELD_OUT
     if not path.is_file():
         return HeldOut()
-    content = read_json(path)
     try:
-        held_out = HeldOut(**content)
+        held_out = HeldOut(**read_json(path))
         sound = all(
             isinstance(name, str) for ids in held_out.pictures.values() for name in list(ids)
         )
-    except (TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError):
         sound = False
     if not sound:
         raise ValueError(

@@ -39,6 +39,11 @@ def class_map_text(value: Any) -> str:
     path = Path(written)
     try:
         lines = read_regular(path).decode("utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise ValueError(
+            f"must be OLD=NEW,... or a text file of pairs, got {shown(written)}, which has no = "
+            "and is no file"
+        ) from None
     except (OSError, ValueError) as error:
         raise ValueError(
             f"must be OLD=NEW,... or a text file of pairs, got {path}: {error}"
@@ -152,5 +157,10 @@ def options_of_run(model: Path) -> dict[str, Any]:
         if not isinstance(options, dict):
             raise ValueError(f"it must hold options by name, got {shown(options)}")
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} cannot be used: {printable(str(error))}") from None
+        raise ValueError(
+            f"{path} cannot be used: {printable(str(error))}; put a copy of it back, or delete it: "
+            "the weights and the state of the training need it not, but the data and how they "
+            "were read must be typed then (--data and what else the run was told), with --resume "
+            "also --gpus"
+        ) from None
     return options

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Sequence
 
 from vision.deploy.emulation.clustering import PostProcessing
 from vision.deploy.readiness.candidate import DEFAULT_BINDINGS, Bindings
+
+logger = logging.getLogger(__name__)
+
+NOTE = "detectnet.txt"  # beside the file; there is one in a folder
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ def settings_text(command: DetectNetCommand, measured: Sequence[str] = ()) -> st
     labels = Path(command.labels.name) if command.labels else None
     here = replace(command, model=Path(command.model.name), labels=labels)
     lines = [
-        f"# How to use {here.model} with detectnet of jetson-inference, in this folder.",
+        _first_line(here.model),
         here.shell(),
         "",
         "# The same in Python:",
@@ -61,3 +66,22 @@ def settings_text(command: DetectNetCommand, measured: Sequence[str] = ()) -> st
     ]
     lines += ["", *(f"# {line}".rstrip() for line in measured)] if measured else []
     return "\n".join(lines) + "\n"
+
+
+def remove_note(model: Path) -> None:
+    """Remove the detectnet.txt beside a file if it is of an older file of this name.
+
+    That of another file stays.
+    """
+    note = model.with_name(NOTE)
+    if not note.is_file():
+        return
+    with note.open(encoding="utf-8", errors="replace") as file:
+        is_of_model = file.readline().rstrip() == _first_line(Path(model.name))
+    if is_of_model:
+        note.unlink()
+        logger.info("removed %s, which was of an older %s", note, model.name)
+
+
+def _first_line(model: Path) -> str:
+    return f"# How to use {model} with detectnet of jetson-inference, in this folder."

@@ -16,6 +16,7 @@ import torch
 from onnx import ModelProto
 from torch import Tensor, nn
 
+from vision.deploy.command import remove_note
 from vision.deploy.emulation.clustering import SETTINGS_KEY, PostProcessing
 from vision.deploy.emulation.network_input import INPUT_NORMALISATION
 from vision.deploy.graph.clean_up import clean_up
@@ -156,7 +157,8 @@ def export_onnx(
 ) -> CheckedModel:
     """Write a detector as an ONNX file for detectnet, if it passes the checks.
 
-    TensorRT engines of an older file of this name are removed. Arguments as of `make_checked`.
+    TensorRT engines and the detectnet.txt of an older file of this name are removed. Arguments as
+    of `make_checked`.
 
     Raises:
         ValueError: if the settings are impossible or a check fails; then nothing is written.
@@ -166,6 +168,7 @@ def export_onnx(
     with atomic_write(path) as temporary:
         temporary.write_bytes(made.content)
     remove_engines(Path(path))
+    remove_note(Path(path))
     return made
 
 

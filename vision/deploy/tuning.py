@@ -20,7 +20,13 @@ from vision.deploy.candidates import CandidateTrial, fewest_candidates
 from vision.deploy.emulation.clustering import PostProcessing
 from vision.deploy.emulation.network_input import network_input
 from vision.deploy.emulation.sweep import count_right_boxes
-from vision.deploy.graph.suppression import ALL_BOXES, ALL_SCORES, add_nms
+from vision.deploy.graph.suppression import (
+    ALL_BOXES,
+    ALL_SCORES,
+    LOWEST_OPSET,
+    add_nms,
+    opset_has_nms,
+)
 from vision.deploy.nms import MERGELESS_IOU, GraphNms, graph_nms
 from vision.deploy.onnx_reading import metadata, open_session
 from vision.deploy.readiness.candidate import Outputs, with_outputs
@@ -73,7 +79,7 @@ class Tuning:
     pictures: int
     objects: int
     plain: Measured
-    with_nms: Measured
+    with_nms: Measured | None  # None: its opset is too old for NMS
     nms: GraphNms  # of the file, or what it could have
     is_in_file: bool
     mean_precisions: Mapping[int, float] = field(default_factory=dict)  # by number of candidates
@@ -81,7 +87,7 @@ class Tuning:
     @property
     def measured(self) -> Measured:
         """Return the numbers of the file itself."""
-        return self.with_nms if self.is_in_file else self.plain
+        return self.with_nms if self.is_in_file and self.with_nms else self.plain
 
     @property
     def needed_candidates(self) -> int:
@@ -113,32 +119,39 @@ def tune(model: ModelProto, samples: Iterable[Sample], labels: Sequence[str]) ->
     """
     inside = graph_nms(metadata(model))
     nms = inside or GraphNms()
-    run = _runner(model if inside else add_nms(model, nms))
+    has_nms = inside is not None or opset_has_nms(model)
+    run = _runner(add_nms(model, nms) if has_nms and not inside else model, has_nms)
     merges = nms.iou_threshold > MERGELESS_IOU
     plain, trial = Sweep(labels), CandidateTrial(labels, nms)
     with_nms = Sweep(labels, TRIED_CLUSTERINGS if merges else (DEFAULTS.clustering,))
     for sample in samples:
-        of_net, of_nms = run(sample.image)
+        of_net, *of_nms = run(sample.image)
         plain.add(sample, of_net)
-        with_nms.add(sample, of_nms)
         trial.add(sample, of_net)
-    measured = plain.measured(), with_nms.measured()
+        for rows in of_nms:
+            with_nms.add(sample, rows)
+    measured = plain.measured(), with_nms.measured() if has_nms else None
     means = trial.mean_precisions()
     return Tuning(plain.pictures, plain.objects, *measured, nms, inside is not None, means)
 
 
-def _runner(model: ModelProto) -> Callable[[np.ndarray], tuple[Outputs, Outputs]]:
-    """Return what runs a file on a picture: rows of the net itself, and rows after NMS."""
-    session = open_session(with_outputs(model, [ALL_SCORES, ALL_BOXES]).SerializeToString())
+def _runner(model: ModelProto, has_nms: bool) -> Callable[[np.ndarray], list[Outputs]]:
+    """Return what runs a file on a picture: rows of the net itself, then those after NMS if any."""
+    names = [output.name for output in model.graph.output]
+    if has_nms:
+        names = [ALL_SCORES, ALL_BOXES, *names]
+        model = with_outputs(model, names[:2])
+    session = open_session(model.SerializeToString())
     (value,) = session.get_inputs()
-    height, width = value.shape[2:]
-    names = [ALL_SCORES, ALL_BOXES, *(output.name for output in model.graph.output)]
+    count, _, height, width = value.shape
+    if count != 1:
+        raise ValueError(f"what detectnet shows is measured with one picture at once, not {count}")
 
-    def run(image: np.ndarray) -> tuple[Outputs, Outputs]:
+    def run(image: np.ndarray) -> list[Outputs]:
         """Return the rows of the net, and those after NMS."""
         values = session.run(names, {value.name: network_input(image, height, width)})
         arrays = [array[0] for array in values]
-        return Outputs(*arrays[:2]), Outputs(*arrays[2:])
+        return [Outputs(*arrays[first : first + 2]) for first in range(0, len(arrays), 2)]
 
     return run
 
@@ -189,8 +202,11 @@ def tuning_lines(tuning: Tuning) -> list[str]:
         f" objects (right: IoU over {RIGHT_IOU:g}):",
         f"{'threshold':>30}{'clustering':>12}{'boxes':>7}{'precision':>11}{'recall':>8}{'F1':>7}",
     ]
-    groups = (("no NMS", tuning.plain), (f"NMS {tuning.nms.iou_threshold:g}", tuning.with_nms))
-    for name, measured in groups:
+    with_nms = f"NMS {tuning.nms.iou_threshold:g}"
+    for name, measured in (("no NMS", tuning.plain), (with_nms, tuning.with_nms)):
+        if measured is None:
+            lines.append(f"  {name:10}not measured: it needs opset {LOWEST_OPSET} or more")
+            continue
         for role, rating in zip(("defaults", "best"), measured):
             settings = rating.settings
             lines.append(
@@ -216,9 +232,10 @@ def _advice(tuning: Tuning) -> list[str]:
     ]
     needed, candidates = tuning.needed_candidates, tuning.nms.candidates
     option = f"--nms-candidates={needed}" if needed > candidates else ""
-    if not tuning.is_in_file and tuning.with_nms.best.f1 > chosen.f1 + WORTH_IT:
+    nms_f1 = tuning.with_nms.best.f1 if tuning.with_nms else 0.0
+    if not tuning.is_in_file and nms_f1 > chosen.f1 + WORTH_IT:
         lines.append(
-            f"NMS in the graph would do better (F1 {tuning.with_nms.best.f1:.3f}): export with"
+            f"NMS in the graph would do better (F1 {nms_f1:.3f}): export with"
             f" {' '.join(filter(None, ['--nms', option]))}."
         )
     if tuning.is_in_file and option:
@@ -226,6 +243,6 @@ def _advice(tuning: Tuning) -> list[str]:
         lines.append(
             f"Its {candidates} candidates leave out boxes of low scores: mAP"
             f" {means[candidates]:.3f}, {means[needed]:.3f} with {needed}. To have them, export"
-            f" with {option}; it takes a little longer."
+            f" with --nms={tuning.nms.iou_threshold:g} {option}; it takes a little longer."
         )
     return lines

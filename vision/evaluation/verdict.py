@@ -18,6 +18,15 @@ ENOUGH = 10  # objects of a kind, to say something about them
 FAR_LESS = 0.2  # of recall or F1, that a kind must be worse than the rest to be named
 LOOSE = 0.4  # of AP, that boxes lose between an overlap of 0.5 and of 0.75
 SAME = 0.9  # overlap of boxes that are the same in two pictures
+# What to do about boxes in wrong places: a net makes them, or a file says them.
+CORNERS_ADVICE = "Boxes must be corners x1, y1, x2, y2; a net's are fractions of the picture."
+INPUT_ADVICE = (
+    "Train longer, or give the pictures the normalisation and --resolution of its training."
+)
+BBOX_ADVICE = (
+    "Look at bbox in the file: it must be x, y, width, height in pixels of the picture, not "
+    "x1, y1, x2, y2, nor fractions."
+)
 
 
 class Mistake(NamedTuple):
@@ -79,9 +88,19 @@ def explain_hopeless(evaluation: Evaluation) -> tuple[str, str] | None:
         return (
             f"The boxes are out of range: {(outside | turned | tiny).mean():.0%} lie outside their "
             "pictures, are turned round or have no size.",
-            "Boxes must be corners x1, y1, x2, y2; a net's are fractions of the picture.",
+            CORNERS_ADVICE,
         )
     return _explain_names(evaluation) or _explain_places(evaluation)
+
+
+def advice_about_file(evaluation: Evaluation) -> str | None:
+    """Return what to do if the boxes of a file of detections are in wrong places; else None.
+
+    The figures cannot tell that from a bad net, but here is no net to be trained.
+    """
+    hopeless = explain_hopeless(evaluation)
+    is_of_places = hopeless is not None and hopeless[1] in (CORNERS_ADVICE, INPUT_ADVICE)
+    return BBOX_ADVICE if is_of_places else None
 
 
 def _explain_names(evaluation: Evaluation) -> tuple[str, str] | None:
@@ -128,7 +147,7 @@ def _explain_places(evaluation: Evaluation) -> tuple[str, str]:
             )
     return (
         "Its detections hardly ever lie on objects, whatever they are called.",
-        "Train longer, or give the pictures the normalisation and --resolution of its training.",
+        INPUT_ADVICE,
     )
 
 

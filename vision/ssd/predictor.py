@@ -53,7 +53,7 @@ class Predictor:
 
         Args:
             image: (H, W, 3) uint8 RGB of any size.
-            top_k: the most objects of a class; -1 leaves it to the suppression.
+            top_k: the most objects of a class, 0 for none; -1 leaves it to the suppression.
             prob_threshold: scores must be higher than this, 0.0 included; None leaves it to the
                 suppression.
 
@@ -77,7 +77,7 @@ class Predictor:
         sides = (self.image_size, self.image_size)
         resized = np.stack([cv2.resize(image, sides) for image in images])
         suppression = self.suppression
-        if top_k > 0:
+        if top_k >= 0:
             suppression = replace(suppression, top_k=top_k)
         if prob_threshold is not None:
             suppression = replace(suppression, score_threshold=prob_threshold)

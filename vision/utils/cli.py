@@ -10,7 +10,7 @@ import os
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from vision.utils.options import Options, checked
 from vision.utils.text import printable
@@ -22,12 +22,13 @@ USER_ERRORS = (ValueError, OSError, ImportError, RuntimeError)
 SURE_GUESS = 0.8  # how alike an option must be to one that was typed, to be meant by it
 MOST_NEAR = 3
 LONGEST_ERROR = 600  # letters, of which what was typed may be most
+WEIGHTS = (".pth", ".tar", ".onnx")  # how files end that may be meant by MODEL
 BROKEN_PIPE = 128 + 13  # exit status, as of a program that SIGPIPE ended
 # What other programs call our options; the first one that a script has is meant.
 SYNONYMS = {
     **dict.fromkeys(("--imgsz", "--img-size", "--img", "--image-size"), ("--resolution",)),
     "--weights": ("--pretrained-ssd", "--trained-model", "--model", "--input", "--model-dir"),
-    "--model": ("--net",),
+    "--model": ("--input", "--net"),
     "--arch": ("--net",),
     **dict.fromkeys(("--conf", "--conf-thres", "--confidence"), ("--threshold",)),
     **dict.fromkeys(("--iou", "--iou-thres"), ("--iou-threshold", "--nms-threshold")),
@@ -41,6 +42,10 @@ SYNONYMS = {
 # Options of other programs for what is so here in any case: an option that a script must have for
 # that, and what is so.
 DROPPED_OPTIONS = {
+    **dict.fromkeys(
+        ("--input", "--image", "--images", "--picture", "--pictures", "--source"),
+        ("--input-blob", "pictures, videos and cameras are typed without an option"),
+    ),
     "--cache": ("--workers", "pictures are read by --workers processes while the net computes"),
     "--half": ("--no-amp", "a GPU computes in half precision unless --no-amp is typed"),
     "--amp": ("--no-amp", "a GPU computes in half precision unless --no-amp is typed"),
@@ -84,6 +89,28 @@ def parse_options(
             except ValueError as error:
                 parser.error(printable(str(error), LONGEST_ERROR))
     return args
+
+
+def require_partners(parser: Any, args: Any, partners: Mapping[str, str]) -> None:
+    """End in a usage error where an option was typed without the one that gives it a meaning.
+
+    Args:
+        partners: the option that is needed, by the one that needs it, both as `args` names them.
+    """
+    for name, needed in partners.items():
+        if name in vars(args) and getattr(args, needed, None) is None:
+            option, other = (f"--{one.replace('_', '-')}" for one in (name, needed))
+            parser.error(f"{option} needs {other}, without which it means nothing; type both")
+
+
+def order_fault(model: str, labels: str) -> str:
+    """Return what is wrong with two of the words NET MODEL LABELS SOURCE, "" if nothing is."""
+    if Path(labels).suffix.lower() not in WEIGHTS and Path(model).suffix.lower() != ".txt":
+        return ""
+    return (
+        "of NET MODEL LABELS the second must be the .pth or .onnx and the third the list of class "
+        f"names, got {printable(model)} and {printable(labels)}"
+    )
 
 
 def _advice(typed: str, known: Sequence[str]) -> str:
@@ -199,6 +226,9 @@ def one_line(error: BaseException) -> str:
             f"{text} for {sys.executable}; type 'source .venv/bin/activate' in the folder of this "
             "suite first, after 'make setup'"
         )
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        # Python's own error; ours are sentences, and name no file beside them.
+        return f"there is no file or folder {printable(str(error.filename))}; check the path"
     ours = type(error).__module__.startswith("vision.")
     if text and (ours or isinstance(error, (ValueError, FileNotFoundError, ImportError))):
         return text

@@ -32,7 +32,7 @@ class Suppression:
     `score_threshold`: only boxes with a higher score are candidates; 0.0 is a threshold too.
     `iou_threshold`: hard suppression drops a box that overlaps a better one by more than this.
     `candidate_size`: the number of candidates, those with the best scores.
-    `top_k`: the most boxes to keep; -1 keeps all.
+    `top_k`: the most boxes to keep, 0 for none; -1 keeps all.
     `method`: "hard" drops overlapping boxes; "soft" lowers their scores (Bodla et al. 2017,
     equation 4); "none" does neither, for boxes of which the overlapping ones are gone already.
     `sigma`: width of soft suppression's Gaussian; a smaller one lowers scores more.
@@ -94,7 +94,7 @@ def nms_per_picture(
     suppression = suppression or Suppression()
     candidates = _choose_candidates(scores.float(), boxes.float(), suppression)
     candidates = METHODS[suppression.method](candidates, suppression)
-    if suppression.top_k > 0:
+    if suppression.top_k >= 0:
         candidates = _best_of_each_group(candidates, suppression.top_k)
     return _split_by_picture(candidates, len(scores), scores.shape[2] - 1)
 

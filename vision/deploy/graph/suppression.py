@@ -48,6 +48,11 @@ LOWEST_OPSET = 11
 STEEPNESS = 2.0**14
 
 
+def opset_has_nms(model: ModelProto) -> bool:
+    """Tell whether NMS can be written with the operators of a graph's opset."""
+    return (default_opset(model) or 0) >= LOWEST_OPSET
+
+
 def add_nms(model: ModelProto, nms: GraphNms) -> ModelProto:
     """Return a copy of a detector's graph with NMS behind its outputs.
 
@@ -69,8 +74,11 @@ def add_nms(model: ModelProto, nms: GraphNms) -> ModelProto:
     shape = fixed_shape_of(graph.output[0]) or ()
     if len(shape) != 3 or shape[0] != 1:
         raise ValueError("NMS in the graph needs a batch size of 1; leave --batch-size out")
-    if opset < LOWEST_OPSET:
-        raise ValueError(f"NMS in the graph needs opset {LOWEST_OPSET} or more, got {opset}")
+    if not opset_has_nms(model):
+        raise ValueError(
+            f"NMS in the graph needs opset {LOWEST_OPSET} or more, got {opset}; leave --opset out, "
+            "or --nms"
+        )
     scores_name, boxes_name = (value.name for value in graph.output)
     names = {scores_name: ALL_SCORES, boxes_name: ALL_BOXES}
     for node in graph.node:
