@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Sequence
 
 from vision.live.options import LiveOptions, finder_fault
-from vision.utils.cli import order_fault, parse_options, run_main, set_up_logging
+from vision.utils.cli import order_fault, parse_options, require_partners, run_main, set_up_logging
 from vision.utils.options import add_options
 from vision.utils.threads import share_cores
 
@@ -69,6 +69,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             "name a --model or a --model-dir, or a folder to --label pictures for, or give "
             "NET MODEL LABELS [VIDEO]"
         )
+    require_partners(parser, args, {"class_names": "label"})
     options = LiveOptions.of(vars(args))
     fault = finder_fault(options)
     if (options.input_width is None) != (options.input_height is None):

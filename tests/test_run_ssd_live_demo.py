@@ -77,6 +77,7 @@ def test_a_source_by_its_place_or_its_option():
         ["--model=a.pth", "--threshold=nan"],
         ["--label=x", "--class-names=Apple,Banana,Apple"],
         ["--label=x", "--class-names=Apple,a\x1bb"],
+        ["--model=x.pth", "--class-names=Apple"],
     ],
 )
 def test_wrong_usage(argv):

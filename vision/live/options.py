@@ -83,7 +83,7 @@ class FinderOptions(DetectorOptions):
         "measured, or 0.5)",
     )  # fmt: skip
     top_k: int = option(
-        10, kind=Whole(-1), metavar="N", help="at most N objects of each class, -1 for all"
+        10, kind=Whole(-1), metavar="N", help="at most N objects of each class; 0: none, -1: all"
     )
     postprocess: str = option(
         "nms", kind=OneOf("nms", "detectnet"),
