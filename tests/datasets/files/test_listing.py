@@ -96,11 +96,16 @@ def test_copies_that_other_programs_keep_are_no_data(listing, folder):
     ]
 
 
-@pytest.mark.parametrize("mark", ["training_args.json", "dataset_report.json"])
-def test_what_a_training_or_a_check_has_written_into_a_dataset_is_no_data(listing, mark):
+def test_what_a_training_has_written_into_a_dataset_is_no_data(listing):
     """`train_ssd.py --data=. --model-dir=run` would else learn its own charts as empty pictures."""
-    names = ("a.jpg", f"run/{mark}", "run/results.png", "run/evaluation/b.jpg")
+    names = ("a.jpg", "run/training_args.json", "run/results.png", "run/evaluation/b.jpg")
     assert listing(*names).files == ["a.jpg"]
+
+
+@pytest.mark.parametrize("folder", ["", "images/", "data_check/"])
+def test_what_a_check_has_drawn_is_no_data_and_pictures_beside_it_are(listing, folder):
+    names = [f"{folder}{name}" for name in ("dataset_report.json", "train.png", "val.png", "b.png")]
+    assert listing("a/train.png", *names).files == sorted(["a/train.png", f"{folder}b.png"])
 
 
 def test_a_folder_of_a_training_that_is_named_itself_is_read(listing):

@@ -12,9 +12,8 @@ from vision.datasets.options import REPORT_FILE, TRAINING_ARGUMENTS
 from vision.pictures.suffixes import PICTURE_SUFFIXES
 from vision.utils.files import read_regular
 
-# Other programs' copies, and folders that a training or a check has written: no data.
-NO_DATA_FOLDERS = ("@eaDir", "__MACOSX")
-OUR_FILES = {TRAINING_ARGUMENTS, REPORT_FILE}
+NO_DATA_FOLDERS = ("@eaDir", "__MACOSX")  # copies that other programs keep
+PORTRAITS = {f"{part}.png" for part in ("train", "val", "test")}  # that a check draws of the data
 
 
 class FileListing:
@@ -82,14 +81,16 @@ def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
     seen = set()
     for top, folders, names in os.walk(folder, followlinks=True):
         found = Path(top).stat()
-        is_ours = Path(top) != folder and not OUR_FILES.isdisjoint(names)
-        if (found.st_dev, found.st_ino) in seen or is_ours:
+        of_a_training = Path(top) != folder and TRAINING_ARGUMENTS in names
+        if (found.st_dev, found.st_ino) in seen or of_a_training:
             folders.clear()
             continue
         seen.add((found.st_dev, found.st_ino))
         folders[:] = sorted(
             one for one in folders if not one.startswith(".") and one not in NO_DATA_FOLDERS
         )
+        if REPORT_FILE in names:  # a check may have been told to write where pictures are
+            names = [one for one in names if one not in PORTRAITS]
         yield Path(top).relative_to(folder).as_posix(), names
 
 
