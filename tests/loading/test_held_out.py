@@ -103,7 +103,12 @@ def test_after_more_pictures_come_what_was_trained_on_is_not_measured_on(tmp_pat
     again = open_datasets([data], selection=Selection(0.25, held_out=kept.for_draw(0.25, 0)))
     assert pictures(again.validation) == before
     assert again.held_out == trained.held_out
-    assert kept.for_draw(0.5, 0) == kept.for_draw(0.25, 1) == {}
+    # With a dataset to validate on, nothing of the others is held out any more.
+    write_voc(tmp_path / "other", {"val": 4}, seed=9)
+    resumed = Selection(0.25, held_out=kept.for_draw(0.25, 0))
+    elsewhere = open_datasets([data], validation_root=tmp_path / "other", selection=resumed)
+    assert set(before) <= set(pictures(elsewhere.train))
+    assert elsewhere.held_out.pictures == {}
 
 
 def test_what_a_run_has_held_out_must_be_readable(tmp_path):

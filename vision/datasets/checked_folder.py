@@ -18,6 +18,7 @@ from vision.datasets.formats import DATASETS
 from vision.datasets.formats.folder import DatasetFolder
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.index.arrays import StringTable
+from vision.datasets.likeness import Thumbnails
 from vision.datasets.recognition import ANY_FORMAT, find_dataset
 from vision.datasets.selection import EVERYTHING, Selection, new_names, rename_classes
 from vision.datasets.splits import hold_out, rows_in, separate, without_copies_of
@@ -184,7 +185,6 @@ class CheckedFolder:
         seed = self.selection.seed
         cache = self.pictures.scanner.cache_folder if self.pictures else None
         thumbnails = partial(thumbnails_of, root=self.root, cache_folder=cache)
-        before = self.selection.held_out.get(os.path.realpath(self.root), ())
         name, *stated = self.parts
         where, train = self.reader.parts[name], self.parts[name]
         if stated:
@@ -192,16 +192,7 @@ class CheckedFolder:
             train, validation, sentence = separate(train, validation, val_split, seed, thumbnails)
             how = f" ({self.reader.parts[stated[0]]})"
         else:
-            held = rows_in(train.image_ids, StringTable.from_strings(before))
-            if held.any():
-                validation, train = train.select(held), train.select(~held)
-                how = ", held out since the run began"
-                self.drawn = list(before)
-            else:
-                train, validation = hold_out(train, val_split, seed, thumbnails)
-                how = f", held out by seed {seed} as no split is stated"
-                how += ", frames that look alike together"
-                self.drawn = list(validation.image_ids)
+            train, validation, how = self._hold_out(train, val_split, thumbnails)
             train, sentence = without_copies_of(validation, train)
         line = f"{self.root} ({self.kind}): {len(train):,} pictures to train on ({where})"
         if len(validation):
@@ -210,6 +201,21 @@ class CheckedFolder:
         if sentence:
             self.lines.append(f"{self.root}: {sentence}")
         return train, validation
+
+    def _hold_out(
+        self, train: AnnotationIndex, val_split: float, thumbnails: Thumbnails
+    ) -> tuple[AnnotationIndex, AnnotationIndex, str]:
+        """Hold out what a run has held out before, else what the seed draws; say which it was."""
+        seed = self.selection.seed
+        before = self.selection.held_out.get(os.path.realpath(self.root), ())
+        held = rows_in(train.image_ids, StringTable.from_strings(before if val_split else ()))
+        if held.any():
+            self.drawn = list(before)
+            return train.select(~held), train.select(held), ", held out since the run began"
+        train, validation = hold_out(train, val_split, seed, thumbnails)
+        self.drawn = list(validation.image_ids)
+        how = f", held out by seed {seed} as no split is stated, frames that look alike together"
+        return train, validation, how
 
     def _parts_found(self) -> str:
         parts = self.reader.parts.items()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Iterable
+
 # What nobody sees in a name, as web pages and word processors put it there. Joiners of letters are
 # among it, as in Persian; nets and lists of names do without.
 UNSEEN = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
@@ -13,6 +15,11 @@ def name_as_seen(name: str) -> str:
     """Return a name without characters that nobody sees, and with common blanks for all others."""
     seen = name if name.isprintable() else name.translate(AS_SEEN)
     return name if seen == name else seen.strip()
+
+
+def names_as_seen(names: Iterable[str]) -> list[str]:
+    """Return names as `name_as_seen` does, each once."""
+    return list(dict.fromkeys(map(name_as_seen, names)))
 
 
 def printable(text: str, longest: int = 300) -> str:

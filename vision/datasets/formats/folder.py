@@ -8,7 +8,7 @@ from typing import Iterable
 from vision.datasets.checks.problems import Problems
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.utils.labels import BACKGROUND
-from vision.utils.text import name_as_seen
+from vision.utils.text import names_as_seen
 
 
 class DatasetFolder:
@@ -69,7 +69,7 @@ class DatasetFolder:
 
 def usable_names(names: Iterable[str]) -> list[str]:
     """Return the names that can be classes, each once, spelled as the index spells them."""
-    return [name for name in dict.fromkeys(map(name_as_seen, names)) if is_class_name(name)]
+    return [name for name in names_as_seen(names) if is_class_name(name)]
 
 
 def is_class_name(name: str) -> bool:

@@ -13,7 +13,7 @@ from vision.datasets.files.values import around, around_turned, to_number, to_si
 from vision.datasets.formats.per_picture import AnnotationError, PerPictureFolder
 from vision.datasets.index.builder import Record
 from vision.utils.files import read_regular
-from vision.utils.text import name_as_seen
+from vision.utils.text import names_as_seen
 
 VOC_LISTS = ("trainval", "train", "val", "test", "default")
 VOC_PICTURE_FOLDERS = ("JPEGImages", "images", "JPG", "JPEG", "PNGImages")
@@ -65,7 +65,7 @@ class VOCFolder(PerPictureFolder):
         if path.is_file():
             listed = read_class_list(path, super().class_names, self.notes)
             self.classes_from = path.name
-            return list(dict.fromkeys(map(name_as_seen, listed)))
+            return names_as_seen(listed)
         names = super().class_names()
         self.classes_from = "collected from the XML files, as there is no labels.txt"
         return names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from pathlib import Path
 
 from vision.datasets.checks.problems import Problems
@@ -48,7 +49,6 @@ class YOLOFolder(DatasetFolder):
         self.notes += self._settings.notes
         self._met: dict[int, str] = {}  # class names by number, in what was read
         self._pictures: dict[str, list[str]] = {}  # by part
-        self._used: set[str | None] | None = None  # label files, made when one is left over
         self._find_parts()
 
     @classmethod
@@ -243,13 +243,12 @@ class YOLOFolder(DatasetFolder):
             elif part == (stated if stated in self.parts else first):
                 # Any text may lie here, so that it counts only if there is such a picture.
                 fault = self._finder.explain_unreadable(stem)
-                if fault and file not in self._labels_of_all():
+                if fault and file not in self._labels_of_all:
                     left.append((fault, file, None))
         problems.add_each("picture missing", left, lambda case: case)
 
+    @cached_property
     def _labels_of_all(self) -> set[str | None]:
-        """Return the label files of the pictures of all parts."""
-        if self._used is None:
-            pictures = (one for files in self._pictures.values() for one in files)
-            self._used = set(map(self._label_of, pictures))
-        return self._used
+        """The label files of the pictures of all parts, looked for when one is left over."""
+        pictures = (one for files in self._pictures.values() for one in files)
+        return set(map(self._label_of, pictures))

@@ -14,7 +14,7 @@ from vision.datasets.formats import voc_writing
 from vision.datasets.formats.voc_writing import VOC_PARTS, VOCPicture
 from vision.datasets.recognition import find_dataset
 from vision.utils.files import atomic_write
-from vision.utils.text import name_as_seen
+from vision.utils.text import names_as_seen
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def listed_class_names(folder: Path, used: Iterable[str]) -> list[str]:
     listed = read_class_list(folder / "labels.txt", lambda: used, notes)
     for note in notes:
         logger.info("%s: %s", folder, note)
-    return list(dict.fromkeys(map(name_as_seen, listed)))
+    return names_as_seen(listed)
 
 
 def _list_path(folder: Path, name: str) -> Path:

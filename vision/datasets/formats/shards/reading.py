@@ -20,7 +20,7 @@ from vision.datasets.index.arrays import StringTable
 from vision.pictures.bucket import object_sizes, read_object
 from vision.utils.buckets import bucket_and_key, full_path
 from vision.utils.files import path_inside
-from vision.utils.text import name_as_seen
+from vision.utils.text import names_as_seen
 
 REPAIR = f"copy it again, or remove {INDEX_NAME} to have the shards themselves read"
 
@@ -69,7 +69,7 @@ class ShardFolder(DatasetFolder):
         if path.is_file():
             self.classes_from = path.name
             listed = read_class_list(path, lambda: names, self.notes)
-            return list(dict.fromkeys(map(name_as_seen, listed)))
+            return names_as_seen(listed)
         if bucket_and_key(self.root) or (self.root / INDEX_NAME).is_file():
             self.classes_from = INDEX_NAME
             return names
