@@ -147,3 +147,16 @@ def test_sizes_that_no_picture_or_labels_have_are_refused(tmp_path, toy_model, p
     path.write_bytes(toy_model.SerializeToString())
     with pytest.raises(ValueError, match=r"some\.onnx"):
         DetectNet(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("best.pth", r"it is a \.pth; export it: onnx_export\.py --input="),
+        ("a.onnx", "export it again"),
+    ],
+)
+def test_what_is_no_onnx_file_is_refused_with_what_to_do(tmp_path, name, advice):
+    (tmp_path / name).write_bytes(b"PK\3\4 something else")
+    with pytest.raises(ValueError, match=advice):
+        read_model(tmp_path / name)

@@ -75,14 +75,21 @@ class Session(onnxruntime.InferenceSession):
         try:
             yield
         except runtime_errors.InvalidProtobuf:
-            raise ValueError(
-                f"{self._name} must be an ONNX file, it is damaged or something else"
-            ) from None
+            raise ValueError(_no_onnx(self._name)) from None
         except (*REFUSALS, ValueError, TypeError, RuntimeError, IndexError) as error:
             reason = printable(" ".join(str(error).split()))
             raise ValueError(
                 f"{self._name} must run in onnxruntime, which says: {reason}"
             ) from error
+
+
+def _no_onnx(name: str | Path) -> str:
+    """Return what is wrong with a file that is no ONNX, and what to do."""
+    if Path(name).suffix.lower() == ".pth":
+        return (
+            f"{name} must be an ONNX file, it is a .pth; export it: onnx_export.py --input={name}"
+        )
+    return f"{name} must be an ONNX file, it is damaged or something else; export it again"
 
 
 def read_model(path: str | Path) -> ModelProto:
@@ -105,7 +112,7 @@ def parse_model(content: bytes, name: str | Path) -> ModelProto:
         model = onnx.load_model_from_string(content)
         _require_text(model)
     except (DecodeError, UnicodeError):
-        raise ValueError(f"{name} must be an ONNX file, it is damaged or something else") from None
+        raise ValueError(_no_onnx(name)) from None
     if not model.graph.node:
         raise ValueError(f"{name} must be an ONNX file with a network in it, it has none")
     _forget_sizes_below_0(model)
