@@ -5,12 +5,13 @@ import logging
 import math
 import sys
 
+import numpy as np
 import pytest
 import torch
 
 from vision.utils import nms
 from vision.utils.box_utils import box_iou
-from vision.utils.nms import Suppression, nms_per_picture
+from vision.utils.nms import Kept, Suppression, nms_per_picture
 
 
 @pytest.fixture(params=["compiled", "own"])
@@ -22,7 +23,11 @@ def variant(request, monkeypatch):
 
 def nms_per_class(scores, boxes, suppression=None):
     """Return what is left of one picture: scores (P, C), boxes (P, 4)."""
-    return nms_per_picture(scores[None], boxes[None], suppression)[0]
+    return as_tensors(nms_per_picture(scores[None], boxes[None], suppression)[0])
+
+
+def as_tensors(kept):
+    return Kept(*map(torch.from_numpy, kept))
 
 
 def one_class(scores):
@@ -83,7 +88,7 @@ def test_nothing_to_find(variant, method):
         for kept in nms_per_picture(scores, torch.zeros(2, priors, 4), suppression):
             assert kept.boxes.shape == (0, 4)
             assert kept.labels.shape == kept.scores.shape == (0,)
-            assert kept.labels.dtype == torch.int64
+            assert kept.labels.dtype == np.int64
     assert nms_per_picture(torch.zeros(0, 4, 3), torch.zeros(0, 4, 4), suppression) == []
 
 
@@ -112,9 +117,18 @@ def test_only_the_best_candidates_are_looked_at_and_the_best_kept(variant):
         assert torch.equal(kept.boxes[:, 0], torch.tensor([90, 0, 80, 10, 70, 20.0]))
 
 
+def test_of_a_crowd_the_earliest_of_equal_scores_are_candidates(variant):
+    """Thousands of candidates are not all sorted: those that cannot be among the best are left."""
+    corners = torch.arange(50.0)[:, None] * 10
+    boxes = torch.cat([corners, corners, corners + 5, corners + 5], dim=1)
+    scores = one_class([0.5] * 20 + [0.9] * 3 + [0.5] * 20 + [0.2] * 7)
+    kept = nms_per_class(scores, boxes, Suppression(candidate_size=8))
+    assert (kept.boxes[:, 0] / 10).tolist() == [20, 21, 22, 0, 1, 2, 3, 4]
+
+
 def test_pictures_do_not_mix(variant):
     scores = torch.stack([one_class([0.9, 0.8, 0.7, 0.6]), one_class([0.0, 0.8, 0.9, 0.0])])
-    first, second = nms_per_picture(scores, SHIFTED.expand(2, 4, 4))
+    first, second = map(as_tensors, nms_per_picture(scores, SHIFTED.expand(2, 4, 4)))
     assert torch.equal(first.boxes, SHIFTED[[0, 2, 3]])
     assert torch.equal(second.boxes, SHIFTED[[2]])
 

@@ -73,21 +73,22 @@ class OnnxDetector:
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores (B, P, C) and boxes (B, P, 4) of normalised images (B, 3, S, S)."""
-        parts = [self._run(part) for part in images.split(self._batch_size or len(images))]
-        scores, boxes = (torch.from_numpy(np.concatenate(part)) for part in zip(*parts))
-        if scores.ndim != 3 or boxes.shape != (*scores.shape[:2], 4) or len(scores) < len(images):
+        pixels, at_once = images.cpu().numpy(), self._batch_size or len(images)
+        parts = [self._run(pixels[i : i + at_once]) for i in range(0, len(pixels), at_once)]
+        scores, boxes = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts))
+        if scores.ndim != 3 or boxes.shape != (*scores.shape[:2], 4) or len(scores) < len(pixels):
             raise ValueError(
                 f"{self._path} must put out scores (B, P, C) and boxes (B, P, 4), it puts out "
-                f"{tuple(scores.shape)} and {tuple(boxes.shape)}; write it with onnx_export.py"
+                f"{scores.shape} and {boxes.shape}; write it with onnx_export.py"
             )
         if self._has_nms:
-            best = scores[..., 1:].amax(dim=-1, keepdim=True)
-            scores = torch.where(scores == best, scores, torch.zeros_like(scores))
-        return scores[: len(images)], boxes[: len(images)]
+            best = scores[..., 1:].max(axis=-1, keepdims=True)
+            scores = np.where(scores == best, scores, np.zeros_like(scores))
+        return torch.from_numpy(scores[: len(pixels)]), torch.from_numpy(boxes[: len(pixels)])
 
-    def _run(self, images: Tensor) -> list[np.ndarray]:
-        missing = (self._batch_size or len(images)) - len(images)
+    def _run(self, pixels: np.ndarray) -> list[np.ndarray]:
+        missing = (self._batch_size or len(pixels)) - len(pixels)
         if missing:
-            images = torch.cat([images, images[:1].expand(missing, -1, -1, -1)])
-        pixels = np.ascontiguousarray(images.cpu().numpy(), dtype=np.float32)
+            pixels = np.concatenate([pixels, np.repeat(pixels[:1], missing, axis=0)])
+        pixels = np.ascontiguousarray(pixels, dtype=np.float32)
         return self._session.run(["scores", "boxes"], {"input_0": pixels})

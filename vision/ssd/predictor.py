@@ -75,16 +75,17 @@ class Predictor:
                     f"got {image.shape} {image.dtype}"
                 )
         sides = (self.image_size, self.image_size)
-        resized = np.stack([cv2.resize(image, sides) for image in images])
+        planes = np.empty((len(images), 3, *sides), np.uint8)
+        for image, into in zip(images, planes):
+            cv2.split(cv2.resize(image, sides), list(into))
         suppression = self.suppression
         if top_k >= 0:
             suppression = replace(suppression, top_k=top_k)
         if prob_threshold is not None:
             suppression = replace(suppression, score_threshold=prob_threshold)
-        batch = torch.from_numpy(resized).permute(0, 3, 1, 2)
         return [
             _scale(kept, image.shape[1], image.shape[0], clipped=True)
-            for kept, image in zip(self._find(batch, suppression), images)
+            for kept, image in zip(self._find(torch.from_numpy(planes), suppression), images)
         ]
 
     def predict_tensor(self, images: Tensor) -> list[Detections]:
@@ -103,17 +104,24 @@ class Predictor:
         Returns:
             Scores (B, P, C) and boxes (B, P, 4) xyxy in [0, 1].
         """
-        images = images.to(self.device, non_blocking=True).float()
-        return self.detect((images - self._mean) / self._std)
+        return self.detect(self._normalise(images))
 
-    @torch.inference_mode()
+    def _normalise(self, images: Tensor) -> Tensor:
+        if self.device.type != "cpu":
+            pixels = images.to(self.device, non_blocking=True).float()
+            return (pixels - self._mean) / self._std
+        # Not by torch: its threads would be on the cores when onnxruntime's have to start.
+        array = images.numpy().astype(np.float32)
+        array -= self._mean.numpy()
+        array /= self._std.numpy()
+        return torch.from_numpy(array)
+
     def _find(self, images: Tensor, suppression: Suppression) -> list[Kept]:
         return nms_per_picture(*self.scores_and_boxes(images), suppression)
 
 
 def _scale(kept: Kept, width: int, height: int, clipped: bool = False) -> Detections:
     """Return what suppression has kept as detections in pixels of `width` x `height`."""
-    boxes, labels, scores = (tensor.cpu().numpy() for tensor in kept)
     limits = np.array([width, height, width, height], np.float32)
-    boxes = boxes * limits
-    return Detections(np.clip(boxes, 0, limits) if clipped else boxes, labels, scores)
+    boxes = kept.boxes * limits
+    return Detections(np.clip(boxes, 0, limits) if clipped else boxes, kept.labels, kept.scores)

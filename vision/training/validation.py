@@ -121,7 +121,7 @@ def validate(
         if measure_precision:
             scores, boxes = net.decode(class_logits, locations)
             for kept in nms_per_picture(scores, boxes * net.config.image_size):
-                detections.append(Detections(*(value.cpu().numpy() for value in kept)))
+                detections.append(Detections(*kept))
             truths.extend(truths_of(batch))
             rows = zip(batch.images, detections[-len(scores) :], truths[-len(scores) :])
             shown.extend(

@@ -1,10 +1,11 @@
 """Non-maximum suppression: of boxes of one class that cover the same object, keep the best.
 
 The boxes of one class in one picture form a group. All groups are treated together, and no step
-loops over boxes. On the CPU, hard suppression uses torchvision's compiled function. A matrix of
-overlaps gives the same answer in two cases: where that function does not load, because torch and
-torchvision do not belong together (often so on a Jetson); and on a GPU, where a call for each class
-would wait for the device each time.
+loops over boxes. The few boxes whose scores are high enough are read from the device, and sorted by
+NumPy. On the CPU, hard suppression uses torchvision's compiled function. A matrix of overlaps gives
+the same answer in two cases: where that function does not load, because torch and torchvision do
+not belong together (often so on a Jetson); and on a GPU, where a call for each class would wait for
+the device each time.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Callable, NamedTuple
+from typing import Any, Callable, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -61,18 +63,22 @@ class Suppression:
 class Kept(NamedTuple):
     """What is left of one picture, best first; the boxes keep their unit."""
 
-    boxes: Tensor  # (K, 4) xyxy
-    labels: Tensor  # (K,) int64, 1..C-1
-    scores: Tensor  # (K,) float32
+    boxes: np.ndarray  # (K, 4) float32 xyxy
+    labels: np.ndarray  # (K,) int64, 1..C-1
+    scores: np.ndarray  # (K,) float32
 
 
 class _Candidates(NamedTuple):
     """The boxes of all groups in one list: group after group, best first within each."""
 
-    boxes: Tensor  # (N, 4)
-    scores: Tensor  # (N,)
-    groups: Tensor  # (N,) picture * (C - 1) + label - 1
-    ranks: Tensor  # (N,) place within the group, from 0
+    boxes: np.ndarray  # (N, 4)
+    scores: np.ndarray  # (N,)
+    groups: np.ndarray  # (N,) picture * (C - 1) + label - 1
+    ranks: np.ndarray  # (N,) place within the group, from 0
+
+    def select(self, rows: np.ndarray | slice) -> _Candidates:
+        """Return some of them: indices, or a mask."""
+        return _Candidates(*(column[rows] for column in self))
 
 
 def nms_per_picture(
@@ -93,71 +99,95 @@ def nms_per_picture(
         )
     suppression = suppression or Suppression()
     candidates = _choose_candidates(scores.float(), boxes.float(), suppression)
-    candidates = METHODS[suppression.method](candidates, suppression)
+    candidates = METHODS[suppression.method](candidates, suppression, scores.device)
     if suppression.top_k >= 0:
         candidates = _best_of_each_group(candidates, suppression.top_k)
     return _split_by_picture(candidates, len(scores), scores.shape[2] - 1)
 
 
 def _choose_candidates(scores: Tensor, boxes: Tensor, suppression: Suppression) -> _Candidates:
-    foreground = scores[..., 1:]
-    wanted = foreground > suppression.score_threshold
-    # Any sum with what is not finite is not finite: one pass finds rows with such a number.
-    wanted &= boxes.isfinite().all(dim=-1, keepdim=True) & (foreground < torch.inf)
-    picture, prior, index = wanted.nonzero(as_tuple=True)
-    candidates = _Candidates(
-        boxes[picture, prior],
-        foreground[picture, prior, index],
-        picture * foreground.shape[2] + index,
-        torch.zeros_like(prior),
-    )
+    found_boxes, found_scores, groups = _above(scores, boxes, suppression.score_threshold)
+    candidates = _Candidates(found_boxes, found_scores, groups, np.zeros_like(groups))
+    if not (np.isfinite(found_boxes).all() and np.isfinite(found_scores).all()):
+        finite = np.isfinite(found_boxes).all(axis=1) & np.isfinite(found_scores)
+        candidates = candidates.select(finite)
     return _best_of_each_group(candidates, suppression.candidate_size)
 
 
+def _above(scores: Tensor, boxes: Tensor, threshold: float) -> tuple[np.ndarray, ...]:
+    """Return boxes (N, 4), scores (N,) and groups (N,) of the scores above a threshold.
+
+    They come group after group, as the classes stand before the priors in what is searched.
+    """
+    by_class: Any = scores.detach()[..., 1:].transpose(1, 2)
+    all_boxes: Any = boxes.detach()
+    on_cpu = scores.device.type == "cpu"
+    if on_cpu:  # NumPy starts in a fifth of torch's time, which counts for a single picture
+        by_class, all_boxes = by_class.numpy(), all_boxes.numpy()
+    wanted = by_class > threshold
+    picture, index, prior = np.nonzero(wanted) if on_cpu else wanted.nonzero(as_tuple=True)
+    groups = picture * by_class.shape[1] + index
+    columns = all_boxes[picture, prior], by_class[picture, index, prior], groups
+    return columns if on_cpu else tuple(column.cpu().numpy() for column in columns)
+
+
 def _best_of_each_group(candidates: _Candidates, count: int) -> _Candidates:
-    """Sort into groups, best first; of equal scores the earlier box leads. Keep `count` of each."""
-    order = candidates.scores.argsort(descending=True, stable=True)
-    order = order[candidates.groups[order].argsort(stable=True)]
+    """Sort each group, best first; of equal scores the earlier box leads. Keep `count` of each."""
+    candidates = candidates.select(_may_be_best(candidates, count))
+    order = np.lexsort((-candidates.scores, candidates.groups))
     groups = candidates.groups[order]
-    positions = torch.arange(len(groups), device=groups.device)
-    ranks = positions - torch.searchsorted(groups, groups)  # the first of its own group
+    ranks = np.arange(len(groups)) - np.searchsorted(groups, groups)  # the first of its own group
     kept = ranks < count
     order = order[kept]
     return _Candidates(candidates.boxes[order], candidates.scores[order], groups[kept], ranks[kept])
 
 
+def _may_be_best(candidates: _Candidates, count: int) -> np.ndarray | slice:
+    """Return which can be among the best `count` of their group: sorting all takes far longer."""
+    bounds = np.flatnonzero(np.diff(candidates.groups, prepend=-1, append=-1))
+    if not count or np.diff(bounds).max(initial=0) <= count:
+        return slice(None)
+    may_be = np.ones(len(candidates.groups), bool)
+    for start, end in zip(bounds, bounds[1:]):
+        if end - start > count:
+            scores = candidates.scores[start:end]
+            may_be[start:end] = scores >= np.partition(scores, -count)[-count]
+    return may_be
+
+
 def _split_by_picture(candidates: _Candidates, pictures: int, classes: int) -> list[Kept]:
-    order = candidates.scores.argsort(descending=True, stable=True)
-    picture = candidates.groups[order] // max(classes, 1)
-    in_picture = picture.argsort(stable=True)
-    order = order[in_picture]
-    counts = torch.bincount(picture, minlength=pictures).tolist()
-    parts = (
-        candidates.boxes[order],
-        candidates.groups[order] % max(classes, 1) + 1,
-        candidates.scores[order],
-    )
-    return [Kept(*part) for part in zip(*(tensor.split(counts) for tensor in parts))]
+    picture, index = np.divmod(candidates.groups, max(classes, 1))
+    order = np.lexsort((-candidates.scores, picture))
+    ends = np.searchsorted(picture[order], np.arange(1, pictures))
+    columns = candidates.boxes[order], index[order] + 1, candidates.scores[order]
+    if not pictures:
+        return []
+    return [Kept(*part) for part in zip(*(np.split(column, ends) for column in columns))]
 
 
-def _suppress_hard(candidates: _Candidates, suppression: Suppression) -> _Candidates:
+def _suppress_hard(
+    candidates: _Candidates, suppression: Suppression, device: torch.device
+) -> _Candidates:
     # The compiled function compares in double, ours in float32: round to what both can hold.
-    threshold = torch.tensor(suppression.iou_threshold, dtype=torch.float32).item()
-    compiled = compiled_nms() if candidates.boxes.device.type == "cpu" else None
+    threshold = float(np.float32(suppression.iou_threshold))
+    compiled = compiled_nms() if device.type == "cpu" else None
     if compiled is not None:
-        kept = _keep_compiled(compiled, candidates, threshold)
-    else:
-        kept = _by_matrix(candidates, lambda scores, overlaps: _keep_unbeaten(overlaps > threshold))
-    return _Candidates(*(tensor[kept] for tensor in candidates))
+        return candidates.select(_keep_compiled(compiled, candidates, threshold))
+    return candidates.select(
+        _by_matrix(
+            candidates, lambda scores, overlaps: _keep_unbeaten(overlaps > threshold), device
+        )
+    )
 
 
-def _keep_compiled(compiled: Callable, candidates: _Candidates, threshold: float) -> Tensor:
-    sizes = torch.unique_consecutive(candidates.groups, return_counts=True)[1].tolist()
-    kept, start = [candidates.groups[:0]], 0
-    for boxes, scores in zip(candidates.boxes.split(sizes), candidates.scores.split(sizes)):
-        kept.append(compiled(boxes, scores, threshold) + start)
-        start += len(boxes)
-    return torch.cat(kept).sort().values
+def _keep_compiled(compiled: Callable, candidates: _Candidates, threshold: float) -> np.ndarray:
+    starts = np.flatnonzero(candidates.ranks == 0)
+    boxes, scores = torch.from_numpy(candidates.boxes), torch.from_numpy(candidates.scores)
+    kept = [
+        start + compiled(boxes[start:end], scores[start:end], threshold).numpy()
+        for start, end in zip(starts, [*starts[1:], len(scores)])
+    ]
+    return np.sort(np.concatenate([starts[:0], *kept]))
 
 
 def _keep_unbeaten(overlapping: Tensor) -> Tensor:
@@ -176,13 +206,14 @@ def _keep_unbeaten(overlapping: Tensor) -> Tensor:
         kept = unbeaten
 
 
-def _suppress_soft(candidates: _Candidates, suppression: Suppression) -> _Candidates:
+def _suppress_soft(
+    candidates: _Candidates, suppression: Suppression, device: torch.device
+) -> _Candidates:
     lowered = _by_matrix(
-        candidates, lambda scores, overlaps: _lower_scores(scores, overlaps, suppression)
+        candidates, lambda scores, overlaps: _lower_scores(scores, overlaps, suppression), device
     )
     kept = lowered > suppression.score_threshold
-    boxes, _, groups, ranks = (tensor[kept] for tensor in candidates)
-    return _Candidates(boxes, lowered[kept], groups, ranks)
+    return candidates._replace(scores=lowered).select(kept)
 
 
 def _lower_scores(scores: Tensor, overlaps: Tensor, suppression: Suppression) -> Tensor:
@@ -210,32 +241,34 @@ def _lower_scores(scores: Tensor, overlaps: Tensor, suppression: Suppression) ->
     return scores
 
 
-def _suppress_nothing(candidates: _Candidates, suppression: Suppression) -> _Candidates:
+def _suppress_nothing(
+    candidates: _Candidates, suppression: Suppression, device: torch.device
+) -> _Candidates:
     return candidates
 
 
 METHODS = {"hard": _suppress_hard, "soft": _suppress_soft, "none": _suppress_nothing}
 
 
-def _by_matrix(candidates: _Candidates, judge: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def _by_matrix(
+    candidates: _Candidates, judge: Callable[[Tensor, Tensor], Tensor], device: torch.device
+) -> np.ndarray:
     """Return what `judge` says of every box, (N,), given scores (G, K) and overlaps (G, K, K).
 
     Small groups are filled up to the size of the largest, with empty boxes of score 0, which
     overlap nothing.
     """
-    groups = torch.unique_consecutive(candidates.groups, return_inverse=True)[1]
-    count = int(groups[-1]) + 1 if len(groups) else 0
-    width = int(candidates.ranks.max()) + 1 if len(groups) else 1
-    boxes = candidates.boxes.new_zeros(count, width, 4)
-    scores = candidates.scores.new_zeros(count, width)
-    boxes[groups, candidates.ranks] = candidates.boxes
-    scores[groups, candidates.ranks] = candidates.scores
+    groups = np.cumsum(candidates.ranks == 0) - 1
+    width = 1 + int(candidates.ranks.max(initial=0))
+    padded = np.zeros((int(groups.max(initial=-1)) + 1, width, 5), np.float32)
+    padded[groups, candidates.ranks, :4] = candidates.boxes
+    padded[groups, candidates.ranks, 4] = candidates.scores
     at_once = max(1, MATRIX_ELEMENTS // width**2)
     answers = [
-        judge(some_scores, box_iou(some_boxes, some_boxes))
-        for some_scores, some_boxes in zip(scores.split(at_once), boxes.split(at_once))
+        judge(some[..., 4], box_iou(some[..., :4], some[..., :4]))
+        for some in torch.from_numpy(padded).to(device).split(at_once)
     ]
-    return torch.cat(answers)[groups, candidates.ranks]
+    return torch.cat(answers).cpu().numpy()[groups, candidates.ranks]
 
 
 @lru_cache(maxsize=None)
