@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -108,7 +107,7 @@ def seconds_to_start(command: Sequence[str]) -> float:
             lines.append(line)
             if STARTED in line:
                 seconds = time.monotonic() - began
-                process.send_signal(signal.SIGINT)
+                process.terminate()  # a shell may have it ignore SIGINT
                 process.stdout.read()
                 return seconds
     raise RuntimeError("the training has not begun:\n" + "".join(lines))
