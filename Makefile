@@ -15,15 +15,21 @@ FRUIT := data/fruit-drawn
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
 
-# A torch or a cv2 that is already there, as on a Jetson, is used and not installed again.
+# A torch or a cv2 that is already there, as on a Jetson, is used and not installed again. NVIDIA's
+# torch of JetPack 5 calls itself 2.1.0a0, which is before 2.1 to pip: so it is asked by two numbers.
+# A torchvision of PyPI would bring its own torch; without one, our own suppression is used.
+HAS_TORCH := import torch; assert tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 1)
+
 $(VENV)/bin/python:
 	@if $(PYTHON) -c "import torch" 2>/dev/null; then \
 		echo "using the torch that $(PYTHON) has"; $(PYTHON) -m venv --system-site-packages $(VENV); \
 	else $(PYTHON) -m venv $(VENV); fi
 
 $(VENV)/.installed: requirements.txt | $(VENV)/bin/python
-	@if $(RUN) -c "import cv2" 2>/dev/null; \
-		then grep -v "^opencv-python" requirements.txt; else cat requirements.txt; fi > $(VENV)/needed.txt
+	@there="^#"; \
+	if $(RUN) -c "import cv2" 2>/dev/null; then there="$$there|^opencv-python"; fi; \
+	if $(RUN) -c '$(HAS_TORCH)' 2>/dev/null; then there="$$there|^torch"; fi; \
+	grep -Ev "$$there" requirements.txt > $(VENV)/needed.txt
 	$(RUN) -m pip install --quiet -r $(VENV)/needed.txt
 	@touch $@
 

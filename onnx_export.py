@@ -122,7 +122,7 @@ class TuningOptions(DataOptions):
         200,
         kind=Whole(0),
         metavar="N",
-        help="measure on N pictures, about a minute for 200; 0 for none",
+        help="measure on N pictures, well under a minute for 200; 0 for none",
     )
 
 

@@ -17,7 +17,16 @@ class Compared(NamedTuple):
     ours: str  # with its unit
     limit: str  # what it was held against, with its figure
     ratio: float
-    goal: str
+    goal: str  # "at least 3", "at most 1.2", or "" for none
+
+    @property
+    def missed(self) -> bool:
+        """Whether the ratio, as it is shown, is on the wrong side of the goal."""
+        bound, _, number = self.goal.rpartition(" ")
+        if not bound:
+            return False
+        above = round(self.ratio, 2) - float(number)
+        return above < 0 if bound == "at least" else above > 0
 
 
 def hand_on(rows: Sequence[Compared]) -> None:
@@ -38,6 +47,7 @@ def handed_on(file: Path) -> list[Compared]:
 def as_table(rows: Sequence[Compared]) -> list[str]:
     """Return the lines of a table in Markdown."""
     lines = ["| what | ours | held against | ratio | goal |", "|---|---|---|--:|---|"]
-    return lines + [
-        f"| {row.what} | {row.ours} | {row.limit} | {row.ratio:.2f} | {row.goal} |" for row in rows
-    ]
+    for row in rows:
+        goal = f"{row.goal}: **missed**" if row.missed else row.goal
+        lines.append(f"| {row.what} | {row.ours} | {row.limit} | {row.ratio:.2f} | {goal} |")
+    return lines

@@ -31,7 +31,9 @@ INTRODUCTION = """\
 
 `make bench` measures all this, and writes this page. A figure alone says little, as it depends on
 the machine. So each one is held against something else in the same run: what nothing can undercut,
-or how the older scripts do it.
+or how the older scripts do it. The ratio is what the goal is about: of times, memory and growth it
+should be small ("at most"), of rates large ("at least"). Where a goal is missed, the section below
+shows what the time goes into.
 """
 
 

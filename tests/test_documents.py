@@ -62,7 +62,7 @@ FOREIGN = {
     "--model --labels --overlay --tracking --headless",
     "torchrun": "--nnodes --nproc-per-node --max-restarts --rdzv-backend --rdzv-endpoint --rdzv-id",
     "sbatch": "--nodes --gpus-per-node --cpus-per-task --time --partition --account --requeue",
-    "docker": "--shm-size --ipc",
+    "docker": "--shm-size --ipc --volume",
     "tensorboard": "--logdir",
     "draw_fruit.py": "--images --size",
     "pytest": "--log-cli-level",

@@ -31,6 +31,9 @@ def scripts(monkeypatch):
 
 def test_rows_go_from_a_benchmark_to_the_table(scripts, tmp_path, monkeypatch):
     compared = scripts("compared")
+    goals = ("at least 1.33", "at least 1.34", "at most 1.33", "at most 1.3", "")
+    missed = [compared.Compared("", "", "", 1.333, goal).missed for goal in goals]
+    assert missed == [False, True, False, True, False]
     row = compared.Compared("reading", "3 ms", "imread 4 ms", 1.333, "at least 0.9")
     compared.hand_on([row])  # not started by run_all.py: nobody to hand it to
     monkeypatch.setenv(compared.ROWS_FILE, str(tmp_path / "rows"))

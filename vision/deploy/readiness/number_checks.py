@@ -81,12 +81,13 @@ def check_corners(candidate: Candidate) -> Iterator[Finding]:
         boxes = boxes[np.isfinite(boxes).all(axis=-1)]  # (N, 4)
         if not len(boxes):
             continue
-        upright = (boxes[:, 2:4] > boxes[:, 0:2]).all(axis=-1).mean()
+        # Rows that are background may say any numbers, also widths that float32 rounds to 0.
+        upright = (boxes[:, 2:4] >= boxes[:, 0:2]).all(axis=-1).mean()
         middle = np.median(np.abs(boxes))
         if upright < UPRIGHT or middle >= FRACTION_LIMIT:
             message = (
-                f"boxes must be x1, y1, x2, y2 in 0..1, {100 * upright:.1f} % have x1 < x2 and"
-                f" y1 < y2 and the median coordinate is {middle:.3g} for the probe '{probe}'; if"
+                f"boxes must be x1, y1, x2, y2 in 0..1, {100 * upright:.1f} % have x1 <= x2 and"
+                f" y1 <= y2 and the median coordinate is {middle:.3g} for the probe '{probe}'; if"
                 " the net is trained, its boxes are centres or pixels: let the graph decode them"
             )
             is_severe = upright < MOSTLY_UPRIGHT or middle >= FRACTION_LIMIT
