@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import datetime
 
 import numpy as np
@@ -45,6 +46,25 @@ def test_a_recording_is_a_video_of_what_was_shown(picture, tmp_path):
         video = open_file(str(demo.keeper.folder / name))
         assert video.read().image.shape == scene().shape
         assert demo.ask("/api/record", {"on": False})[0] == 200, "twice does no harm"
+
+
+def test_a_recording_of_a_picture_that_stood_before_begins_now(tmp_path):
+    """What had stood until the recording began was at its beginning, for up to five seconds."""
+    for number in range(2):
+        write_picture(tmp_path / "s" / f"{number}.png", np.full((48, 64, 3), 90 * number, np.uint8))
+    with running(tmp_path / "s", tmp_path) as demo:
+        first = until(demo.pipeline.results.newest).item.frame
+        object.__setattr__(first, "captured", first.captured - 3600)
+        demo.ask("/api/record", {"on": True})
+        begun = time.monotonic()
+        until(demo.pipeline.drawn.slot.newest)
+        demo.player.step(1)
+        until(lambda: demo.pipeline.drawn.slot.newest().item.result.frame.name == "1.png")
+        time.sleep(0.3)  # the recorder looks at least every 0.2 seconds
+        demo.ask("/api/record", {"on": False})
+        longest = time.monotonic() - begun
+        video = open_file(str(demo.keeper.folder / demo.keeper.names[0]))
+        assert video.frames <= longest * saving.RECORDING_RATE + 2
 
 
 def test_nothing_is_saved_beyond_the_limit(picture, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Callable
@@ -120,6 +121,7 @@ class Keeper:
 
     def _record(self) -> None:
         path, seen, counted = path_inside(self.folder, self._recording), 0, 0
+        begun = time.monotonic()
         try:
             with self._pipeline.drawn.watching(), VideoWriter(path, RECORDING_RATE) as video:
                 paced = PacedVideo(video)
@@ -128,7 +130,8 @@ class Keeper:
                     if numbered is None:
                         continue
                     seen, picture = numbered.number, numbered.item
-                    paced.write(picture.image, picture.result.frame.captured)
+                    # Of a picture that stood before, only what stands from now on is recorded.
+                    paced.write(picture.image, max(begun, picture.result.frame.captured))
                     grown, counted = video.bytes_written - counted, video.bytes_written
                     try:
                         self.budget.take(grown)
