@@ -254,6 +254,23 @@ def test_several_detectors_stand_side_by_side(square_finder, bare_weights, tmp_p
     assert (tmp_path / "out" / "model_again.onnx" / "report.html").is_file()
 
 
+def test_files_of_the_same_name_are_two_detectors_everywhere(square_finder, tmp_path, capsys):
+    """The second one's report, curve and run for TensorBoard replaced those of the first."""
+    write_voc(tmp_path / "data", {"trainval": 2, "test": 3})
+    files = [tmp_path / folder / "board.json" for folder in ("monday", "friday", "sunday")]
+    for file in files:
+        argv = ["--model", square_finder, "--dataset", tmp_path / "data", "--save-detections"]
+        assert run(*argv, file) == 0
+    argv = ["--detections", *files, "--dataset", tmp_path / "data", "--eval-dir", tmp_path / "out"]
+    assert run(*argv, "--tensorboard", report=True) == 0
+    detectors = results_of(None, tmp_path / "out")["detectors"]
+    assert [one["name"] for one in detectors] == [
+        "monday/board.json", "friday/board.json", "sunday/board.json"
+    ]  # fmt: skip
+    folders = [path.name for path in (tmp_path / "out").glob("*_board.json")]
+    assert sorted(folders) == ["friday_board.json", "sunday_board.json"]
+
+
 @pytest.mark.parametrize("pipeline", ["detectnet", "both"])
 def test_what_detectnet_would_show(pipeline, square_finder, tmp_path):
     samples = write_voc(tmp_path / "data", {"trainval": 2, "test": 4})["test"]
