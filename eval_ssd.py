@@ -272,7 +272,7 @@ def measure_model(file: Path, name: str, data: EvalData, options: EvalOptions) -
         about = {**facts, "pipeline": "nms", "nms_method": options.nms_method}
         title = name if options.pipeline == "nms" else f"{prefix}NMS"
         entry = judge.entry(title, found, about)
-        if explain_hopeless(entry.evaluation):
+        if explain_hopeless(entry.ranking):
             advice = advice_about_input(predictor, judge, data, options)
             entry = replace(entry, verdict=verdict(entry.evaluation, advice))
         entries.append(entry)

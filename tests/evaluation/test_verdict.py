@@ -165,6 +165,15 @@ def test_right_names_are_not_blamed_where_most_classes_are_never_found():
     assert explain_hopeless(evaluation) is None
 
 
+def test_a_threshold_that_no_score_reaches_is_named():
+    pictures = [(truth((HERE, CAT)), found((HERE, CAT, 0.625)))] * 3
+    assert verdict(judged(*pictures, threshold=0.9))[1:] == [
+        "No score reaches the threshold of 0.9: the best is 0.625.",
+        "Take a lower threshold.",
+    ]
+    assert "threshold of 0.9" not in verdict(judged(*pictures, threshold=0.625))[1]
+
+
 def test_the_same_box_in_every_picture():
     objects = [[([60, 60, 61, 61], CAT)]] * 10
     reason, advice = hopeless([[(HERE, CAT, 0.3)]] * 10, objects)

@@ -39,11 +39,14 @@ class Mistake(NamedTuple):
     is_double: bool = False
 
 
-def verdict(evaluation: Evaluation, advice: str | None = None) -> list[str]:
+def verdict(
+    evaluation: Evaluation, advice: str | None = None, ranking: Evaluation | None = None
+) -> list[str]:
     """Return three sentences.
 
     Args:
         advice: what to do next, where the caller knows better than the figures.
+        ranking: of all detections, where `evaluation` has only those that reach a threshold.
     """
     counts = evaluation.counts
     objects = counts.true_positives + counts.false_negatives
@@ -59,7 +62,8 @@ def verdict(evaluation: Evaluation, advice: str | None = None) -> list[str]:
         f"({counts.recall:.0%}) at a threshold of {evaluation.threshold:.2f}, and "
         f"{counts.false_positives:,} of its {shown:,} detections are wrong."
     )
-    hopeless = explain_hopeless(evaluation)
+    ranking = ranking or evaluation
+    hopeless = explain_hopeless(ranking) or _explain_threshold(ranking, evaluation.threshold)
     if hopeless is not None:
         return [result, hopeless[0], advice or hopeless[1]]
     mistakes = sorted(_mistakes(evaluation), key=_number, reverse=True)
@@ -101,6 +105,17 @@ def explain_hopeless(evaluation: Evaluation) -> tuple[str, str] | None:
     if area < max(0.2, 4 * NEAR_ZERO):
         return _explain_places(evaluation)
     return _explain_names(collection, outcome, area)
+
+
+def _explain_threshold(ranking: Evaluation, threshold: float) -> tuple[str, str] | None:
+    """Say so if nothing is shown only because no score is that high."""
+    scores = ranking.collection.found.scores
+    if not len(scores) or scores.max() >= threshold:
+        return None
+    return (
+        f"No score reaches the threshold of {threshold:g}: the best is {scores.max():.3g}.",
+        "Take a lower threshold.",
+    )
 
 
 def advice_about_file(evaluation: Evaluation) -> str | None:
