@@ -315,14 +315,18 @@ def suggested_settings(
     predictor: Predictor, judge: Judge, data: EvalData, options: EvalOptions, file: Path
 ) -> PostProcessing:
     """Return detectnet's settings: typed ones, those that the file says, or else the best found."""
-    from vision.deploy.emulation.clustering import PostProcessing, recommended_settings
+    from vision.deploy.emulation.clustering import (
+        PostProcessing,
+        recommended_settings,
+        typed_settings,
+    )
     from vision.deploy.emulation.pictures import best_settings
     from vision.deploy.onnx_reading import metadata, read_model
     from vision.deploy.tuning import NEEDED_OBJECTS
 
     settings = None
     if options.conf is not None and options.clustering is not None:
-        return PostProcessing(options.conf, options.clustering)
+        return typed_settings(options.conf, options.clustering)
     if file.suffix.lower() == ".onnx":
         settings = recommended_settings(metadata(read_model(file)), file)
     if settings is None and judge.objects >= NEEDED_OBJECTS:
@@ -331,7 +335,7 @@ def suggested_settings(
         outputs = net_outputs(predictor, some, options)
         settings = best_settings(outputs, some.pictures, truths, judge.class_names)
     settings = settings or PostProcessing()
-    return PostProcessing(
+    return typed_settings(
         settings.threshold if options.conf is None else options.conf,
         settings.clustering if options.clustering is None else options.clustering,
     )

@@ -146,6 +146,7 @@ def make_pipeline(options: LiveOptions, finder: Finder | None, on_page: bool) ->
             finder.clustering if finder else usual.clustering,
         ),
         finder.class_names[1:] if finder else [],
+        finder.least_threshold if finder else 0.0,
     )
     size = None
     if options.input_width and options.input_height:

@@ -286,6 +286,16 @@ def test_what_detectnet_would_show(pipeline, square_finder, tmp_path):
     assert usual["mAP"] == pytest.approx(1)
 
 
+def test_a_threshold_of_0_is_detectnets_default(square_finder, tmp_path, capsys):
+    """It was measured at 0, where detectnet shows what reaches 0.5."""
+    write_voc(tmp_path / "data", {"trainval": 2, "test": 3})
+    argv = ["--model", square_finder, "--dataset", tmp_path / "data", "--pipeline=detectnet"]
+    assert run(*argv, "--conf=0", "--clustering=0.5") == 0
+    chosen = results_of(square_finder)["detectors"][1]
+    assert (chosen["name"], chosen["threshold"]) == ("detectnet 0.5 0.5", 0.5)
+    assert "detectnet takes --threshold=0 for its default, 0.5" in capsys.readouterr().out
+
+
 def test_detectnets_settings_are_found_where_none_are_typed(square_finder, tmp_path):
     samples = write_voc(tmp_path / "data", {"trainval": 2, "test": 20})["test"]
     assert sum(len(sample.labels) for sample in samples) >= NEEDED_OBJECTS

@@ -44,6 +44,7 @@ class SquareFinder:
 
     threshold = 0.5
     clustering = 0.45
+    least_threshold = 0.0
     path = Path("squares.onnx")
 
     def __init__(self):
