@@ -40,7 +40,7 @@ def noon():
 
 
 def store_in(folder, names=("apple", "pear & <fig>"), limit=GIGABYTE):
-    return LabelStore(folder, names, Budget(folder, limit), noon)
+    return LabelStore(folder, names, Budget(limit), noon)
 
 
 def files(folder):

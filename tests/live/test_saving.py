@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import time
 from datetime import datetime
 
@@ -97,15 +98,33 @@ def test_a_recording_ends_at_the_limit_and_stays(tmp_path, monkeypatch):
 def test_a_full_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(saving, "LEFT_FREE", 1 << 60)
     with pytest.raises(LimitReachedError, match="make room"):
-        Budget(tmp_path / "not" / "there" / "yet", 100).take(1)
+        Budget(100).take(1, tmp_path / "not" / "there" / "yet")
+
+
+def test_the_disk_that_is_written_to_must_have_room(picture, tmp_path, monkeypatch):
+    """While labelling, that of the label folder alone was looked at."""
+    labels, real = tmp_path / "labels", shutil.disk_usage
+
+    def usage(path):
+        return real(path)._replace(free=0 if path == tmp_path / "kept" else 1 << 40)
+
+    monkeypatch.setattr(saving.shutil, "disk_usage", usage)
+    (tmp_path / "kept").mkdir()
+    with running(picture, tmp_path, SquareFinder(), labels=labels) as demo:
+        until(demo.pipeline.results.newest)
+        for path, body in (("/api/snapshot", {}), ("/api/record", {"on": True})):
+            status, answer = demo.ask(path, body)
+            assert (status, "kept is full; make room" in answer["error"]) == (400, True)
+        key = demo.ask("/api/labels/freeze", {})[1]["key"]
+        body = {"key": key, "objects": [], "part": "train"}
+        assert demo.ask("/api/labels/save", body)[0] == 200
+        assert demo.ask("/api/state")[1]["bytes"]["written"] > 0, "one limit for both"
 
 
 def test_files_of_earlier_runs_are_not_replaced(picture, tmp_path):
     demo = Demo(picture, tmp_path, SquareFinder())
     (tmp_path / "snapshot-20240506-120007.jpg").write_bytes(b"old")
-    keeper = Keeper(
-        demo.pipeline, tmp_path, Budget(tmp_path, 10**6), lambda: datetime(2024, 5, 6, 12, 0, 7)
-    )
+    keeper = Keeper(demo.pipeline, tmp_path, Budget(10**6), lambda: datetime(2024, 5, 6, 12, 0, 7))
     frame = demo.player._opened.read()
     result = type("R", (), {})()
     result.frame, result.detections = frame, demo.finder.find(frame.image)

@@ -178,7 +178,7 @@ class LabelStore:
         """
         with self._lock:
             self._check(size, objects, part)
-            self._budget.take(len(jpeg))
+            self._budget.take(len(jpeg), self.folder)
             name = self._new_name(wish)
             path = path_inside(self.folder / PICTURES, f"{name}.jpg")
             with atomic_write(path) as temporary:
