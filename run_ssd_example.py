@@ -164,8 +164,9 @@ def output_paths(sources: Sequence[PictureSource], output: str | None) -> list[P
     suffix = Path(output or "").suffix.lower()
     paths: list[Path]
     if number and output:
+        # Another per cent sign is a part of the name.
         paths = [
-            Path(NUMBER.sub(f"%{number[1]}d", output, count=1) % i) for i in range(len(sources))
+            Path(NUMBER.sub(f"%{number[1]}d" % i, output, count=1)) for i in range(len(sources))
         ]
     elif len(sources) == 1 and (output is None or suffix in suffixes_for(sources[0])):
         paths = [Path(output or f"{OUTPUT_NAME}{suffixes_for(sources[0])[0]}")]

@@ -272,6 +272,8 @@ def test_where_pictures_go(pictures, tmp_path):
     assert places([one], "none") == [None]
     assert places([one, other], out) == [out / "a.jpg", out / "a_2.jpg"]
     assert places([one, other], out / "%03d.jpg") == [out / "000.jpg", out / "001.jpg"]
+    assert places([one], out / "50%_%02d%.jpg") == [out / "50%_00%.jpg"]
+    assert places([one, other], out / "%s-100%_%i.png")[1] == out / "%s-100%_1.png"
     assert places([pictures / "c.bmp"], out) == [out / "c.jpg"]
     assert places(["rtsp://u:p@cam/live"], out) == [out / "stream-rtsp-cam-live.mp4"]
     assert places(["0"], None) == [Path("run_ssd_example_output.mp4")]
