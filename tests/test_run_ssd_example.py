@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -279,6 +280,34 @@ def test_where_pictures_go(pictures, tmp_path):
     assert places(["0"], None) == [Path("run_ssd_example_output.mp4")]
     with pytest.raises(ValueError, match="is one of the sources"):
         places([one, other], pictures)
+
+
+@pytest.mark.parametrize(
+    ("names", "output", "told"),
+    [
+        (
+            ["a.jpg", "c.bmp"],
+            "out.jpg",
+            "of 2 sources must be a folder, got out.jpg; name a folder",
+        ),
+        (["a.jpg", "c.bmp"], "x/out.PNG", "--output=x/out_%i.PNG"),
+        (["a.jpg", "c.bmp"], "out.mp4", "must be a folder"),
+        (["c.bmp"], "out.bmp", "of a picture must end in .jpg, .jpeg, .png or be a folder"),
+        (["a.jpg"], "out.mp4", "of a picture must end in .jpg"),
+        (["a.jpg"], "out.heic", "of a picture must end in .jpg"),
+        (["0"], "out.jpg", "of a video must end in .mp4"),
+        (["0"], "out.webm", "of a video must end in .mp4"),
+    ],
+)
+def test_no_folder_is_called_like_a_file_that_was_meant(pictures, monkeypatch, names, output, told):
+    """A folder out.jpg was made."""
+    monkeypatch.chdir(pictures)
+    with pytest.raises(ValueError, match=re.escape(told)):
+        run_ssd_example.output_paths(parse_sources(names), output)
+    (pictures / output).mkdir(parents=True)
+    if len(names) > 1:
+        paths = run_ssd_example.output_paths(parse_sources(names), output)
+        assert {path.parent for path in paths} == {Path(output)}
 
 
 def test_an_option_that_detectnet_does_not_know_is_said_to_do_nothing(model, pictures, capsys):
