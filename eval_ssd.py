@@ -114,6 +114,7 @@ def main(args: argparse.Namespace) -> None:
     set_up_logging(options.log_level)
     share_cores()
     from vision.checkpoints.detector import detector_file
+    from vision.evaluation.detector_names import detector_names
     from vision.evaluation.report.files import write_results, write_tensorboard
     from vision.evaluation.report.tables import result_lines
     from vision.utils.files import require_place
@@ -128,14 +129,16 @@ def main(args: argparse.Namespace) -> None:
     if options.save_detections:
         require_place(options.save_detections)
     data = open_data(options, run)
+    names = detector_names(files, options.detections)
     entries: list[Entry] = []
-    for file in files:
-        entries += measure_model(file, data, options)
-    entries += [measure_file(file, data, options) for file in options.detections]
+    for file, name in zip(files, names):
+        entries += measure_model(file, name, data, options)
+    for file, name in zip(options.detections, names[len(files) :]):
+        entries.append(measure_file(file, name, data, options))
     print("\n".join(["", *result_lines(entries), ""]))
 
-    names = ", ".join(dataset.resolve().name for dataset in options.datasets)
-    title = None if options.no_report else f"{detector.resolve().name} on {names}"
+    folders = ", ".join(dataset.resolve().name for dataset in options.datasets)
+    title = None if options.no_report else f"{detector.resolve().name} on {folders}"
     write_results(folder, entries, title, options.save_detections)
     if options.tensorboard:
         write_tensorboard(folder / "tensorboard", entries)
@@ -230,7 +233,7 @@ def make_judge(
     return Judge(data.pictures, truths, class_names, matching, settings, known)
 
 
-def measure_file(file: Path, data: EvalData, options: EvalOptions) -> Entry:
+def measure_file(file: Path, name: str, data: EvalData, options: EvalOptions) -> Entry:
     """Measure detections that were collected before, perhaps on the board."""
     from vision.evaluation.detections_file import read_detections
     from vision.evaluation.verdict import advice_about_file, verdict
@@ -241,18 +244,18 @@ def measure_file(file: Path, data: EvalData, options: EvalOptions) -> Entry:
     seen = [row for row, found in enumerate(divided) if found is not None]
     notes = []
     if len(seen) < len(divided):
-        notes.append(f"{file.name} lists {len(seen):,} of {len(divided):,} pictures: these count.")
+        notes.append(f"{name} lists {len(seen):,} of {len(divided):,} pictures: these count.")
     unknown = stored.unknown(data.pictures)
     if unknown:
         notes.append(f"{len(unknown):,} pictures are not measured on, such as {unknown[0]}.")
     judge = make_judge(data.select(seen), stored.class_names, options, resolution=None)
     facts = {"detections": str(file.absolute())}
-    entry = judge.entry(file.name, [found for found in divided if found is not None], facts)
+    entry = judge.entry(name, [found for found in divided if found is not None], facts)
     sentences = verdict(entry.evaluation, advice_about_file(entry.evaluation))
     return replace(entry, verdict=sentences, notes=[*notes, *entry.notes])
 
 
-def measure_model(file: Path, data: EvalData, options: EvalOptions) -> list[Entry]:
+def measure_model(file: Path, name: str, data: EvalData, options: EvalOptions) -> list[Entry]:
     """Run a detector on all pictures, and measure what each pipeline makes of it."""
     from vision.deploy.emulation.clustering import PostProcessing
     from vision.deploy.emulation.pictures import show_pictures
@@ -261,7 +264,6 @@ def measure_model(file: Path, data: EvalData, options: EvalOptions) -> list[Entr
     loaded = load_model(file, options)
     predictor = loaded.predictor
     judge = make_judge(data, loaded.class_names, options, predictor.image_size)
-    name = "/".join(file.resolve().parts[-2:])
     prefix = f"{name} " if len(options.models) + len(options.detections) > 1 else ""
     facts: dict[str, Any] = {"model": str(file.absolute())}
     entries = []
@@ -270,7 +272,7 @@ def measure_model(file: Path, data: EvalData, options: EvalOptions) -> list[Entr
         about = {**facts, "pipeline": "nms", "nms_method": options.nms_method}
         title = name if options.pipeline == "nms" else f"{prefix}NMS"
         entry = judge.entry(title, found, about)
-        if explain_hopeless(entry.evaluation):
+        if explain_hopeless(entry.ranking):
             advice = advice_about_input(predictor, judge, data, options)
             entry = replace(entry, verdict=verdict(entry.evaluation, advice))
         entries.append(entry)
@@ -313,14 +315,18 @@ def suggested_settings(
     predictor: Predictor, judge: Judge, data: EvalData, options: EvalOptions, file: Path
 ) -> PostProcessing:
     """Return detectnet's settings: typed ones, those that the file says, or else the best found."""
-    from vision.deploy.emulation.clustering import PostProcessing, recommended_settings
+    from vision.deploy.emulation.clustering import (
+        PostProcessing,
+        recommended_settings,
+        typed_settings,
+    )
     from vision.deploy.emulation.pictures import best_settings
     from vision.deploy.onnx_reading import metadata, read_model
     from vision.deploy.tuning import NEEDED_OBJECTS
 
     settings = None
     if options.conf is not None and options.clustering is not None:
-        return PostProcessing(options.conf, options.clustering)
+        return typed_settings(options.conf, options.clustering)
     if file.suffix.lower() == ".onnx":
         settings = recommended_settings(metadata(read_model(file)), file)
     if settings is None and judge.objects >= NEEDED_OBJECTS:
@@ -329,7 +335,7 @@ def suggested_settings(
         outputs = net_outputs(predictor, some, options)
         settings = best_settings(outputs, some.pictures, truths, judge.class_names)
     settings = settings or PostProcessing()
-    return PostProcessing(
+    return typed_settings(
         settings.threshold if options.conf is None else options.conf,
         settings.clustering if options.clustering is None else options.clustering,
     )

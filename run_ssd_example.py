@@ -157,20 +157,26 @@ def nouns_of(sources: Sequence[PictureSource]) -> str:
 
 
 def output_paths(sources: Sequence[PictureSource], output: str | None) -> list[Path | None]:
-    """Return where each drawn picture or video goes; no two to one place."""
+    """Return where each drawn picture or video goes; no two to one place.
+
+    Raises:
+        ValueError: a folder would be called like a file that was meant.
+    """
     if output == NOTHING:
         return [None] * len(sources)
     number = NUMBER.search(output or "")
     suffix = Path(output or "").suffix.lower()
     paths: list[Path]
     if number and output:
+        # Another per cent sign is a part of the name.
         paths = [
-            Path(NUMBER.sub(f"%{number[1]}d", output, count=1) % i) for i in range(len(sources))
+            Path(NUMBER.sub(f"%{number[1]}d" % i, output, count=1)) for i in range(len(sources))
         ]
     elif len(sources) == 1 and (output is None or suffix in suffixes_for(sources[0])):
         paths = [Path(output or f"{OUTPUT_NAME}{suffixes_for(sources[0])[0]}")]
     else:
         folder = Path(output or OUTPUT_NAME)
+        _require_folder_name(folder, sources)
         paths = list(_distinct([folder / _drawn_name(source) for source in sources]))
     return list(paths)
 
@@ -200,6 +206,23 @@ def suffixes_for(source: PictureSource) -> Sequence[str]:
     from vision.video.writing import CODECS
 
     return KEPT_SUFFIXES if source.kind == "picture" else tuple(CODECS)
+
+
+def _require_folder_name(folder: Path, sources: Sequence[PictureSource]) -> None:
+    from vision.pictures.suffixes import PICTURE_SUFFIXES, UNREADABLE_SUFFIXES
+    from vision.video.grammar import VIDEO_SUFFIXES
+
+    files = {*PICTURE_SUFFIXES, *UNREADABLE_SUFFIXES, *VIDEO_SUFFIXES, *suffixes_for(sources[0])}
+    if folder.suffix.lower() not in files or folder.is_dir():
+        return
+    if len(sources) == 1:
+        kind = "picture" if sources[0].kind == "picture" else "video"
+        written = ", ".join(suffixes_for(sources[0]))
+        raise ValueError(f"--output of a {kind} must end in {written} or be a folder, got {folder}")
+    raise ValueError(
+        f"--output of {len(sources)} sources must be a folder, got {folder}; name a folder, or "
+        f"give each a number: --output={folder.with_name(f'{folder.stem}_%i{folder.suffix}')}"
+    )
 
 
 def _drawn_name(source: PictureSource) -> str:

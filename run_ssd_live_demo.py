@@ -146,6 +146,7 @@ def make_pipeline(options: LiveOptions, finder: Finder | None, on_page: bool) ->
             finder.clustering if finder else usual.clustering,
         ),
         finder.class_names[1:] if finder else [],
+        finder.least_threshold if finder else 0.0,
     )
     size = None
     if options.input_width and options.input_height:
@@ -173,7 +174,7 @@ def run_page(options: LiveOptions, pipeline: Pipeline, stopping: threading.Event
     host, port = parse_serve(options.serve or DEFAULT_SERVE)
     token = options.token or ("" if is_loopback(host) else new_token())
     access = Access(host, port, token, frozenset(name.lower() for name in options.allow_host))
-    budget = Budget(options.label or options.output, int(options.max_saved_gb * GIGABYTE))
+    budget = Budget(int(options.max_saved_gb * GIGABYTE))
     keeper = Keeper(pipeline, options.output, budget)
     session, routes = None, []
     if options.label:

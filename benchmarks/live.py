@@ -185,7 +185,7 @@ def demo(finder: Finder, address: str) -> Iterator[tuple[Pipeline, LiveServer]]:
     settings = SharedSettings(LiveSettings(finder.threshold, finder.clustering), [])
     pipeline = Pipeline(Player(parse_sources([address]), settings), finder, settings)
     stream = PictureStream(pipeline)
-    keeper = Keeper(pipeline, Path("unused"), Budget(Path(), 0))
+    keeper = Keeper(pipeline, Path("unused"), Budget(0))
     server = LiveServer(Access(port=0), ViewRoutes(pipeline, stream, keeper, None).table())
     server.start(stream.use)
     pipeline.start()

@@ -144,6 +144,14 @@ def test_code_imports_what_exists(page):
 
 
 @each_page
+def test_code_for_detectnet_reads_pictures_as_detectnet_does(page):
+    """A photo of a phone was turned upright, which detectnet does not do."""
+    for block in code_of(page, "python"):
+        if "DetectNet(" in block:
+            assert block.count("read_picture(") == block.count("upright=False")
+
+
+@each_page
 def test_commands_have_options_that_exist(page):
     for script, words in commands_of(page):
         for word in words:

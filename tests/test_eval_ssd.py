@@ -254,6 +254,23 @@ def test_several_detectors_stand_side_by_side(square_finder, bare_weights, tmp_p
     assert (tmp_path / "out" / "model_again.onnx" / "report.html").is_file()
 
 
+def test_files_of_the_same_name_are_two_detectors_everywhere(square_finder, tmp_path, capsys):
+    """The second one's report, curve and run for TensorBoard replaced those of the first."""
+    write_voc(tmp_path / "data", {"trainval": 2, "test": 3})
+    files = [tmp_path / folder / "board.json" for folder in ("monday", "friday", "sunday")]
+    for file in files:
+        argv = ["--model", square_finder, "--dataset", tmp_path / "data", "--save-detections"]
+        assert run(*argv, file) == 0
+    argv = ["--detections", *files, "--dataset", tmp_path / "data", "--eval-dir", tmp_path / "out"]
+    assert run(*argv, "--tensorboard", report=True) == 0
+    detectors = results_of(None, tmp_path / "out")["detectors"]
+    assert [one["name"] for one in detectors] == [
+        "monday/board.json", "friday/board.json", "sunday/board.json"
+    ]  # fmt: skip
+    folders = [path.name for path in (tmp_path / "out").glob("*_board.json")]
+    assert sorted(folders) == ["friday_board.json", "sunday_board.json"]
+
+
 @pytest.mark.parametrize("pipeline", ["detectnet", "both"])
 def test_what_detectnet_would_show(pipeline, square_finder, tmp_path):
     samples = write_voc(tmp_path / "data", {"trainval": 2, "test": 4})["test"]
@@ -267,6 +284,16 @@ def test_what_detectnet_would_show(pipeline, square_finder, tmp_path):
     assert usual["true_positives"] == objects
     assert usual["false_positives"] == 0
     assert usual["mAP"] == pytest.approx(1)
+
+
+def test_a_threshold_of_0_is_detectnets_default(square_finder, tmp_path, capsys):
+    """It was measured at 0, where detectnet shows what reaches 0.5."""
+    write_voc(tmp_path / "data", {"trainval": 2, "test": 3})
+    argv = ["--model", square_finder, "--dataset", tmp_path / "data", "--pipeline=detectnet"]
+    assert run(*argv, "--conf=0", "--clustering=0.5") == 0
+    chosen = results_of(square_finder)["detectors"][1]
+    assert (chosen["name"], chosen["threshold"]) == ("detectnet 0.5 0.5", 0.5)
+    assert "detectnet takes --threshold=0 for its default, 0.5" in capsys.readouterr().out
 
 
 def test_detectnets_settings_are_found_where_none_are_typed(square_finder, tmp_path):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -272,11 +273,41 @@ def test_where_pictures_go(pictures, tmp_path):
     assert places([one], "none") == [None]
     assert places([one, other], out) == [out / "a.jpg", out / "a_2.jpg"]
     assert places([one, other], out / "%03d.jpg") == [out / "000.jpg", out / "001.jpg"]
+    assert places([one], out / "50%_%02d%.jpg") == [out / "50%_00%.jpg"]
+    assert places([one, other], out / "%s-100%_%i.png")[1] == out / "%s-100%_1.png"
     assert places([pictures / "c.bmp"], out) == [out / "c.jpg"]
     assert places(["rtsp://u:p@cam/live"], out) == [out / "stream-rtsp-cam-live.mp4"]
     assert places(["0"], None) == [Path("run_ssd_example_output.mp4")]
     with pytest.raises(ValueError, match="is one of the sources"):
         places([one, other], pictures)
+
+
+@pytest.mark.parametrize(
+    ("names", "output", "told"),
+    [
+        (
+            ["a.jpg", "c.bmp"],
+            "out.jpg",
+            "of 2 sources must be a folder, got out.jpg; name a folder",
+        ),
+        (["a.jpg", "c.bmp"], "x/out.PNG", "--output=x/out_%i.PNG"),
+        (["a.jpg", "c.bmp"], "out.mp4", "must be a folder"),
+        (["c.bmp"], "out.bmp", "of a picture must end in .jpg, .jpeg, .png or be a folder"),
+        (["a.jpg"], "out.mp4", "of a picture must end in .jpg"),
+        (["a.jpg"], "out.heic", "of a picture must end in .jpg"),
+        (["0"], "out.jpg", "of a video must end in .mp4"),
+        (["0"], "out.webm", "of a video must end in .mp4"),
+    ],
+)
+def test_no_folder_is_called_like_a_file_that_was_meant(pictures, monkeypatch, names, output, told):
+    """A folder out.jpg was made."""
+    monkeypatch.chdir(pictures)
+    with pytest.raises(ValueError, match=re.escape(told)):
+        run_ssd_example.output_paths(parse_sources(names), output)
+    (pictures / output).mkdir(parents=True)
+    if len(names) > 1:
+        paths = run_ssd_example.output_paths(parse_sources(names), output)
+        assert {path.parent for path in paths} == {Path(output)}
 
 
 def test_an_option_that_detectnet_does_not_know_is_said_to_do_nothing(model, pictures, capsys):

@@ -47,6 +47,17 @@ def test_average_precision_may_be_of_more_than_is_shown():
     assert entry.ranking.precision.mean == pytest.approx(1)
 
 
+def test_a_good_net_is_not_called_untrained_at_a_threshold_that_is_too_high():
+    everything = [found((HERE, 1, 0.5)), found((THERE, 1, 0.5), (NOWHERE, 1, 0.5))]
+    entry = judge().entry("detectnet", [found(), found()], {}, threshold=0.9, ranked=everything)
+    assert entry.verdict[1:] == [
+        "No score reaches the threshold of 0.9: the best is 0.5.",
+        "Take a lower threshold.",
+    ]
+    nothing = judge().entry("detectnet", [found()] * 2, {}, threshold=0.9, ranked=[found()] * 2)
+    assert nothing.verdict[1].startswith("There is no prediction")
+
+
 def test_the_normalisation_that_works_is_named():
     good = [found((HERE, 1, 0.9)), found((THERE, 1, 0.8))]
     tried = []

@@ -149,6 +149,31 @@ def test_names_in_another_order():
     assert "labels.txt" in advice
 
 
+def test_right_names_are_not_blamed_where_most_classes_are_never_found():
+    """It said that "cat is called cat", and to look for another labels.txt."""
+    names = ["BACKGROUND", *(f"class {n}" for n in range(1, 31))]
+    common = (truth((HERE, 1)), found((HERE, 1, 0.9)))
+    pictures = [*[common] * 60, *((truth((THERE, label)), found()) for label in range(2, 31))]
+    evaluation = measure(gathered(*pictures, names=names)[0])
+    assert evaluation.precision.mean < 0.05
+    assert explain_hopeless(evaluation) is None
+    assert verdict(evaluation)[1].startswith("The commonest mistakes are missed objects (29)")
+    # Some wrong names among right ones are an ordinary mistake.
+    evaluation = measure(
+        gathered(*pictures, (truth((HERE, 1)), found((HERE, 2, 0.9))), names=names)[0]
+    )
+    assert explain_hopeless(evaluation) is None
+
+
+def test_a_threshold_that_no_score_reaches_is_named():
+    pictures = [(truth((HERE, CAT)), found((HERE, CAT, 0.625)))] * 3
+    assert verdict(judged(*pictures, threshold=0.9))[1:] == [
+        "No score reaches the threshold of 0.9: the best is 0.625.",
+        "Take a lower threshold.",
+    ]
+    assert "threshold of 0.9" not in verdict(judged(*pictures, threshold=0.625))[1]
+
+
 def test_the_same_box_in_every_picture():
     objects = [[([60, 60, 61, 61], CAT)]] * 10
     reason, advice = hopeless([[(HERE, CAT, 0.3)]] * 10, objects)

@@ -44,6 +44,7 @@ class SquareFinder:
 
     threshold = 0.5
     clustering = 0.45
+    least_threshold = 0.0
     path = Path("squares.onnx")
 
     def __init__(self):
@@ -90,7 +91,7 @@ class Demo:
         self.player = Player(parse_sources([str(source)]), self.settings, repeat)
         self.player._retry = (0.01,)
         self.pipeline = Pipeline(self.player, finder, self.settings, width)
-        self.budget = Budget(folder, limit)
+        self.budget = Budget(limit)
         self.keeper = Keeper(self.pipeline, Path(folder) / "kept", self.budget)
         self.stream = PictureStream(self.pipeline)
         self.session, routes = None, []

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from vision.deploy.export import ExportSettings, make_checked
 from vision.deploy.nms import GraphNms
 from vision.live.finders import open_finder
 from vision.live.options import FinderOptions
+from vision.live.settings import LiveSettings, SharedSettings
 from vision.utils.labels import write_labels
 
 MEASURED = PostProcessing(threshold=0.3, clustering=0.6)
@@ -41,6 +44,20 @@ def test_detectnet_has_the_settings_that_were_measured(
 ):
     finder = open_finder(FinderOptions(model=exported / name, postprocess="detectnet", **options))
     assert (finder.threshold, finder.clustering) == (threshold, clustering)
+
+
+def test_a_threshold_of_0_is_detectnets_default_and_whoever_typed_it_is_told(exported, caplog):
+    options = FinderOptions(model=exported / "plain.onnx", postprocess="detectnet", threshold=0.0)
+    with caplog.at_level(logging.WARNING):
+        finder = open_finder(options)
+    assert "detectnet takes --threshold=0 for its default, 0.5" in caplog.text
+    caplog.clear()
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    assert len(finder.find(image, 0.0)) == len(finder.find(image, 0.5))
+    assert caplog.text == "", "not for every picture"
+    shared = SharedSettings(LiveSettings(), [], finder.least_threshold)
+    with pytest.raises(ValueError, match=r"threshold must be a number from 0\.01 to 1, got 0"):
+        shared.change({"threshold": 0})
 
 
 def test_a_file_with_nms_is_not_suppressed_again(exported):

@@ -4,7 +4,7 @@ import json
 import re
 import socket
 from urllib.parse import quote
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -139,15 +139,30 @@ def test_the_link_opens_and_a_cookie_keeps_it_open(locked):
     assert locked.ask("/api/state", headers=no_text)[0] == 401
 
 
+def test_the_link_opens_a_browser_that_keeps_the_cookie_of_an_earlier_run(locked):
+    """Each run makes a new token, and browsers go by the port alone."""
+    link = f"{locked.address}/?token={quote(TOKEN)}"
+    old = {"Cookie": f"{cookie_of(link).split('=')[0]}=the-token-of-yesterday"}
+    new = {"Cookie": cookie_of(link, old)}
+    assert locked.ask("/api/state", headers=old)[0] == 401
+    assert locked.ask("/api/state", headers=new)[0] == 200
+    assert locked.ask("/?token=wrong", headers=new)[0] == 200
+    assert b"not right" in locked.ask("/?token=wrong", headers=old)[1]
+
+
+def cookie_of(link, headers=()):
+    """Open a link; return the cookie that the answer sets."""
+    with urlopen(Request(link, headers=dict(headers))) as answer:
+        return answer.headers["Set-Cookie"].split(";")[0]
+
+
 @pytest.mark.parametrize("token", [TOKEN, "100% a+b&c=d#e?/", "Schl\xfcssel \u20ac", 'a;b,"c"\\d'])
 def test_the_link_that_is_printed_opens_with_any_token(picture, tmp_path, token):
     access = Access(port=0, token=token)
     with running(picture, tmp_path, SquareFinder(), access=access) as demo:
         link = demo.server.links()[0]
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w.~%-]+", link, re.ASCII)
-        with urlopen(link) as answer:
-            cookie = answer.headers["Set-Cookie"].split("; ")[0]
-        assert demo.ask("/api/state", headers={"Cookie": cookie})[0] == 200
+        assert demo.ask("/api/state", headers={"Cookie": cookie_of(link)})[0] == 200
 
 
 @pytest.mark.parametrize(

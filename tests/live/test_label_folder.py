@@ -43,7 +43,7 @@ def test_voc_and_folders_without_annotation_can_be_labelled_into(tmp_path):
     write_picture(pictures / "a.png", image)
     (pictures / "labels.txt").write_text("0 cat\n1 dog\n")
     require_label_folder(pictures)
-    store = LabelStore(pictures, (), Budget(pictures, GIGABYTE))
+    store = LabelStore(pictures, (), Budget(GIGABYTE))
     size = (image.shape[1], image.shape[0])
     objects = [LabelledObject("cat", (1, 2, 30, 40))]
     saved = store.save(encode_picture(image), size, objects, "train")

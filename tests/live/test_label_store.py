@@ -15,6 +15,7 @@ from vision.datasets.opening import open_split
 from vision.live.labelling.session import parse_objects
 from vision.live.labelling.store import LabelError, LabelledObject, LabelStore
 from vision.live.saving import GIGABYTE, Budget, LimitReachedError
+from vision.pictures.suffixes import PICTURE_SUFFIXES
 from vision.pictures.writing import encode_picture
 from vision.utils.cli import run_main
 
@@ -39,7 +40,7 @@ def noon():
 
 
 def store_in(folder, names=("apple", "pear & <fig>"), limit=GIGABYTE):
-    return LabelStore(folder, names, Budget(folder, limit), noon)
+    return LabelStore(folder, names, Budget(limit), noon)
 
 
 def files(folder):
@@ -220,6 +221,45 @@ def test_a_folder_of_camera_capture_is_gone_on_with(tmp_path):
     store.save(JPEG, SIZE, [], "train")
     assert len(open_split(tmp_path, split="train")) == 4
     assert len(open_split(tmp_path, split="test")) == 2
+
+
+@pytest.mark.parametrize("suffix", PICTURE_SUFFIXES)
+def test_a_labelled_picture_of_any_format_is_known_and_never_written_over(tmp_path, suffix):
+    """A picture of the same name replaced the annotation, and undo deleted it."""
+    annotation = write_annotated(tmp_path, "photo")
+    drawn = encode_picture(np.full((48, 64, 3), 90, np.uint8))  # read by content, not by suffix
+    (tmp_path / "JPEGImages").mkdir()
+    (tmp_path / "JPEGImages" / f"photo{suffix}").write_bytes(drawn)
+    before = annotation.read_bytes()
+    store = store_in(tmp_path)
+    assert store.names == ["photo"]
+    assert store.read("photo").objects == (APPLE,)
+    saved = store.save(JPEG, SIZE, [PEAR], "train", wish=f"photo{suffix}")
+    assert saved.name == "photo_2"
+    store.undo("photo_2")
+    assert annotation.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["photo.xml", "photo.XML"])
+@pytest.mark.parametrize("later", [False, True])
+def test_an_annotation_without_its_picture_is_kept(tmp_path, name, later):
+    store = store_in(tmp_path)  # before the annotation, as another program may write it
+    annotation = write_annotated(tmp_path, "photo")
+    if not later:
+        annotation = annotation.rename(annotation.with_name(name))
+        store = store_in(tmp_path)
+    before = annotation.read_bytes()
+    assert store.save(JPEG, SIZE, [PEAR], "train", wish="photo.jpg").name == "photo_2"
+    store.undo("photo_2")
+    assert annotation.read_bytes() == before
+
+
+def write_annotated(folder, name):
+    """Write the annotation of a picture with APPLE, as another program does; return its path."""
+    path = folder / "Annotations" / f"{name}.xml"
+    picture = voc_writing.VOCPicture(path, SIZE, np.float32([APPLE.box]), [APPLE.name])
+    voc_writing.write_annotation(path, picture)
+    return path
 
 
 def test_new_names_for_a_folder_with_classes_go_to_the_end(tmp_path):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.drawing import draw_samples, write_voc_sample
 from tests.live.live_parts import BOXES, SquareFinder, running, until
 from vision.datasets.opening import open_split
 
@@ -74,6 +75,14 @@ def test_labelling_without_any_model(picture, tmp_path):
         assert demo.ask("/api/labels/save", body)[0] == 200
     index = open_split(tmp_path / "labels", split="train")
     assert (index.class_names[1:], index[0].boxes.tolist()) == (["nut"], [[0, 0, 160, 120]])
+
+
+def test_a_labelled_picture_that_browsers_do_not_show_comes_as_a_jpeg(picture, tmp_path):
+    sample = draw_samples(1)[0]
+    write_voc_sample(tmp_path / "labels", sample, ".tiff")
+    with running(picture, tmp_path, SquareFinder(), labels=tmp_path / "labels") as demo:
+        status, content = demo.ask(f"/api/labels/saved/{sample.image_id}/picture")
+        assert (status, content[:2]) == (200, b"\xff\xd8")
 
 
 def test_without_label_there_are_no_such_routes(picture, tmp_path):

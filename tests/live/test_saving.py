@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+import time
 from datetime import datetime
 
 import numpy as np
@@ -47,6 +49,25 @@ def test_a_recording_is_a_video_of_what_was_shown(picture, tmp_path):
         assert demo.ask("/api/record", {"on": False})[0] == 200, "twice does no harm"
 
 
+def test_a_recording_of_a_picture_that_stood_before_begins_now(tmp_path):
+    """What had stood until the recording began was at its beginning, for up to five seconds."""
+    for number in range(2):
+        write_picture(tmp_path / "s" / f"{number}.png", np.full((48, 64, 3), 90 * number, np.uint8))
+    with running(tmp_path / "s", tmp_path) as demo:
+        first = until(demo.pipeline.results.newest).item.frame
+        object.__setattr__(first, "captured", first.captured - 3600)
+        demo.ask("/api/record", {"on": True})
+        begun = time.monotonic()
+        until(demo.pipeline.drawn.slot.newest)
+        demo.player.step(1)
+        until(lambda: demo.pipeline.drawn.slot.newest().item.result.frame.name == "1.png")
+        time.sleep(0.3)  # the recorder looks at least every 0.2 seconds
+        demo.ask("/api/record", {"on": False})
+        longest = time.monotonic() - begun
+        video = open_file(str(demo.keeper.folder / demo.keeper.names[0]))
+        assert video.frames <= longest * saving.RECORDING_RATE + 2
+
+
 def test_nothing_is_saved_beyond_the_limit(picture, tmp_path):
     with running(picture, tmp_path, SquareFinder(), limit=1000) as demo:
         until(demo.pipeline.results.newest)
@@ -77,15 +98,33 @@ def test_a_recording_ends_at_the_limit_and_stays(tmp_path, monkeypatch):
 def test_a_full_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(saving, "LEFT_FREE", 1 << 60)
     with pytest.raises(LimitReachedError, match="make room"):
-        Budget(tmp_path / "not" / "there" / "yet", 100).take(1)
+        Budget(100).take(1, tmp_path / "not" / "there" / "yet")
+
+
+def test_the_disk_that_is_written_to_must_have_room(picture, tmp_path, monkeypatch):
+    """While labelling, that of the label folder alone was looked at."""
+    labels, real = tmp_path / "labels", shutil.disk_usage
+
+    def usage(path):
+        return real(path)._replace(free=0 if path == tmp_path / "kept" else 1 << 40)
+
+    monkeypatch.setattr(saving.shutil, "disk_usage", usage)
+    (tmp_path / "kept").mkdir()
+    with running(picture, tmp_path, SquareFinder(), labels=labels) as demo:
+        until(demo.pipeline.results.newest)
+        for path, body in (("/api/snapshot", {}), ("/api/record", {"on": True})):
+            status, answer = demo.ask(path, body)
+            assert (status, "kept is full; make room" in answer["error"]) == (400, True)
+        key = demo.ask("/api/labels/freeze", {})[1]["key"]
+        body = {"key": key, "objects": [], "part": "train"}
+        assert demo.ask("/api/labels/save", body)[0] == 200
+        assert demo.ask("/api/state")[1]["bytes"]["written"] > 0, "one limit for both"
 
 
 def test_files_of_earlier_runs_are_not_replaced(picture, tmp_path):
     demo = Demo(picture, tmp_path, SquareFinder())
     (tmp_path / "snapshot-20240506-120007.jpg").write_bytes(b"old")
-    keeper = Keeper(
-        demo.pipeline, tmp_path, Budget(tmp_path, 10**6), lambda: datetime(2024, 5, 6, 12, 0, 7)
-    )
+    keeper = Keeper(demo.pipeline, tmp_path, Budget(10**6), lambda: datetime(2024, 5, 6, 12, 0, 7))
     frame = demo.player._opened.read()
     result = type("R", (), {})()
     result.frame, result.detections = frame, demo.finder.find(frame.image)

@@ -24,6 +24,17 @@ def test_an_empty_slot_has_nothing_to_renew():
     assert slot.newest() is None
 
 
+def test_a_cleared_slot_has_nothing_until_the_next_item():
+    slot = LatestSlot()
+    slot.put("a")
+    slot.clear()
+    assert (slot.newest(), slot.wait(timeout=0)) == (None, None)
+    slot.renew()
+    assert slot.newest() is None
+    slot.put("b")
+    assert slot.wait(timeout=0) == Numbered(2, "b")
+
+
 def test_who_waits_is_woken_by_an_item_and_by_the_end():
     slot, taken = LatestSlot(), []
     first = threading.Event()

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from vision.deploy.emulation.clustering import (
+    DEFAULT_THRESHOLD,
     DetectNetDetection,
-    PostProcessing,
     post_process,
     recommended_settings,
+    typed_settings,
 )
 from vision.deploy.emulation.labels import read_detectnet_labels
 from vision.deploy.emulation.network_input import network_input
@@ -30,8 +31,6 @@ from vision.deploy.readiness.readiness import (
 from vision.utils.labels import MAX_CLASSES
 
 logger = logging.getLogger(__name__)
-
-DEFAULT_THRESHOLD = 0.5
 
 
 class DetectNet:
@@ -64,10 +63,8 @@ class DetectNet:
         findings = find_problems(candidate, groups=("interface",))
         for finding in require_ready(findings, candidate.path):
             logger.warning("%s: %s", model_path, finding)
-        if threshold == 0:
-            logger.warning("detectnet takes --threshold=0 for its default, %s", DEFAULT_THRESHOLD)
         self.path = Path(model_path)
-        self.settings = PostProcessing(threshold or DEFAULT_THRESHOLD, clustering, profile)
+        self.settings = typed_settings(threshold, clustering, profile)
         self.bindings = candidate.bindings
         self._session = open_session(model_path)
         shapes = {value.name: value.shape for value in self._session.get_outputs()}

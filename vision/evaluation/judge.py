@@ -64,7 +64,8 @@ class Judge:
             settings = replace(settings, threshold=threshold)
         evaluation = measure(self._collect(found), settings)
         ranking = None if ranked is None else measure(self._collect(ranked), self.settings)
-        sentences, notes = verdict(evaluation), self.matching.lines()
+        # At a high threshold little is shown, however good the net is.
+        sentences, notes = verdict(evaluation, ranking=ranking), self.matching.lines()
         return Entry(name, evaluation, sentences, {**facts, **self.facts}, notes, ranking)
 
     def _collect(self, found: Sequence[Detections]) -> Collection:

@@ -7,7 +7,8 @@ from typing import Iterable, NamedTuple
 import numpy as np
 
 from vision.evaluation.average_precision import average_precision
-from vision.evaluation.matching import DetectionTable, ObjectTable, match_tables
+from vision.evaluation.collection import Collection
+from vision.evaluation.matching import DetectionTable, ObjectTable, Outcome, match_tables
 from vision.evaluation.measure import ClassMeasure, Evaluation
 from vision.evaluation.metrics.errors import CAUSES
 from vision.evaluation.metrics.groups import OBJECT_SIDES
@@ -38,11 +39,14 @@ class Mistake(NamedTuple):
     is_double: bool = False
 
 
-def verdict(evaluation: Evaluation, advice: str | None = None) -> list[str]:
+def verdict(
+    evaluation: Evaluation, advice: str | None = None, ranking: Evaluation | None = None
+) -> list[str]:
     """Return three sentences.
 
     Args:
         advice: what to do next, where the caller knows better than the figures.
+        ranking: of all detections, where `evaluation` has only those that reach a threshold.
     """
     counts = evaluation.counts
     objects = counts.true_positives + counts.false_negatives
@@ -58,7 +62,8 @@ def verdict(evaluation: Evaluation, advice: str | None = None) -> list[str]:
         f"({counts.recall:.0%}) at a threshold of {evaluation.threshold:.2f}, and "
         f"{counts.false_positives:,} of its {shown:,} detections are wrong."
     )
-    hopeless = explain_hopeless(evaluation)
+    ranking = ranking or evaluation
+    hopeless = explain_hopeless(ranking) or _explain_threshold(ranking, evaluation.threshold)
     if hopeless is not None:
         return [result, hopeless[0], advice or hopeless[1]]
     mistakes = sorted(_mistakes(evaluation), key=_number, reverse=True)
@@ -68,7 +73,10 @@ def verdict(evaluation: Evaluation, advice: str | None = None) -> list[str]:
 
 
 def explain_hopeless(evaluation: Evaluation) -> tuple[str, str] | None:
-    """Return why the mean average precision is near zero, and what to do; None if it is not."""
+    """Return why the mean average precision is near zero, and what to do; None if it is not.
+
+    None too where only some classes are found, and rightly: that is no fault of the whole.
+    """
     mean = evaluation.precision.mean
     if mean is None or mean >= NEAR_ZERO:
         return None
@@ -90,7 +98,24 @@ def explain_hopeless(evaluation: Evaluation) -> tuple[str, str] | None:
             "pictures, are turned round or have no size.",
             CORNERS_ADVICE,
         )
-    return _explain_names(evaluation) or _explain_places(evaluation)
+    outcome = _match_without_names(evaluation)
+    order = np.argsort(-found.scores, kind="stable")
+    objects = max(1, int((~collection.objects.difficult).sum()))
+    area = average_precision(outcome.true_positive[order], objects, False)
+    if area < max(0.2, 4 * NEAR_ZERO):
+        return _explain_places(evaluation)
+    return _explain_names(collection, outcome, area)
+
+
+def _explain_threshold(ranking: Evaluation, threshold: float) -> tuple[str, str] | None:
+    """Say so if nothing is shown only because no score is that high."""
+    scores = ranking.collection.found.scores
+    if not len(scores) or scores.max() >= threshold:
+        return None
+    return (
+        f"No score reaches the threshold of {threshold:g}: the best is {scores.max():.3g}.",
+        "Take a lower threshold.",
+    )
 
 
 def advice_about_file(evaluation: Evaluation) -> str | None:
@@ -103,25 +128,33 @@ def advice_about_file(evaluation: Evaluation) -> str | None:
     return BBOX_ADVICE if is_of_places else None
 
 
-def _explain_names(evaluation: Evaluation) -> tuple[str, str] | None:
-    """Say so if the places are right and only the names are wrong."""
-    collection = evaluation.collection
-    found, objects = collection.found, collection.objects
+def _match_without_names(evaluation: Evaluation) -> Outcome:
+    """Match boxes as if there were one class alone."""
+    found, objects = evaluation.collection.found, evaluation.collection.objects
     nameless = DetectionTable(found.boxes, np.ones_like(found.labels), found.scores, found.pictures)
     things = ObjectTable(
         objects.boxes, np.ones_like(objects.labels), objects.difficult, objects.pictures
     )
-    outcome = match_tables(nameless, things, evaluation.settings.iou_threshold)
-    order = np.argsort(-found.scores, kind="stable")
-    hits = outcome.true_positive[order]
-    area = average_precision(hits, max(1, int((~objects.difficult).sum())), False)
-    if area < max(0.2, 4 * NEAR_ZERO):
+    return match_tables(nameless, things, evaluation.settings.iou_threshold)
+
+
+def _explain_names(
+    collection: Collection, outcome: Outcome, area: float
+) -> tuple[str, str] | None:  # fmt: skip
+    """Say so if most names are wrong where the places are right; else None.
+
+    Args:
+        outcome: of boxes without names.
+        area: its average precision.
+    """
+    named = collection.objects.labels[outcome.closest.objects[outcome.true_positive]]
+    called = collection.found.labels[outcome.true_positive]
+    # Else classes with few objects are never found, which no list of names mends.
+    if (named != called).mean() <= 0.5:
         return None
-    named = objects.labels[outcome.closest.objects[outcome.true_positive]]
-    called = found.labels[outcome.true_positive]
     pairs = named * collection.num_classes + called
     values, numbers = np.unique(pairs[named != called], return_counts=True)
-    most = int(values[numbers.argmax()]) if len(values) else int(pairs[0])
+    most = int(values[numbers.argmax()])
     true_name = collection.name(most // collection.num_classes)
     found_name = collection.name(most % collection.num_classes)
     return (

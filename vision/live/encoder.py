@@ -71,6 +71,8 @@ class Encoder:
     def watching(self) -> Iterator[None]:
         """Have pictures encoded for the time of a block; as many blocks as there are viewers."""
         with self._lock:
+            if not self._watchers:
+                self._drop_old()
             self._watchers += 1
             self._watched.set()
         try:
@@ -107,3 +109,9 @@ class Encoder:
         self._stop.set()
         self._watched.set()
         self.slot.close()
+
+    def _drop_old(self) -> None:
+        """Take out a picture that has lain there since the last viewer left, but a standing one."""
+        left, newest = self.slot.newest(), self._results.newest()
+        if left and newest and left.item.result is not newest.item:
+            self.slot.clear()

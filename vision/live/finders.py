@@ -10,8 +10,8 @@ from typing import Callable, Protocol
 import numpy as np
 
 from vision.checkpoints.detector import EXPORTED, detector_file, open_detector
-from vision.deploy.detectnet import DEFAULT_THRESHOLD, DetectNet
-from vision.deploy.emulation.clustering import PostProcessing, as_detections
+from vision.deploy.detectnet import DetectNet
+from vision.deploy.emulation.clustering import PostProcessing, as_detections, typed_settings
 from vision.deploy.readiness.candidate import Bindings
 from vision.live.options import DetectorOptions, FinderOptions
 from vision.structures import Detections
@@ -29,6 +29,7 @@ class Finder(Protocol):
     class_names: list[str]  # BACKGROUND first
     threshold: float  # of the score, where the call names none
     clustering: float  # overlap above which two boxes become one, likewise
+    least_threshold: float  # that a person may choose while it runs
     path: Path
 
     def find(
@@ -39,6 +40,8 @@ class Finder(Protocol):
 
 class NmsFinder:
     """The net with non-maximum suppression, as evaluation measures it."""
+
+    least_threshold = 0.0
 
     def __init__(self, options: FinderOptions) -> None:
         """Load the detector; a folder's best."""
@@ -63,6 +66,8 @@ class NmsFinder:
 class DetectNetFinder:
     """What detectnet does with the same .onnx on a Jetson."""
 
+    least_threshold = 0.01  # 0 would be detectnet's default
+
     def __init__(self, options: FinderOptions) -> None:
         """Load the file; of a folder its only .onnx.
 
@@ -76,9 +81,11 @@ class DetectNetFinder:
             bindings=Bindings(options.input_blob, options.output_cvg, options.output_bbox),
         )
         usual = self._net.recommended or PostProcessing()
-        self.threshold = usual.threshold if options.threshold is None else options.threshold
-        self.threshold = self.threshold or DEFAULT_THRESHOLD  # as detectnet takes 0
-        self.clustering = usual.clustering if options.clustering is None else options.clustering
+        settings = typed_settings(
+            usual.threshold if options.threshold is None else options.threshold,
+            usual.clustering if options.clustering is None else options.clustering,
+        )
+        self.threshold, self.clustering = settings.threshold, settings.clustering
         self.class_names = self._net.labels
 
     def find(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Callable
@@ -27,20 +28,18 @@ class LimitReachedError(ValueError):
 
 
 class Budget:
-    """How many bytes this run may still write."""
+    """How many bytes this run may still write, to all of its folders together."""
 
-    def __init__(self, folder: str | Path, limit: int) -> None:
-        """Begin with nothing written.
+    def __init__(self, limit: int) -> None:
+        """Begin with nothing written, of `limit` bytes."""
+        self.limit, self.written = limit, 0
+        self._lock = threading.Lock()
+
+    def take(self, count: int, folder: str | Path) -> None:
+        """Claim bytes before they are written.
 
         Args:
-            folder: on the disk that must not fill up; it need not exist yet.
-            limit: bytes.
-        """
-        self.limit, self.written = limit, 0
-        self._folder, self._lock = Path(folder).absolute(), threading.Lock()
-
-    def take(self, count: int) -> None:
-        """Claim bytes before they are written.
+            folder: they go to, on a disk that must not fill up; it need not exist yet.
 
         Raises:
             LimitReachedError: they would go over the limit, or fill the disk.
@@ -51,9 +50,10 @@ class Budget:
                     f"this run has saved {self.written / GIGABYTE:.2f} GB, and its limit is "
                     f"{self.limit / GIGABYTE:.2f} GB; restart it with a larger --max-saved-gb"
                 )
-            there = next(one for one in (self._folder, *self._folder.parents) if one.exists())
+            folder = Path(folder).absolute()
+            there = next(one for one in (folder, *folder.parents) if one.exists())
             if shutil.disk_usage(there).free - count < LEFT_FREE:
-                raise LimitReachedError(f"the disk of {self._folder} is full; make room on it")
+                raise LimitReachedError(f"the disk of {folder} is full; make room on it")
             self.written += count
 
     def give_back(self, count: int) -> None:
@@ -91,7 +91,7 @@ class Keeper:
     def snapshot(self, result: Result) -> str:
         """Save a result at full size, drawn as it is shown; return the name of the file."""
         data = encode_picture(self._pipeline.draw(result))
-        self.budget.take(len(data))
+        self.budget.take(len(data), self.folder)
         with self._lock:
             name = self._new_name("snapshot", ".jpg")
             with atomic_write(path_inside(self.folder, name)) as temporary:
@@ -103,7 +103,7 @@ class Keeper:
         """Begin to write what viewers see to a video; return its name."""
         with self._lock:
             if not self._recording:
-                self.budget.take(0)
+                self.budget.take(0, self.folder)
                 self.message = ""
                 self._recording = self._new_name("recording", ".mp4")
                 self._end.clear()
@@ -120,6 +120,7 @@ class Keeper:
 
     def _record(self) -> None:
         path, seen, counted = path_inside(self.folder, self._recording), 0, 0
+        begun = time.monotonic()
         try:
             with self._pipeline.drawn.watching(), VideoWriter(path, RECORDING_RATE) as video:
                 paced = PacedVideo(video)
@@ -128,10 +129,11 @@ class Keeper:
                     if numbered is None:
                         continue
                     seen, picture = numbered.number, numbered.item
-                    paced.write(picture.image, picture.result.frame.captured)
+                    # Of a picture that stood before, only what stands from now on is recorded.
+                    paced.write(picture.image, max(begun, picture.result.frame.captured))
                     grown, counted = video.bytes_written - counted, video.bytes_written
                     try:
-                        self.budget.take(grown)
+                        self.budget.take(grown, self.folder)
                     except LimitReachedError as error:
                         self.message = f"The recording was ended: {error}"
                         break

@@ -16,7 +16,9 @@ class LiveSettings:
     hidden: frozenset[str] = frozenset()  # names of classes that are neither drawn nor recorded
     paused: bool = False
 
-    def changed(self, wishes: Mapping[str, object], class_names: list[str]) -> LiveSettings:
+    def changed(
+        self, wishes: Mapping[str, object], class_names: list[str], least_threshold: float = 0.0
+    ) -> LiveSettings:
         """Return settings with some of the fields replaced.
 
         Args:
@@ -29,7 +31,7 @@ class LiveSettings:
         settings = self
         for name, value in wishes.items():
             if name == "threshold":
-                settings = replace(settings, threshold=_fraction(name, value))
+                settings = replace(settings, threshold=_fraction(name, value, least_threshold))
             elif name == "clustering":
                 settings = replace(settings, clustering=_fraction(name, value))
             elif name == "hidden":
@@ -43,22 +45,25 @@ class LiveSettings:
         return settings
 
 
-def _fraction(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise ValueError(f"{name} must be a number from 0 to 1, got {value!r}")
+def _fraction(name: str, value: object, least: float = 0.0) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= 1:
+        raise ValueError(f"{name} must be a number from {least:g} to 1, got {value!r}")
     return float(value)
 
 
 class SharedSettings:
     """Settings that several threads read and viewers change."""
 
-    def __init__(self, settings: LiveSettings, class_names: list[str]) -> None:
+    def __init__(
+        self, settings: LiveSettings, class_names: list[str], least_threshold: float = 0.0
+    ) -> None:
         """Begin with some settings.
 
         Args:
             class_names: of the detector; what may be hidden.
+            least_threshold: that viewers may choose.
         """
-        self.class_names = class_names
+        self.class_names, self.least_threshold = class_names, least_threshold
         self._now = settings
         self._lock = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
@@ -71,7 +76,7 @@ class SharedSettings:
     def change(self, wishes: Mapping[str, object]) -> LiveSettings:
         """Replace some of the settings and tell everyone; see `LiveSettings.changed`."""
         with self._lock:
-            self._now = self._now.changed(wishes, self.class_names)
+            self._now = self._now.changed(wishes, self.class_names, self.least_threshold)
         for listener in self._listeners:
             listener()
         return self._now

@@ -35,6 +35,11 @@ class LatestSlot(Generic[Held]):
             self._changed.notify_all()
             return self._number
 
+    def clear(self) -> None:
+        """Take out what is there; numbers go on from it."""
+        with self._changed:
+            self._held = None
+
     def renew(self) -> None:
         """Give the present item a new number, so that everyone takes it once more."""
         with self._changed:
@@ -46,18 +51,19 @@ class LatestSlot(Generic[Held]):
     def newest(self, after: int = 0) -> Numbered[Held] | None:
         """Return the item if its number is above `after`, else None; do not wait."""
         with self._changed:
-            return self._held if self._held is not None and self._held.number > after else None
+            return self._held if self._is_above(after) else None
 
     def wait(self, after: int = 0, timeout: float | None = None) -> Numbered[Held] | None:
         """Wait for an item whose number is above `after`; None at the time-out or when closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._number > after, timeout)
-            if self._closed or self._held is None or self._held.number <= after:
-                return None
-            return self._held
+            self._changed.wait_for(lambda: self._closed or self._is_above(after), timeout)
+            return None if self._closed or not self._is_above(after) else self._held
 
     def close(self) -> None:
         """Wake up everyone who waits; nothing is handed out by `wait` any more."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _is_above(self, number: int) -> bool:
+        return self._held is not None and self._held.number > number

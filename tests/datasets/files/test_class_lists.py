@@ -50,7 +50,7 @@ def test_names_come_back_from_every_folder_that_we_write(tmp_path, names):
 
 @pytest.mark.parametrize("names", ODD)
 def test_names_of_a_label_folder_come_back_before_any_is_used(tmp_path, names):
-    budget = Budget(tmp_path, GIGABYTE)
+    budget = Budget(GIGABYTE)
     LabelStore(tmp_path, (), budget).set_class_names(names)
     assert LabelStore(tmp_path, (), budget).class_names == names
     assert VOCFolder(tmp_path).class_names() == names

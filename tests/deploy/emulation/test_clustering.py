@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,12 @@ def test_equals_detectnet_to_the_bit(number):
     for ours, theirs in zip(found, expected):
         theirs = list(theirs.values()) if isinstance(theirs, dict) else theirs
         assert [getattr(ours, field) for field in FIELDS] == theirs
+
+
+def test_a_threshold_of_0_is_the_default():
+    assert PostProcessing(threshold=0) == PostProcessing()
+    assert replace(PostProcessing(0.3), threshold=0.0) == PostProcessing()
+    assert run([[0.4, 0, 10, 10, 20, 20]], PostProcessing(0.0)) == []
 
 
 def test_a_score_equal_to_the_threshold_is_kept():

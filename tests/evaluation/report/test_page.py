@@ -11,7 +11,7 @@ import pytest
 from tests.evaluation.hand_made import found, gathered, truth
 from tests.evaluation.report.drawn import drawn_entry
 from vision.evaluation.measure import measure
-from vision.evaluation.report.files import folder_name, write_results
+from vision.evaluation.report.files import folder_name, folder_names, write_results
 from vision.evaluation.report.markup import Markup, element, join
 from vision.evaluation.report.page import page
 from vision.evaluation.report.plots import PLOTS, matrix_labels, plot
@@ -159,6 +159,12 @@ def test_folders_have_names_that_every_system_takes():
     assert folder_name("models/fruit best.pth") == "models_fruit_best.pth"
     assert folder_name("../..") == "detector"
     assert len(folder_name("x" * 300)) == 80
+
+
+def test_no_two_detectors_share_a_folder_nor_take_the_place_of_a_file(tmp_path):
+    names = ["a b", "a_b", "A:B", "results.json"]
+    entries = [replace(drawn_entry(tmp_path), name=name) for name in names]
+    assert folder_names(entries) == ["a_b", "a_b_2", "A_B_3", "results.json_2"]
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ equal detectnet's to the bit.
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -19,6 +20,9 @@ import numpy as np
 from vision.deploy.stored_settings import stored_settings
 from vision.structures import Detections
 
+logger = logging.getLogger(__name__)
+
+DEFAULT_THRESHOLD = 0.5
 SETTINGS_KEY = "detectnet"  # in a file's metadata
 LOWEST_SCORE = np.float32(-1000)  # detectnet's start value in its search for the best class
 
@@ -41,12 +45,14 @@ PROFILES = {
 class PostProcessing:
     """Options of detectnet that decide which boxes it reports."""
 
-    threshold: float = 0.5  # a score equal to it is kept
+    threshold: float = DEFAULT_THRESHOLD  # a score equal to it is kept; 0 becomes the default
     clustering: float = 0.75  # boxes merge above this ratio of the intersection to the larger area
     profile: str = "master"  # a key of PROFILES
 
     def __post_init__(self) -> None:
-        """Check that the profile is known."""
+        """Check that the profile is known; take a threshold of 0 as detectnet does."""
+        if self.threshold == 0:
+            object.__setattr__(self, "threshold", DEFAULT_THRESHOLD)
         if self.profile not in PROFILES:
             raise ValueError(
                 f"the profile must be one of {', '.join(PROFILES)}, got '{self.profile}'"
@@ -55,6 +61,15 @@ class PostProcessing:
     def to_text(self) -> str:
         """Return threshold and clustering as the value of SETTINGS_KEY in a file's metadata."""
         return json.dumps({"threshold": self.threshold, "clustering": self.clustering})
+
+
+def typed_settings(
+    threshold: float, clustering: float, profile: str = PostProcessing.profile
+) -> PostProcessing:
+    """Return settings that a person has chosen; say so where detectnet takes another threshold."""
+    if threshold == 0:
+        logger.warning("detectnet takes --threshold=0 for its default, %s", DEFAULT_THRESHOLD)
+    return PostProcessing(threshold, clustering, profile)
 
 
 def recommended_settings(

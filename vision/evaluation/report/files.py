@@ -52,8 +52,8 @@ def report_files(title: str, entries: Sequence[Entry]) -> Iterator[tuple[str, by
         curves = {entry.name: entry.ranking for entry in entries}
         for name, png in plot_comparisons(curves).items():
             yield f"side_by_side_{name}.png", png
-    for entry in entries[1:]:
-        own = f"{folder_name(entry.name)}/"
+    for entry, folder in list(zip(entries, folder_names(entries)))[1:]:
+        own = f"{folder}/"
         yield own + REPORT, page(entry.name, [entry]).encode("utf-8")
         yield from _plot_files(own, entry)
 
@@ -68,6 +68,22 @@ def folder_name(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name).strip("._")[-80:] or "detector"
 
 
+def folder_names(entries: Sequence[Entry]) -> list[str]:
+    """Return the name of a folder for each entry; no two are the same on any disk."""
+    # A file of detections may be called as a file that is written beside the folders.
+    taken = {REPORT, VALUES, TABLE}
+    names = []
+    for entry in entries:
+        stem = folder_name(entry.name)
+        name, number = stem, 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{stem}_{number}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
 def write_tensorboard(folder: Path, entries: Sequence[Entry]) -> None:
     """Write the figures for TensorBoard, a run for each entry."""
     try:
@@ -75,8 +91,8 @@ def write_tensorboard(folder: Path, entries: Sequence[Entry]) -> None:
     except NO_TENSORBOARD as error:
         logger.warning("Nothing for TensorBoard: %s; pip install tensorboard", error)
         return
-    for entry in entries:
-        with SummaryWriter(str(folder / folder_name(entry.name))) as writer:
+    for entry, own in zip(entries, folder_names(entries)):
+        with SummaryWriter(str(folder / own)) as writer:
             for name, value in summary(entry).items():
                 if value is not None:
                     writer.add_scalar(f"Evaluation/{name}", value)

@@ -10,8 +10,11 @@ from vision.datasets.formats.voc_writing import VOC_PARTS
 from vision.live.labelling.session import FrozenFrame, LabelSession, parse_objects
 from vision.live.labelling.store import LabelError, LabelledObject, SavedPicture
 from vision.live.serving.answers import answering, in_thread, jpeg_response, json_body
+from vision.pictures.reading import read_picture
+from vision.pictures.writing import encode_picture
 
 MOST_LISTED = 60  # saved pictures that the page shows
+SHOWN_SUFFIXES = (".jpg", ".jpeg", ".png")  # that every browser shows as they are
 
 
 class LabelRoutes:
@@ -87,8 +90,11 @@ class LabelRoutes:
         return web.json_response(_saved(picture))
 
     async def saved_picture(self, request: web.Request) -> web.StreamResponse:
-        """Return a saved picture itself."""
-        return web.FileResponse(self._store.picture_path(request.match_info["name"]))
+        """Return a saved picture itself, or as a JPEG where browsers may not show its format."""
+        path = self._store.picture_path(request.match_info["name"])
+        if path.suffix.lower() in SHOWN_SUFFIXES:
+            return web.FileResponse(path)
+        return jpeg_response(await in_thread(lambda: encode_picture(read_picture(path))))
 
     async def thumbnail(self, request: web.Request) -> web.Response:
         """Return a saved picture, small and with its boxes."""

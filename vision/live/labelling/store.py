@@ -32,6 +32,7 @@ from vision.live.labelling.voc_folder import (
 )
 from vision.live.saving import Budget
 from vision.pictures.reading import read_picture_size
+from vision.pictures.suffixes import PICTURE_SUFFIXES
 from vision.utils.files import atomic_write, path_inside
 from vision.utils.labels import BACKGROUND, typed_class_names, with_background
 
@@ -94,8 +95,9 @@ class LabelStore:
         self.class_names = [name for name in class_names if name.upper() != BACKGROUND]
         if self.class_names:
             with_background(self.class_names)  # refuses what is there twice
-        self._pictures = FileListing(self.folder / PICTURES, (".jpg", ".jpeg", ".png"))
-        self._files = {Path(file).stem: file for file in self._pictures.files if "/" not in file}
+        self._files = _top_files(self.folder / PICTURES, PICTURE_SUFFIXES)
+        # An annotation may have lost its picture, or hold what this program cannot read.
+        self._annotated = set(_top_files(self.folder / ANNOTATIONS, (".xml",)))
         self._actions: list[_Action] = []
         self._lists = read_lists(self.folder)
         self.names: list[str] = []  # of all pictures with an annotation, oldest first
@@ -176,7 +178,7 @@ class LabelStore:
         """
         with self._lock:
             self._check(size, objects, part)
-            self._budget.take(len(jpeg))
+            self._budget.take(len(jpeg), self.folder)
             name = self._new_name(wish)
             path = path_inside(self.folder / PICTURES, f"{name}.jpg")
             with atomic_write(path) as temporary:
@@ -304,14 +306,26 @@ class LabelStore:
                 raise LabelError(f"the box {one.box} must lie in the picture, {size}")
 
     def _new_name(self, wish: str) -> str:
-        taken = {name.casefold() for name in (*self._files, *self._counts)}
+        taken = {name.casefold() for name in (*self._files, *self._annotated, *self._counts)}
         name = safe_name(wish or f"{self._now():%Y%m%d-%H%M%S}", taken)
-        while (self.folder / PICTURES / f"{name}.jpg").exists():  # by another program
+        while self._is_there(name):  # by another program
             name = safe_name(name, taken)
         return name
+
+    def _is_there(self, name: str) -> bool:
+        pictures = (self.folder / PICTURES / f"{name}{suffix}" for suffix in PICTURE_SUFFIXES)
+        annotation = self.folder / ANNOTATIONS / f"{name}.xml"
+        return any(path.exists() for path in (annotation, *pictures))
 
     def _xml(self, name: str) -> Path:
         return path_inside(self.folder / ANNOTATIONS, f"{name}.xml")
 
     def _revision(self, name: str) -> str:
         return hashlib.sha256(self._xml(name).read_bytes()).hexdigest()[:16]
+
+
+def _top_files(folder: Path, suffixes: Sequence[str]) -> dict[str, str]:
+    """Return the files of a folder itself, not of those below it, by name without suffix."""
+    return {
+        Path(file).stem: file for file in FileListing(folder, suffixes).files if "/" not in file
+    }

@@ -157,8 +157,10 @@ def is_own_origin(origin: str, host: str) -> bool:
 
 def is_known(request: web.Request, access: Access) -> bool:
     """Tell whether a request has the token, in its cookie or in the link."""
-    given = request.cookies.get(access.cookie, "") or request.query.get(TOKEN_PARAMETER, "")
-    return not access.token or _same(given, access.token)
+    # A browser sends the cookie of an earlier run along with the link of this one.
+    given = request.cookies.get(access.cookie, ""), request.query.get(TOKEN_PARAMETER, "")
+    matches = [_same(one, access.token) for one in given]  # both, whatever the first one is
+    return not access.token or any(matches)
 
 
 def remember(request: web.Request, response: web.StreamResponse, access: Access) -> None:

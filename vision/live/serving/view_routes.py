@@ -136,6 +136,7 @@ class ViewRoutes:
                 "hidden": sorted(settings.hidden),
                 "paused": settings.paused,
             },
+            "least_threshold": pipeline.settings.least_threshold,
             "classes": pipeline.class_names[1:] if finder else [],
             "detector": finder.path.name if finder else None,
             "found": dict(found),

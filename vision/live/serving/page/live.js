@@ -93,6 +93,7 @@ function press(id, pressed, text) {
 }
 
 function showSliders() {
+  find("threshold").min = state.least_threshold;
   for (const name of ["threshold", "clustering"]) {
     const slider = find(name);
     // What someone is dragging is not moved under their finger.
