@@ -6,6 +6,7 @@ import pytest
 
 from tests.drawing import CLASS_NAMES, draw_samples, write_picture
 from tests.formats import coco_json, write_coco
+from vision.datasets.checked_folder import CheckedFolder
 from vision.datasets.checks.problems import Problems
 from vision.datasets.formats.coco import COCOFolder
 from vision.datasets.opening import open_datasets
@@ -66,11 +67,56 @@ def test_category_ids_of_any_kind(tmp_path, ids):
     assert index.boxes.tolist() == [[10, 20, 40, 60]]
 
 
-def test_a_category_that_is_not_listed_is_named_by_its_id(tmp_path):
-    write(tmp_path, "a.json", annotations=[{"image_id": 0, "category_id": 9, "bbox": [1, 2, 3, 4]}])
-    folder, index, _ = read(tmp_path)
-    assert index.class_names == ["BACKGROUND", "category 9"]
-    assert folder.class_names() == ["cat", "category 9"]
+@pytest.mark.parametrize(
+    ("category", "kind"), [(9, "unknown class"), (None, "object without name"), ({}, "object with")]
+)
+def test_boxes_of_a_category_that_is_not_listed_are_a_problem(tmp_path, category, kind):
+    mark = {"image_id": 0, "category_id": 1, "bbox": [10, 20, 30, 40]}
+    other = {**mark, "category_id": category, "bbox": [50, 20, 30, 40]}
+    write(tmp_path, "a.json", annotations=[mark, other])
+    folder = CheckedFolder(tmp_path)
+    folder.read("all")
+    assert folder.class_names() == ["cat"]
+    folder.number_labels(["BACKGROUND", "cat"])
+    assert folder.parts["all"].num_boxes == 1
+    ((found, count),) = folder.problems.lost("box").items()
+    assert found.startswith(kind)
+    assert count == 1
+
+
+def test_ids_are_the_names_where_no_category_is_listed(tmp_path):
+    mark = {"image_id": 0, "category_id": 9, "bbox": [1, 2, 3, 4]}
+    write(tmp_path, "a.json", annotations=[mark], categories=[])
+    assert read(tmp_path)[0].class_names() == ["category 9"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "used", "advice"),
+    [
+        ((0, 1), (1, 2), "none has 0, some have 2.*subtract 1 from every category_id"),
+        ((0, 1), (2,), "subtract 1"),
+        ((1, 2), (0, 1), "none has 2, some have 0.*add 1 to every category_id"),
+        ((1,), (0,), "add 1"),
+        ((3, 4, 5), (4, 5, 6), "subtract 1"),
+    ],
+)
+def test_categories_that_are_counted_from_another_number_are_refused(
+    tmp_path, listed, used, advice
+):
+    """Every box would get the name of its neighbour."""
+    marks = [{"image_id": 0, "category_id": one, "bbox": [1, 2, 3, 4]} for one in used]
+    categories = [{"id": one, "name": f"class {one}"} for one in listed]
+    write(tmp_path, "a.json", annotations=marks, categories=categories)
+    with pytest.raises(ValueError, match=rf"a\.json lists categories .*{advice}"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("used", [(1,), (0, 1, 2), (1, 9), (9,)])
+def test_other_ids_are_not_taken_for_another_count(tmp_path, used):
+    marks = [{"image_id": 0, "category_id": one, "bbox": [1, 2, 3, 4]} for one in used]
+    categories = [{"id": one, "name": f"class {one}"} for one in (0, 1)]
+    write(tmp_path, "a.json", annotations=marks, categories=categories)
+    assert read(tmp_path)[1].num_boxes == len(used)
 
 
 @pytest.mark.parametrize(("part", "boxes", "difficult"), [("train", 1, [0]), ("val", 2, [0, 1])])

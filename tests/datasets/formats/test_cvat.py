@@ -49,7 +49,8 @@ def test_a_label_without_objects_is_a_class(tmp_path):
         write_picture(tmp_path / "images" / f"{sample.image_id}.png", sample.image)
     (tmp_path / "annotations.xml").write_text(cvat_xml(samples).replace(">blue<", ">unused<"))
     folder = CVATFolder(tmp_path)
-    assert folder.class_names()[:3] == ["red", "green", "unused"]
+    assert folder.class_names() == ["red", "green", "unused"]
+    assert "blue" in folder.read("all", Problems()).class_names  # an unknown class
 
 
 def test_several_tasks_are_taken_together(tmp_path):
