@@ -41,6 +41,9 @@ def test_what_marks_no_area_does_not_count(tmp_path):
     shapes = '<tag label="x"/><points label="x" points="1,2"/><skeleton label="x"/>'
     index = read_boxes(tmp_path, shapes)
     assert (len(index), index.num_boxes) == (1, 0)
+    folder = CVATFolder(tmp_path)
+    assert folder.class_names() == folder.read("all", Problems()).class_names[1:] == []
+    assert folder.notes == ["annotations.xml: 2 points mark no area and are not read"]
 
 
 def test_a_label_without_objects_is_a_class(tmp_path):

@@ -16,6 +16,7 @@ from vision.datasets.index.builder import Record
 from vision.utils.files import read_regular, require_regular
 
 SUBSET = re.compile(rb"<image\s[^>]*?\ssubset=[\"']([^\"']+)[\"']")
+POINT_TAGS = ("points", "skeleton")
 CVAT_CORNERS = ("xtl", "ytl", "xbr", "ybr")
 
 
@@ -47,6 +48,7 @@ class CVATFolder(PerPartFolder):
         Points, tags and skeletons mark no area and are left out.
         """
         stated = self.stated_parts(path)
+        points = 0
         for element in _elements(path):
             if element.tag == "track":
                 raise ValueError(
@@ -55,8 +57,10 @@ class CVATFolder(PerPartFolder):
             if element.tag == "label":
                 names.append((element.findtext("name") or "").strip())
             elif element.tag == "image":
+                points += sum(shape.tag in POINT_TAGS for shape in element)
                 yield _to_record(element, bool(stated))
                 element.clear()
+        self.note_points(points, path.relative_to(self.root).as_posix())
 
 
 def _elements(path: Path) -> Iterator[Element]:

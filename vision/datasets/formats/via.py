@@ -36,10 +36,13 @@ class VIAFolder(PerPartFolder):
     def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
         """Yield the pictures of a file; marked points have no area and are left out."""
         read = _read_csv if path.suffix.lower() == ".csv" else _read_json
+        points = 0
         for filename, regions in read(path).items():
             marked = [(shape, name) for shape, name in regions if shape.get("name") != "point"]
+            points += len(regions) - len(marked)
             boxes = [_box(shape) for shape, _ in marked]
             yield Record(filename, (0, 0), boxes, [_class_of(name) for _, name in marked])
+        self.note_points(points, path.relative_to(self.root).as_posix())
 
 
 def _read_json(path: Path) -> dict[str, list[tuple[dict, dict]]]:

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import json
+
+from tests.drawing import draw_samples, write_picture
+from vision.datasets.checks.problems import Problems
+from vision.datasets.formats.via import VIAFolder
+
+RECT = {"name": "rect", "x": 10, "y": 20, "width": 30, "height": 40}
+
+
+def region(shape, name="cat"):
+    return {"shape_attributes": shape, "region_attributes": {"class": name}}
+
+
+def write(root, entries):
+    """Write VIA's JSON of (file name, size in bytes, regions)."""
+    data = {
+        f"{name}{size}": {"filename": name, "size": size, "regions": regions}
+        for name, size, regions in entries
+    }
+    (root / "via.json").write_text(json.dumps(data), encoding="utf-8")
+
+
+def read(root):
+    problems = Problems()
+    folder = VIAFolder(root)
+    return folder, folder.read("all", problems), problems
+
+
+def test_points_are_left_out_and_counted(tmp_path):
+    write_picture(tmp_path / "a.png", draw_samples(1)[0].image)
+    point = {"name": "point", "cx": 1, "cy": 2}
+    write(tmp_path, [("a.png", 1, [region(point, "knee"), region(RECT)])])
+    folder, index, problems = read(tmp_path)
+    assert index.boxes.tolist() == [[10, 20, 40, 60]]
+    assert folder.notes == ["via.json: 1 points mark no area and are not read"]
+    assert not problems
