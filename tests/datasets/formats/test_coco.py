@@ -161,6 +161,24 @@ def test_an_id_of_two_pictures_is_refused(tmp_path):
         read(tmp_path)
 
 
+def test_large_ids_that_differ_by_one_are_different(tmp_path):
+    """A float holds whole numbers up to 2 ** 53 only, and times in nanoseconds are larger."""
+    first = 1_706_659_200_000_000_001
+    marks = [
+        {"image_id": first + n, "category_id": first - n, "bbox": [n, 2, 3, 4]} for n in range(3)
+    ]
+    categories = [{"id": first - n, "name": f"class {n}"} for n in range(3)]
+    write(tmp_path, "a.json", ("a.png", "b.png", "c.png"), marks, categories)
+    data = json.loads((tmp_path / "a.json").read_text())
+    for image in data["images"]:
+        image["id"] += first
+    (tmp_path / "a.json").write_text(json.dumps(data))
+    _, index, problems = read(tmp_path)
+    assert index.boxes[:, 0].tolist() == [0, 1, 2]
+    assert [index.class_names[label] for label in index.labels] == ["class 0", "class 1", "class 2"]
+    assert not problems
+
+
 def test_an_id_of_two_categories_is_refused(tmp_path):
     write(tmp_path, "a.json", categories=[{"id": 1, "name": name} for name in ("cat", "dog")])
     with pytest.raises(ValueError, match=r"every category must .* id 1 is that of 'cat' and of"):

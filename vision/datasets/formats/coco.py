@@ -206,5 +206,7 @@ def _require_same_count(listed: set[str], used: set[str], path: Path) -> None:
 
 def _key(value: Any) -> str:
     """Return an id as text; 7, 7.0 and "7" are the same."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)  # as a float, whole numbers above 2 ** 53 would be rounded
     number = to_number(value) if isinstance(value, (int, float)) else NAN
     return str(int(number)) if number % 1 == 0 else to_text(value)
