@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import math
+
+import pytest
 
 from tests.drawing import draw_samples, write_picture
 from vision.datasets.checks.problems import Problems
@@ -36,3 +39,26 @@ def test_points_are_left_out_and_counted(tmp_path):
     assert index.boxes.tolist() == [[10, 20, 40, 60]]
     assert folder.notes == ["via.json: 1 points mark no area and are not read"]
     assert not problems
+
+
+@pytest.mark.parametrize(
+    ("shape", "box"),
+    [
+        (RECT, [10, 20, 40, 60]),
+        ({"name": "circle", "cx": 50, "cy": 60, "r": 10}, [40, 50, 60, 70]),
+        ({"name": "ellipse", "cx": 50, "cy": 60, "rx": 10, "ry": 20}, [40, 40, 60, 80]),
+        (
+            {"name": "ellipse", "cx": 50, "cy": 60, "rx": 10, "ry": 20, "theta": math.pi / 2},
+            [30, 50, 70, 70],
+        ),
+        (
+            {"name": "ellipse", "cx": 50, "cy": 60, "rx": 30, "ry": 40, "theta": math.pi / 4},
+            [50 - 1250**0.5, 60 - 1250**0.5, 50 + 1250**0.5, 60 + 1250**0.5],
+        ),
+        ({"name": "polyline", "all_points_x": [5, 7], "all_points_y": [9, 1]}, [5, 1, 7, 9]),
+    ],
+)
+def test_shapes(tmp_path, shape, box):
+    write_picture(tmp_path / "a.png", draw_samples(1)[0].image)
+    write(tmp_path, [("a.png", 1, [region(shape)])])
+    assert read(tmp_path)[1].boxes[0].tolist() == pytest.approx(box, abs=1e-4)

@@ -10,7 +10,13 @@ from xml.etree.ElementTree import Element, ParseError
 
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.folders import part_of_name, read_head
-from vision.datasets.files.values import around_points, around_turned, to_number, to_side
+from vision.datasets.files.values import (
+    around_ellipse,
+    around_points,
+    around_turned,
+    to_number,
+    to_side,
+)
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
 from vision.utils.files import read_regular, require_regular
@@ -113,9 +119,7 @@ def _box_of_mask(shape: Element) -> tuple[float, ...]:
 
 def _box_of_ellipse(shape: Element) -> tuple[float, ...]:
     x, y, rx, ry = _numbers(shape, ("cx", "cy", "rx", "ry"))
-    cosine, sine = math.cos(_angle(shape)), math.sin(_angle(shape))
-    reach = math.hypot(rx * cosine, ry * sine), math.hypot(rx * sine, ry * cosine)
-    return _around_centre((x, y), reach)
+    return around_ellipse((x, y), (rx, ry), _angle(shape))
 
 
 BOX_OF_SHAPE = {
@@ -125,10 +129,6 @@ BOX_OF_SHAPE = {
     "mask": _box_of_mask,
     "ellipse": _box_of_ellipse,
 }
-
-
-def _around_centre(centre: tuple[float, float], reach: tuple[float, float]) -> tuple[float, ...]:
-    return centre[0] - reach[0], centre[1] - reach[1], centre[0] + reach[0], centre[1] + reach[1]
 
 
 def _numbers(shape: Element, names: tuple[str, ...]) -> tuple[float, ...]:

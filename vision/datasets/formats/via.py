@@ -10,7 +10,14 @@ from typing import Any, Iterator
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.folders import file_has
 from vision.datasets.files.tables import delimiter_in, first_row, open_table
-from vision.datasets.files.values import NO_BOX, around, read_json, to_number, to_text
+from vision.datasets.files.values import (
+    NO_BOX,
+    around,
+    around_ellipse,
+    read_json,
+    to_number,
+    to_text,
+)
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
 
@@ -85,7 +92,7 @@ def _box(shape: dict[str, Any]) -> tuple[float, ...]:
     if kind in ("circle", "ellipse"):
         keys = ("cx", "cy", "r", "r") if kind == "circle" else ("cx", "cy", "rx", "ry")
         x, y, rx, ry = (to_number(shape.get(key)) for key in keys)
-        return x - rx, y - ry, x + rx, y + ry
+        return around_ellipse((x, y), (rx, ry), to_number(shape.get("theta")))  # in radians
     xs, ys = (shape.get(key) for key in ("all_points_x", "all_points_y"))
     if not isinstance(xs, list) or not isinstance(ys, list):
         return NO_BOX
