@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+from collections import Counter
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.folders import file_has
@@ -27,6 +29,16 @@ VIA_COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
 CLASS_ATTRIBUTES = ("class", "label", "name", "category", "type", "object")
 
 
+class _Entry(NamedTuple):
+    """By what VIA tells pictures apart: two of one name differ in their size."""
+
+    filename: str
+    size: int  # of the picture file in bytes, -1 if it is not stated
+
+
+Regions = Dict[_Entry, List[Tuple[Dict[str, Any], Dict[str, Any]]]]  # shapes and attributes
+
+
 class VIAFolder(PerPartFolder):
     """Reads one file for every part: the box around each rectangle, ellipse, circle or polygon."""
 
@@ -44,24 +56,54 @@ class VIAFolder(PerPartFolder):
         """Yield the pictures of a file; marked points have no area and are left out."""
         read = _read_csv if path.suffix.lower() == ".csv" else _read_json
         points = 0
-        for filename, regions in read(path).items():
+        entries = read(path)
+        counts = Counter(entry.filename for entry in entries)
+        for entry, regions in entries.items():
+            file = self._file_of(entry, alone=counts[entry.filename] == 1)
+            if file is None:
+                message = (
+                    f"{counts[entry.filename]} pictures are called '{entry.filename}', and not one "
+                    f"of them alone has the {entry.size:,} bytes that are stated"
+                )
+                problems.add("picture missing", message, path.relative_to(self.root).as_posix())
+                continue
             marked = [(shape, name) for shape, name in regions if shape.get("name") != "point"]
             points += len(regions) - len(marked)
             boxes = [_box(shape) for shape, _ in marked]
-            yield Record(filename, (0, 0), boxes, [_class_of(name) for _, name in marked])
+            yield Record(file, (0, 0), boxes, [_class_of(name) for _, name in marked])
         self.note_points(points, path.relative_to(self.root).as_posix())
 
+    def _file_of(self, entry: _Entry, alone: bool) -> str | None:
+        """Return the picture of an entry; several of one name are told apart by their sizes.
 
-def _read_json(path: Path) -> dict[str, list[tuple[dict, dict]]]:
+        Args:
+            alone: there is no other entry of that name, which is then enough.
+        """
+        named = self._finder.named(entry.filename)
+        named = [one for one in named if f"/{one}".endswith(f"/{entry.filename}")] or named
+        if alone and len(named) < 2:
+            return entry.filename
+        paths = {one: self.root / one for one in named}
+        fitting = [
+            one
+            for one, path in paths.items()
+            if path.is_file() and path.stat().st_size == entry.size
+        ]
+        if len(fitting) == 1:
+            return fitting[0]
+        return entry.filename if alone else None
+
+
+def _read_json(path: Path) -> Regions:
     data = read_json(path)
     data = data.get(VIA_PICTURES, data) if isinstance(data, dict) else data
     if not isinstance(data, dict):
         raise ValueError(f"{path} must be an object with an entry for each picture, as VIA's are")
-    found: dict[str, list[tuple[dict, dict]]] = {}
+    found: Regions = {}
     for picture in filter(_is_table, data.values()):
         regions = picture.get("regions")
         regions = list(regions.values()) if _is_table(regions) else regions
-        objects = found.setdefault(to_text(picture.get("filename")), [])
+        objects = found.setdefault(_entry(picture.get("filename"), picture.get("size")), [])
         for region in filter(_is_table, regions if isinstance(regions, list) else ()):
             objects.append(
                 (_table(region.get("shape_attributes")), _table(region.get("region_attributes")))
@@ -69,18 +111,23 @@ def _read_json(path: Path) -> dict[str, list[tuple[dict, dict]]]:
     return found
 
 
-def _read_csv(path: Path) -> dict[str, list[tuple[dict, dict]]]:
-    found: dict[str, list[tuple[dict, dict]]] = {}
+def _read_csv(path: Path) -> Regions:
+    found: Regions = {}
     with open_table(path) as file:
         try:
             for row in csv.DictReader(file, delimiter=delimiter_in(file)):
-                objects = found.setdefault((row["filename"] or "").strip(), [])
+                objects = found.setdefault(_entry(row["filename"], row.get("file_size")), [])
                 shape, name = (_table(row[column]) for column in VIA_COLUMNS[1:])
                 if shape or name:
                     objects.append((shape, name))
         except csv.Error as error:
             raise ValueError(f"{path}: not CSV: {error}") from None
     return found
+
+
+def _entry(filename: Any, size: Any) -> _Entry:
+    number = to_number(size)
+    return _Entry(to_text(filename), int(number) if math.isfinite(number) else -1)
 
 
 def _box(shape: dict[str, Any]) -> tuple[float, ...]:
