@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections import Counter
@@ -11,7 +10,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.folders import file_has
-from vision.datasets.files.tables import delimiter_in, first_row, open_table
+from vision.datasets.files.tables import first_row, numbered_rows
 from vision.datasets.files.values import (
     NO_BOX,
     around,
@@ -113,15 +112,14 @@ def _read_json(path: Path) -> Regions:
 
 def _read_csv(path: Path) -> Regions:
     found: Regions = {}
-    with open_table(path) as file:
-        try:
-            for row in csv.DictReader(file, delimiter=delimiter_in(file)):
-                objects = found.setdefault(_entry(row["filename"], row.get("file_size")), [])
-                shape, name = (_table(row[column]) for column in VIA_COLUMNS[1:])
-                if shape or name:
-                    objects.append((shape, name))
-        except csv.Error as error:
-            raise ValueError(f"{path}: not CSV: {error}") from None
+    rows = (row for _, row in numbered_rows(path))
+    header = [name.strip() for name in next(rows, [])]
+    for cells in rows:
+        row = dict(zip(header, cells))
+        objects = found.setdefault(_entry(row.get("filename"), row.get("file_size")), [])
+        shape, name = (_table(row.get(column)) for column in VIA_COLUMNS[1:])
+        if shape or name:
+            objects.append((shape, name))
     return found
 
 
