@@ -97,7 +97,7 @@ def test_entries_of_one_name_are_told_apart_by_the_size_of_the_file(
     expected = {"x/a": [10], "y/a": [60]}
     assert boxes == {f"{folder}/a": expected[f"{folder}/a"] for folder in folders}
     assert problems.counts == ({} if len(folders) == 2 else {"picture missing": 1})
-    assert all(f"the {sizes[1]:,} bytes" in str(problem) for problem in problems)
+    assert all(f"with the {sizes[1]:,} bytes of this one" in str(problem) for problem in problems)
 
 
 def test_one_entry_takes_the_picture_of_its_size(tmp_path):

@@ -61,8 +61,9 @@ class VIAFolder(PerPartFolder):
             file = self._file_of(entry, alone=counts[entry.filename] == 1)
             if file is None:
                 message = (
-                    f"{counts[entry.filename]} pictures are called '{entry.filename}', and not one "
-                    f"of them alone has the {entry.size:,} bytes that are stated"
+                    f"{counts[entry.filename]} entries are called '{entry.filename}', and there is "
+                    f"not one picture of that name with the {entry.size:,} bytes of this one; put "
+                    "the pictures back as they were marked, or write their folders into the entries"
                 )
                 problems.add("picture missing", message, path.relative_to(self.root).as_posix())
                 continue
