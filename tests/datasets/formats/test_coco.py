@@ -138,6 +138,26 @@ def test_polygons_count_where_there_is_no_box(tmp_path):
     assert problems.counts == {"annotation broken": 1}
 
 
+@pytest.mark.parametrize(
+    ("stated", "box"),
+    [
+        ({"attributes": {"occluded": False, "rotation": 90.0}}, [35, 15, 45, 55]),
+        ({"attributes": {"rotation": 0.0}}, [20, 30, 60, 40]),
+        ({"attributes": {"rotation": None}}, [20, 30, 60, 40]),
+        ({"attributes": [90]}, [20, 30, 60, 40]),
+        (
+            {"attributes": {"rotation": 90.0}, "segmentation": [[20, 30, 60, 30, 60, 40]]},
+            [20, 30, 60, 40],
+        ),
+    ],
+)
+def test_a_box_that_cvat_has_turned_is_the_one_around_it(tmp_path, stated, box):
+    """CVAT writes the bbox as it was before it was turned, and the angle beside it."""
+    mark = {"image_id": 0, "category_id": 1, "bbox": [20, 30, 40, 10], **stated}
+    write(tmp_path, "a.json", annotations=[mark])
+    assert read(tmp_path)[1].boxes[0].tolist() == pytest.approx(box, abs=1e-4)
+
+
 def test_what_does_not_fit_together_is_reported(tmp_path):
     mark = {"image_id": 5, "category_id": 1, "bbox": [1, 2, 3, 4]}
     write(tmp_path, "a.json", images=("a.png", "b.png"), annotations=[mark, mark])

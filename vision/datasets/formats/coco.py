@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple
@@ -18,6 +19,7 @@ from vision.datasets.files.values import (
     NAN,
     NO_BOX,
     around_points,
+    around_turned,
     read_json,
     to_number,
     to_side,
@@ -115,17 +117,32 @@ def _shrink(entry: dict[str, Any]) -> Any:
 
 
 def _box(entry: dict[str, Any]) -> tuple[float, ...]:
-    """Return the bbox, which is xywh, as xyxy; without one, the box around the polygons."""
+    """Return the bbox, which is xywh, as xyxy; without one, the box around the polygons.
+
+    The box is the one around a turned bbox.
+    """
     box = entry.get("bbox")
     if isinstance(box, list) and len(box) == 4:
         x, y, width, height = map(to_number, box)
-        return x, y, x + width, y + height
+        half = width / 2, height / 2
+        angle = _angle(entry)
+        turned = around_turned((x + half[0], y + half[1]), half, angle) if angle else None
+        return turned or (x, y, x + width, y + height)
     polygons = entry.get("segmentation")
     if box or not isinstance(polygons, list):
         return NO_BOX
     return around_points(
         [value for polygon in polygons if isinstance(polygon, list) for value in polygon]
     )
+
+
+def _angle(entry: dict[str, Any]) -> float:
+    """Return the angle in radians by which CVAT has turned a box behind its bbox, else 0."""
+    attributes = entry.get("attributes")
+    if not isinstance(attributes, dict) or entry.get("segmentation"):
+        return 0.0  # polygons are turned already, and so is the box around them
+    angle = math.radians(to_number(attributes.get("rotation", 0)))
+    return angle if math.isfinite(angle) else 0.0
 
 
 def _to_record(
