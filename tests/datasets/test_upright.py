@@ -9,6 +9,7 @@ from tests.datasets.picture_bytes import find_red, red_corner, turned_jpeg
 from tests.drawing import voc_xml
 from vision.datasets.checks.picture_scan import PictureScanner
 from vision.datasets.checks.pictures import PictureChecks
+from vision.datasets.formats.shards.writing import write_shards
 from vision.datasets.formats.voc_writing import copy_as_voc
 from vision.datasets.opening import open_datasets, open_split
 from vision.datasets.report import contact_sheets
@@ -84,3 +85,19 @@ def test_the_voc_copy_of_pictures_as_stored_has_its_boxes_where_others_look(tmp_
     copied = open_split(tmp_path / "b", split="all", pictures=checks("auto"))
     assert len(copied) == 6
     require_boxes_on_patches(DetectionDataset(copied)[row] for row in range(6))
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+@pytest.mark.parametrize("written", ["apply", "stored", "ignore"])
+@pytest.mark.parametrize("read", ["auto", "apply", "stored", "ignore"])
+def test_shards_say_in_which_view_their_boxes_are(tmp_path, orientation, written, read):
+    """Of a half turn nothing else tells, and the boxes of the other view stayed where they were."""
+    write_phone_pictures(tmp_path / "a", "upright" if written == "apply" else "stored", orientation)
+    whole = open_split(tmp_path / "a", split="all", pictures=checks(written))
+    require_boxes_on_patches(DetectionDataset(whole)[row] for row in range(6))
+    write_shards({"train": whole}, tmp_path / "b", 1_000_000)
+    again = open_datasets(tmp_path / "b", pictures=checks(read))
+    assert again.train.upright == (read != "ignore")
+    assert not any(one.counts["EXIF turn unclear"] for one in again.problems)
+    for index in (again.train, again.validation):
+        require_boxes_on_patches(DetectionDataset(index)[row] for row in range(len(index)))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import difflib
+
 import numpy as np
 import pytest
 
@@ -167,6 +169,27 @@ def test_unknown_classes_are_reported_with_the_nearest_name():
         "(2 objects, the first one here)"
     )
     assert "'zebra' is not in the class list (1" in second
+
+
+def test_the_nearest_names_of_very_many_unknown_classes_are_looked_for_only_at_first(monkeypatch):
+    """For 2,000 unknown names and as many known ones it took more than a minute."""
+    looked_for = []
+    find = difflib.get_close_matches
+    monkeypatch.setattr(
+        difflib,
+        "get_close_matches",
+        lambda name, *others, **options: looked_for.append(name) or find(name, *others, **options),
+    )
+    builder = IndexBuilder()
+    names = ["", "background", *(f"plate {number}" for number in range(100))]
+    builder.add("one", "one.jpg", [(0, 0, 9, 9)] * len(names), names, size=(10, 10))
+    problems = Problems()
+    report_unknown_classes(builder.build(), ["BACKGROUND", "Plate 0", "plate 99"], place, problems)
+    assert problems.counts["unknown class"] == 99
+    assert len(looked_for) == 20
+    texts = [str(one) for one in problems if one.kind == "unknown class"]
+    assert "'plate 0' is not in the class list; did you mean 'Plate 0'? (1" in texts[0]
+    assert "'plate 98' is not in the class list (1 objects" in texts[-1]
 
 
 def units(boxes, relative, size=(100, 50)):

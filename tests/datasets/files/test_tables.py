@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vision.datasets.files import tables
-from vision.datasets.files.tables import read_blocks, read_column_names
+from vision.datasets.files.tables import numbered_rows, read_blocks, read_column_names
 from vision.datasets.files.values import to_number
 
 HEADER = "id,name,x,y\n"
@@ -95,6 +95,27 @@ def test_an_empty_file_is_refused(tmp_path):
     (tmp_path / "table.csv").touch()
     with pytest.raises(ValueError, match="must begin with a line of column names"):
         read_column_names(tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize("rows_after", [0, 3, 20_000])
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_cell_over_several_lines_is_refused_with_its_first_line(tmp_path, rows_after, closed):
+    """All lines up to the next quote would be one cell, and their boxes be lost without a word."""
+    path = tmp_path / "table.csv"
+    rest = "c,dog,1,2\n" * rows_after
+    path.write_text(
+        HEADER + 'a,cat,1,2\nb,"cat,1,2\n' + "c,dog,3,4\n" + 'd",cow,5,6\n' * closed + rest
+    )
+    message = r"table\.csv:3: not CSV: .*; close the quote that is open there, or take the line"
+    with pytest.raises(ValueError, match=message):
+        list(read_blocks(path, ("name",), ("x",)))
+    with pytest.raises(ValueError, match=message):
+        list(numbered_rows(path))
+
+
+def test_quotes_inside_of_a_line_are_sound(read):
+    rows = 'a,19" rack,1,2\nb,"a ""cat""",3,4\n'
+    assert read(HEADER + rows) == (['19" rack', 'a "cat"'], [[2, 1], [4, 3]], [2, 3])
 
 
 def test_to_number():

@@ -6,6 +6,7 @@ import pytest
 
 from tests.drawing import CLASS_NAMES, draw_samples, write_picture
 from tests.formats import coco_json, write_coco
+from vision.datasets.checked_folder import CheckedFolder
 from vision.datasets.checks.problems import Problems
 from vision.datasets.formats.coco import COCOFolder
 from vision.datasets.opening import open_datasets
@@ -66,11 +67,56 @@ def test_category_ids_of_any_kind(tmp_path, ids):
     assert index.boxes.tolist() == [[10, 20, 40, 60]]
 
 
-def test_a_category_that_is_not_listed_is_named_by_its_id(tmp_path):
-    write(tmp_path, "a.json", annotations=[{"image_id": 0, "category_id": 9, "bbox": [1, 2, 3, 4]}])
-    folder, index, _ = read(tmp_path)
-    assert index.class_names == ["BACKGROUND", "category 9"]
-    assert folder.class_names() == ["cat", "category 9"]
+@pytest.mark.parametrize(
+    ("category", "kind"), [(9, "unknown class"), (None, "object without name"), ({}, "object with")]
+)
+def test_boxes_of_a_category_that_is_not_listed_are_a_problem(tmp_path, category, kind):
+    mark = {"image_id": 0, "category_id": 1, "bbox": [10, 20, 30, 40]}
+    other = {**mark, "category_id": category, "bbox": [50, 20, 30, 40]}
+    write(tmp_path, "a.json", annotations=[mark, other])
+    folder = CheckedFolder(tmp_path)
+    folder.read("all")
+    assert folder.class_names() == ["cat"]
+    folder.number_labels(["BACKGROUND", "cat"])
+    assert folder.parts["all"].num_boxes == 1
+    ((found, count),) = folder.problems.lost("box").items()
+    assert found.startswith(kind)
+    assert count == 1
+
+
+def test_ids_are_the_names_where_no_category_is_listed(tmp_path):
+    mark = {"image_id": 0, "category_id": 9, "bbox": [1, 2, 3, 4]}
+    write(tmp_path, "a.json", annotations=[mark], categories=[])
+    assert read(tmp_path)[0].class_names() == ["category 9"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "used", "advice"),
+    [
+        ((0, 1), (1, 2), "none has 0, some have 2.*subtract 1 from every category_id"),
+        ((0, 1), (2,), "subtract 1"),
+        ((1, 2), (0, 1), "none has 2, some have 0.*add 1 to every category_id"),
+        ((1,), (0,), "add 1"),
+        ((3, 4, 5), (4, 5, 6), "subtract 1"),
+    ],
+)
+def test_categories_that_are_counted_from_another_number_are_refused(
+    tmp_path, listed, used, advice
+):
+    """Every box would get the name of its neighbour."""
+    marks = [{"image_id": 0, "category_id": one, "bbox": [1, 2, 3, 4]} for one in used]
+    categories = [{"id": one, "name": f"class {one}"} for one in listed]
+    write(tmp_path, "a.json", annotations=marks, categories=categories)
+    with pytest.raises(ValueError, match=rf"a\.json lists categories .*{advice}"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("used", [(1,), (0, 1, 2), (1, 9), (9,)])
+def test_other_ids_are_not_taken_for_another_count(tmp_path, used):
+    marks = [{"image_id": 0, "category_id": one, "bbox": [1, 2, 3, 4]} for one in used]
+    categories = [{"id": one, "name": f"class {one}"} for one in (0, 1)]
+    write(tmp_path, "a.json", annotations=marks, categories=categories)
+    assert read(tmp_path)[1].num_boxes == len(used)
 
 
 @pytest.mark.parametrize(("part", "boxes", "difficult"), [("train", 1, [0]), ("val", 2, [0, 1])])
@@ -90,6 +136,26 @@ def test_polygons_count_where_there_is_no_box(tmp_path):
     assert index.boxes[0].tolist() == [5, 1, 8, 9]
     assert index.boxes[1].tolist() != index.boxes[1].tolist()  # nan, which the checks report
     assert problems.counts == {"annotation broken": 1}
+
+
+@pytest.mark.parametrize(
+    ("stated", "box"),
+    [
+        ({"attributes": {"occluded": False, "rotation": 90.0}}, [35, 15, 45, 55]),
+        ({"attributes": {"rotation": 0.0}}, [20, 30, 60, 40]),
+        ({"attributes": {"rotation": None}}, [20, 30, 60, 40]),
+        ({"attributes": [90]}, [20, 30, 60, 40]),
+        (
+            {"attributes": {"rotation": 90.0}, "segmentation": [[20, 30, 60, 30, 60, 40]]},
+            [20, 30, 60, 40],
+        ),
+    ],
+)
+def test_a_box_that_cvat_has_turned_is_the_one_around_it(tmp_path, stated, box):
+    """CVAT writes the bbox as it was before it was turned, and the angle beside it."""
+    mark = {"image_id": 0, "category_id": 1, "bbox": [20, 30, 40, 10], **stated}
+    write(tmp_path, "a.json", annotations=[mark])
+    assert read(tmp_path)[1].boxes[0].tolist() == pytest.approx(box, abs=1e-4)
 
 
 def test_what_does_not_fit_together_is_reported(tmp_path):
@@ -113,6 +179,24 @@ def test_an_id_of_two_pictures_is_refused(tmp_path):
     )
     with pytest.raises(ValueError, match=message + ".*number them .*anew, or give .* two datasets"):
         read(tmp_path)
+
+
+def test_large_ids_that_differ_by_one_are_different(tmp_path):
+    """A float holds whole numbers up to 2 ** 53 only, and times in nanoseconds are larger."""
+    first = 1_706_659_200_000_000_001
+    marks = [
+        {"image_id": first + n, "category_id": first - n, "bbox": [n, 2, 3, 4]} for n in range(3)
+    ]
+    categories = [{"id": first - n, "name": f"class {n}"} for n in range(3)]
+    write(tmp_path, "a.json", ("a.png", "b.png", "c.png"), marks, categories)
+    data = json.loads((tmp_path / "a.json").read_text())
+    for image in data["images"]:
+        image["id"] += first
+    (tmp_path / "a.json").write_text(json.dumps(data))
+    _, index, problems = read(tmp_path)
+    assert index.boxes[:, 0].tolist() == [0, 1, 2]
+    assert [index.class_names[label] for label in index.labels] == ["class 0", "class 1", "class 2"]
+    assert not problems
 
 
 def test_an_id_of_two_categories_is_refused(tmp_path):

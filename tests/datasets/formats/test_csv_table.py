@@ -81,3 +81,26 @@ def test_a_fault_is_named_with_its_line(tmp_path):
 def test_other_tables_are_not_taken(tmp_path, header):
     (tmp_path / "a.csv").write_bytes(f"{header}\n1,2\n".encode())
     assert not CSVFolder.detect(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("boxes.csv", 'file,class,x1,y1,x2,y2\na.png,"cat,1,2,30,40\n', 2),
+        ("boxes.csv", 'a.png,1,2,30,40,cat\na.png,1,2,30,40,"cat\n', 2),
+        ("boxes.csv", 'filename,region_shape_attributes,region_attributes\na.png,"{},{}\n', 2),
+        ("class-descriptions-boxable.csv", '/m/1,Apple\n/m/2,"Pear\n', 2),
+    ],
+)
+@pytest.mark.parametrize("rows", [2, 20_000])
+def test_a_quote_that_is_not_closed_is_refused_by_every_reader_of_tables(
+    tmp_path, name, text, line, rows
+):
+    """Up to the limit of a cell the boxes of all lines behind it were lost without a word."""
+    write_picture(tmp_path / "train" / "a.png", draw_samples(1)[0].image)
+    (tmp_path / name).write_text(text + text.splitlines(keepends=True)[0] * rows)
+    if name != "boxes.csv":
+        table = "ImageID,LabelName,XMin,XMax,YMin,YMax\na,/m/1,0,0.5,0,0.5\n"
+        (tmp_path / "train-annotations-bbox.csv").write_text(table)
+    with pytest.raises(ValueError, match=rf"{name}:{line}: not CSV: .*; close the quote"):
+        open_datasets(tmp_path)

@@ -41,6 +41,9 @@ def test_what_marks_no_area_does_not_count(tmp_path):
     shapes = '<tag label="x"/><points label="x" points="1,2"/><skeleton label="x"/>'
     index = read_boxes(tmp_path, shapes)
     assert (len(index), index.num_boxes) == (1, 0)
+    folder = CVATFolder(tmp_path)
+    assert folder.class_names() == folder.read("all", Problems()).class_names[1:] == []
+    assert folder.notes == ["annotations.xml: 2 points mark no area and are not read"]
 
 
 def test_a_label_without_objects_is_a_class(tmp_path):
@@ -49,7 +52,8 @@ def test_a_label_without_objects_is_a_class(tmp_path):
         write_picture(tmp_path / "images" / f"{sample.image_id}.png", sample.image)
     (tmp_path / "annotations.xml").write_text(cvat_xml(samples).replace(">blue<", ">unused<"))
     folder = CVATFolder(tmp_path)
-    assert folder.class_names()[:3] == ["red", "green", "unused"]
+    assert folder.class_names() == ["red", "green", "unused"]
+    assert "blue" in folder.read("all", Problems()).class_names  # an unknown class
 
 
 def test_several_tasks_are_taken_together(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 
 from tests.drawing import draw_samples, write_picture
 from tests.formats import write_labelme
+from vision.datasets.checked_folder import CheckedFolder
 from vision.datasets.checks.problems import Problems
 from vision.datasets.formats.labelme import LabelMeFolder
 
@@ -53,6 +54,20 @@ def test_a_broken_shape_keeps_its_number(tmp_path, shape):
     assert index.boxes[1].tolist() == [1, 2, 3, 4]
     assert index.origins.tolist() == [1, 2]
     assert (index.boxes[0] != index.boxes[0]).all()
+
+
+def test_points_beside_boxes_mark_no_area_and_cost_nothing(tmp_path):
+    box = {"label": "person", "points": [[10, 20], [30, 40]], "shape_type": "rectangle"}
+    knee = {"label": "knee", "points": [[20, 30]], "shape_type": "point"}
+    ears = {"label": "ears", "points": [[20, 30], [21, 30]], "shape_type": "points"}
+    read(tmp_path, {"shapes": [knee, box, ears, knee]})
+    datasets = CheckedFolder(tmp_path)
+    datasets.read("all")
+    assert datasets.class_names() == ["person"]
+    assert datasets.parts["all"].boxes.tolist() == [[10, 20, 30, 40]]
+    assert datasets.parts["all"].origins.tolist() == [2]
+    assert not datasets.problems
+    assert datasets.reader.notes == ["every json file: 3 points mark no area and are not read"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"shapes": 1}', '{"shapes": [], "x": 1e}'])

@@ -21,6 +21,7 @@ BEYOND_FRACTIONS = 4
 # Some boxes are marked carelessly. Where so many and such a share have to be repaired, it is likely
 # that all are in another form, as width and height in place of the second corner.
 MANY_BOXES, LARGE_SHARE = 5, 0.1
+MOST_HINTS = 20  # at a nearer name; each takes as long as there are names
 FAR_BEYOND = 0.05  # of the picture's side
 
 
@@ -259,13 +260,19 @@ def report_unknown_classes(
 ) -> None:
     """Report every class that is not in the list, once, with its number of boxes."""
     counts = np.bincount(index.labels, minlength=len(index.class_names))
-    for label, name in enumerate(index.class_names[1:], start=1):
-        known = name in class_names[1:]
-        if known or not counts[label]:
+    labels, firsts = np.unique(index.labels, return_index=True)
+    known, spelled = set(class_names[1:]), {name.lower(): name for name in class_names[1:]}
+    hinted = 0
+    for label, box in zip(labels.tolist(), firsts.tolist()):
+        name = index.class_names[label]
+        if not label or name in known:
             continue
-        box = int(np.argmax(index.labels == label))
         file, line, _ = place(index.image_ids[index.row_of(box)], int(index.origins[box]))
-        kind, message = _judge_name(name, class_names[1:])
+        kind, message = _judge_name(name)
+        if kind == "unknown class" and hinted < MOST_HINTS:
+            hinted += 1
+            nearest = difflib.get_close_matches(name.lower(), spelled, n=1)
+            message += f"; did you mean '{spelled[nearest[0]]}'?" if nearest else ""
         message += f" ({counts[label]:,} objects, the first one here)"
         problems.add(kind, message, file, line, count=int(counts[label]))
 
@@ -284,7 +291,7 @@ def report_class_names(class_names: Sequence[str], problems: Problems) -> None:
         problems.add("class called void", "'void' is what detectnet never shows; rename the class")
 
 
-def _judge_name(name: str, class_names: Sequence[str]) -> tuple[str, str]:
+def _judge_name(name: str) -> tuple[str, str]:
     """Return the kind of problem and the message for a class name that is not in the list."""
     if not name or not name.isprintable():
         unseen = next((f" (U+{ord(one):04X} in it)" for one in name if not one.isprintable()), "")
@@ -294,7 +301,4 @@ def _judge_name(name: str, class_names: Sequence[str]) -> tuple[str, str]:
             "class called BACKGROUND",
             f"'{name}' means that there is no object; leave such boxes away",
         )
-    lowered = {known.lower(): known for known in class_names}
-    nearest = difflib.get_close_matches(name.lower(), lowered, n=1)
-    hint = f"; did you mean '{lowered[nearest[0]]}'?" if nearest else ""
-    return "unknown class", f"'{name}' is not in the class list{hint}"
+    return "unknown class", f"'{name}' is not in the class list"

@@ -25,7 +25,8 @@ class PictureChecks:
     file. Which of the two the boxes were marked on is told by the size that the annotation states,
     or by what the boxes fit. Where neither tells, the picture goes with most others of its part,
     and if none tells, boxes are taken as those of the picture as it is read. "apply" and "stored"
-    say instead that they were marked on the upright or stored one; pictures are upright then.
+    say instead that they were marked on the upright or stored one; pictures are upright then. Where
+    the index itself states the view of its boxes, as that of shards does, that counts.
     """
 
     scanner: PictureScanner = field(default_factory=PictureScanner)
@@ -91,8 +92,13 @@ class _OpenedPictures:
         """Return, and report, for which pictures the boxes mean the upright one, (N,) bool."""
         orientations = self.facts.records["orientation"]
         rows = np.flatnonzero((orientations > 1) & (self.facts.records["width"] > 0)).tolist()
-        stated = exif in ("apply", "stored")
-        guesses = {row: exif == "apply" if stated else self.guess_turned(row) for row in rows}
+        guesses: dict[int, bool | None]
+        if self.index.view_is_stated:  # by those who have moved the boxes, with any `exif`
+            guesses = dict.fromkeys(rows, self.index.upright)
+        elif exif in ("apply", "stored"):
+            guesses = dict.fromkeys(rows, exif == "apply")
+        else:
+            guesses = {row: self.guess_turned(row) for row in rows}
         sure = [guess for guess in guesses.values() if guess is not None]
         usual = 2 * sum(sure) > len(sure) if sure else exif != "ignore"
         turned = np.zeros(len(self.index), dtype=bool)

@@ -12,7 +12,7 @@ from typing import Iterator, NamedTuple, Sequence, TextIO
 
 import numpy as np
 
-from vision.datasets.files.folders import read_head
+from vision.datasets.files.folders import file_has, read_head
 from vision.datasets.files.values import encoding_of, to_number
 from vision.utils.files import require_regular
 from vision.utils.text import printable
@@ -89,19 +89,37 @@ def first_row(path: Path) -> list[str]:
         return []
 
 
+def numbered_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield line number and cells of each row of a table that is not empty, the header too.
+
+    Raises:
+        ValueError: it cannot be divided into rows, or is not UTF-8; with the line. So is a cell
+            with a line break: of a quote that is not closed, all lines up to the next are its cell.
+    """
+    with open_table(path) as file:
+        reader = csv.reader(file, delimiter=delimiter_in(file))
+        line = 1
+        try:
+            for row in reader:
+                if reader.line_num > line:
+                    raise csv.Error("a cell holds a line break")
+                if row:
+                    yield line, row
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise ValueError(
+                f"{path}:{line}: not CSV: {error}; close the quote that is open there, or take the "
+                "line break out of the cell"
+            ) from None
+
+
 def read_column_names(path: Path) -> list[str]:
     """Return the column names of a CSV file.
 
     Raises:
         ValueError: if the file is empty, or not UTF-8.
     """
-    with open_table(path) as file:
-        try:
-            header = [
-                name.strip() for name in next(csv.reader(file, delimiter=delimiter_in(file)), [])
-            ]
-        except csv.Error as error:
-            raise ValueError(f"{path}:1: not CSV: {error}") from None
+    header = [name.strip() for _, row in itertools.islice(numbered_rows(path), 1) for name in row]
     if not any(header):
         raise ValueError(f"{path} must begin with a line of column names, it is empty")
     return header
@@ -138,6 +156,8 @@ def _read_quickly(
     """Yield blocks by pandas; it raises ValueError at the first cell that is not a number."""
     import pandas
 
+    if _has_uneven_quotes(path):
+        raise ValueError("a quote may not be closed")  # pandas would take lines for one cell
     # Columns are named by their place, as a name may occur twice; as text, as pandas wants it.
     text_names, number_names = (
         [str(column) for column in texts],
@@ -174,18 +194,12 @@ def _read_slowly(
     path: Path, texts: list[int], numbers: list[int], skip: int
 ) -> Iterator[TableBlock]:
     """Yield blocks from row `skip` on; a missing cell, or one that is not a number, becomes nan."""
-    with open_table(path) as file:
-        reader = csv.reader(file, delimiter=delimiter_in(file))
-        numbered = ((row, reader.line_num) for row in reader if row)
-        rows = itertools.islice(numbered, skip + 1, None)
-        while True:
-            try:
-                block = list(itertools.islice(rows, TABLE_ROWS_AT_ONCE))
-            except csv.Error as error:
-                raise ValueError(f"{path}:{reader.line_num}: not CSV: {error}") from None
-            if not block:
-                return
-            yield _to_block(block, texts, numbers)
+    rows = itertools.islice(numbered_rows(path), skip + 1, None)
+    while True:
+        block = [(row, line) for line, row in itertools.islice(rows, TABLE_ROWS_AT_ONCE)]
+        if not block:
+            return
+        yield _to_block(block, texts, numbers)
 
 
 def _to_block(rows: list, texts: list[int], numbers: list[int]) -> TableBlock:
@@ -206,11 +220,16 @@ def _to_float32(values: np.ndarray) -> np.ndarray:
 
 
 def _has_decimal_commas(path: Path, numbers: list[int]) -> bool:
-    with open_table(path) as file:
-        rows = itertools.islice(csv.reader(file, delimiter=delimiter_in(file)), 1, ROWS_TO_SNIFF)
-        try:
-            return any(
-                "," in row[column] for row in rows for column in numbers if column < len(row)
-            )
-        except csv.Error:  # reported when the rows are read
-            return False
+    rows = itertools.islice(numbered_rows(path), 1, ROWS_TO_SNIFF)
+    try:
+        return any("," in row[n] for _, row in rows for n in numbers if n < len(row))
+    except ValueError:  # reported when the rows are read
+        return False
+
+
+def _has_uneven_quotes(path: Path) -> bool:
+    """Return whether a line has an odd number of quotes, so that a cell may hold a line break."""
+    if not file_has(path, b'"'):
+        return False
+    with path.open("rb") as file:
+        return any(line.count(b'"') % 2 for line in file)

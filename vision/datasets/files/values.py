@@ -59,6 +59,24 @@ def around_turned(
     return centre[0] - x, centre[1] - y, centre[0] + x, centre[1] + y
 
 
+def around_ellipse(
+    centre: Sequence[float], radii: Sequence[float], angle: float
+) -> tuple[float, ...]:
+    """Return the box xyxy around an ellipse that is turned about its centre.
+
+    Args:
+        centre: x and y.
+        radii: half of its width and of its height before it was turned.
+        angle: in radians.
+    """
+    if not math.isfinite(angle):
+        angle = 0.0
+    cosine, sine = math.cos(angle), math.sin(angle)
+    x = math.hypot(radii[0] * cosine, radii[1] * sine)
+    y = math.hypot(radii[0] * sine, radii[1] * cosine)
+    return centre[0] - x, centre[1] - y, centre[0] + x, centre[1] + y
+
+
 def around_points(values: list) -> tuple[float, ...]:
     """Return the box xyxy around the points x1, y1, x2, y2, ..."""
     numbers = [to_number(value) for value in values]

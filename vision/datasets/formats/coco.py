@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple
@@ -18,6 +19,7 @@ from vision.datasets.files.values import (
     NAN,
     NO_BOX,
     around_points,
+    around_turned,
     read_json,
     to_number,
     to_side,
@@ -31,6 +33,7 @@ from vision.utils.text import printable
 LIST_OF_PICTURES = re.compile(rb'"images"\s*:\s*\[\s*([{\]]|\Z)')
 LIST_OF_OTHERS = re.compile(rb'"(annotations|categories)"\s*:\s*\[\s*[{\]]')
 WHOLE = re.compile(rb"}\s*\Z")
+WHOLE_NUMBER = re.compile(r"-?\d{1,30}")
 # How the published files of other tasks are called; their pictures are those of the instances.
 OTHER_TASKS = ("captions_", "person_keypoints_", "stuff_", "panoptic_", "image_info_")
 
@@ -47,7 +50,8 @@ class _Mark(NamedTuple):
 class COCOFolder(PerPartFolder):
     """Reads one JSON file with images, annotations and categories for every part.
 
-    Categories go by name, whatever their ids are. A picture without annotations is a negative.
+    Categories go by name, whatever their ids are; those that are not listed are no classes, unless
+    none is. A picture without annotations is a negative.
     A crowd is many objects under one box: it is left out of training. In measuring it is difficult,
     so that finding it counts neither as right nor as wrong.
     """
@@ -90,7 +94,9 @@ class COCOFolder(PerPartFolder):
                 marks_of.setdefault(mark.image_id, []).append(mark)
             else:
                 problems.add("annotation broken", "has no box and picture", path.name)
-        names += _without_placeholder(categories, classes, marks_of)
+        used = {mark.category_id for found in marks_of.values() for mark in found}
+        _require_same_count(set(classes), used, path)
+        names += _without_placeholder(categories, classes, used)
         below = path.relative_to(self.root).as_posix()
         part = part_of_name(path.stem) or part_of_path(below)
         for image in images:
@@ -111,17 +117,32 @@ def _shrink(entry: dict[str, Any]) -> Any:
 
 
 def _box(entry: dict[str, Any]) -> tuple[float, ...]:
-    """Return the bbox, which is xywh, as xyxy; without one, the box around the polygons."""
+    """Return the bbox, which is xywh, as xyxy; without one, the box around the polygons.
+
+    The box is the one around a turned bbox.
+    """
     box = entry.get("bbox")
     if isinstance(box, list) and len(box) == 4:
         x, y, width, height = map(to_number, box)
-        return x, y, x + width, y + height
+        half = width / 2, height / 2
+        angle = _angle(entry)
+        turned = around_turned((x + half[0], y + half[1]), half, angle) if angle else None
+        return turned or (x, y, x + width, y + height)
     polygons = entry.get("segmentation")
     if box or not isinstance(polygons, list):
         return NO_BOX
     return around_points(
         [value for polygon in polygons if isinstance(polygon, list) for value in polygon]
     )
+
+
+def _angle(entry: dict[str, Any]) -> float:
+    """Return the angle in radians by which CVAT has turned a box behind its bbox, else 0."""
+    attributes = entry.get("attributes")
+    if not isinstance(attributes, dict) or entry.get("segmentation"):
+        return 0.0  # polygons are turned already, and so is the box around them
+    angle = math.radians(to_number(attributes.get("rotation", 0)))
+    return angle if math.isfinite(angle) else 0.0
 
 
 def _to_record(
@@ -133,23 +154,20 @@ def _to_record(
         (to_side(image.get("width")), to_side(image.get("height"))),
         [marks[number].box for number in kept],
         [
-            classes.get(marks[number].category_id, f"category {marks[number].category_id}")
-            for number in kept
+            classes.get(category, category and f"category {category}")
+            for category in (marks[number].category_id for number in kept)
         ],
         [marks[number].crowd for number in kept],
         [number + 1 for number in kept],
     )
 
 
-def _without_placeholder(
-    categories: list, classes: dict[str, str], marks_of: dict[str, list[_Mark]]
-) -> list[str]:
+def _without_placeholder(categories: list, classes: dict[str, str], used: set[str]) -> list[str]:
     """Return the class names without the project name that Roboflow puts before them.
 
     That is a category without objects, which is the supercategory of all others.
     """
     groups = {to_text(entry.get("supercategory")) for entry in categories}
-    used = {mark.category_id for marks in marks_of.values() for mark in marks}
     first, *others = classes or {"": ""}
     if others and first not in used and groups == {classes[first], "none"}:
         return [classes[key] for key in others]
@@ -182,7 +200,30 @@ def _require_own_ids(entries: list, what: str, name_key: str, path: Path) -> Non
             )
 
 
+def _require_same_count(listed: set[str], used: set[str], path: Path) -> None:
+    """Refuse annotations that count categories from 1 where the list counts from 0, or the reverse.
+
+    Raises:
+        ValueError: the ids that annotations use are those of the list moved by one.
+    """
+    if not used or not all(WHOLE_NUMBER.fullmatch(key) for key in (*listed, *used)):
+        return
+    ids, found = {int(key) for key in listed}, {int(key) for key in used}
+    first, last = min(ids, default=0), max(ids, default=0)
+    for shift, unused, beyond in ((1, first, last + 1), (-1, last, first - 1)):
+        moved = found <= {one + shift for one in ids}
+        if moved and unused not in found and beyond in found:
+            verb = "subtract 1 from" if shift > 0 else "add 1 to"
+            raise ValueError(
+                f"{path} lists categories with the ids {first} to {last}, but its annotations have "
+                f"ids that are moved by one (none has {unused}, some have {beyond}), so that boxes "
+                f"would get the names of their neighbours: {verb} every category_id"
+            )
+
+
 def _key(value: Any) -> str:
     """Return an id as text; 7, 7.0 and "7" are the same."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)  # as a float, whole numbers above 2 ** 53 would be rounded
     number = to_number(value) if isinstance(value, (int, float)) else NAN
     return str(int(number)) if number % 1 == 0 else to_text(value)

@@ -10,12 +10,19 @@ from xml.etree.ElementTree import Element, ParseError
 
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.folders import part_of_name, read_head
-from vision.datasets.files.values import around_points, around_turned, to_number, to_side
+from vision.datasets.files.values import (
+    around_ellipse,
+    around_points,
+    around_turned,
+    to_number,
+    to_side,
+)
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
 from vision.utils.files import read_regular, require_regular
 
 SUBSET = re.compile(rb"<image\s[^>]*?\ssubset=[\"']([^\"']+)[\"']")
+POINT_TAGS = ("points", "skeleton")
 CVAT_CORNERS = ("xtl", "ytl", "xbr", "ybr")
 
 
@@ -47,6 +54,7 @@ class CVATFolder(PerPartFolder):
         Points, tags and skeletons mark no area and are left out.
         """
         stated = self.stated_parts(path)
+        points = 0
         for element in _elements(path):
             if element.tag == "track":
                 raise ValueError(
@@ -55,8 +63,10 @@ class CVATFolder(PerPartFolder):
             if element.tag == "label":
                 names.append((element.findtext("name") or "").strip())
             elif element.tag == "image":
+                points += sum(shape.tag in POINT_TAGS for shape in element)
                 yield _to_record(element, bool(stated))
                 element.clear()
+        self.note_points(points, path.relative_to(self.root).as_posix())
 
 
 def _elements(path: Path) -> Iterator[Element]:
@@ -109,9 +119,7 @@ def _box_of_mask(shape: Element) -> tuple[float, ...]:
 
 def _box_of_ellipse(shape: Element) -> tuple[float, ...]:
     x, y, rx, ry = _numbers(shape, ("cx", "cy", "rx", "ry"))
-    cosine, sine = math.cos(_angle(shape)), math.sin(_angle(shape))
-    reach = math.hypot(rx * cosine, ry * sine), math.hypot(rx * sine, ry * cosine)
-    return _around_centre((x, y), reach)
+    return around_ellipse((x, y), (rx, ry), _angle(shape))
 
 
 BOX_OF_SHAPE = {
@@ -121,10 +129,6 @@ BOX_OF_SHAPE = {
     "mask": _box_of_mask,
     "ellipse": _box_of_ellipse,
 }
-
-
-def _around_centre(centre: tuple[float, float], reach: tuple[float, float]) -> tuple[float, ...]:
-    return centre[0] - reach[0], centre[1] - reach[1], centre[0] + reach[0], centre[1] + reach[1]
 
 
 def _numbers(shape: Element, names: tuple[str, ...]) -> tuple[float, ...]:

@@ -66,6 +66,12 @@ class DatasetFolder:
         of = f"of '{image_id}' " if self.numbered_by == "picture" else ""
         return file, None, f"object {origin} {of}"
 
+    def note_points(self, count: int, where: str) -> None:
+        """Note, once, how many points of a file or part are left out, as they mark no area."""
+        note = f"{where}: {count:,} points mark no area and are not read"
+        if count and note not in self.notes:
+            self.notes.append(note)
+
 
 def usable_names(names: Iterable[str]) -> list[str]:
     """Return the names that can be classes, each once, spelled as the index spells them."""

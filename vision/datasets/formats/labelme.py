@@ -7,12 +7,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+from vision.datasets.checks.problems import Problems
 from vision.datasets.files.folders import file_has, file_matches, some_files
 from vision.datasets.files.listing import FileListing
 from vision.datasets.files.values import NO_BOX, around, read_json, to_number, to_side, to_text
 from vision.datasets.formats.per_picture import AnnotationError, PerPictureFolder
+from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import Record
 
+POINT_TYPES = ("point", "points")
 LIST_OF_SHAPES = re.compile(rb'"shapes"\s*:\s*\[')
 
 
@@ -24,6 +27,7 @@ class LabelMeFolder(PerPictureFolder):
     def __init__(self, root: str | Path, file: Path | None = None):
         """Find the JSON files."""
         root = Path(root).resolve()
+        self._points = 0  # met so far
         super().__init__(root, FileListing(root, (".json",)), root)
         self.divide_by_folders()
 
@@ -37,8 +41,15 @@ class LabelMeFolder(PerPictureFolder):
         """Return whether a JSON file has shapes; the picture itself may stand before them."""
         return file_matches(path, LIST_OF_SHAPES) or file_has(path, b'"imagePath"')
 
+    def read(self, part: str, problems: Problems) -> AnnotationIndex:
+        """Return the pictures of a part; marked points have no area and are left out."""
+        self._points = 0
+        index = super().read(part, problems)
+        self.note_points(self._points, self.parts[part])
+        return index
+
     def read_record(self, path: Path) -> Record:
-        """Read one JSON file; take the box around every shape."""
+        """Read one JSON file; take the box around every shape that is no point."""
         try:
             data = read_json(path)
         except (OSError, ValueError) as error:
@@ -46,12 +57,19 @@ class LabelMeFolder(PerPictureFolder):
         shapes = data.get("shapes") if isinstance(data, dict) else None
         if not isinstance(shapes, list):
             raise AnnotationError("must be an object with a list of shapes")
-        shapes = [shape if isinstance(shape, dict) else {} for shape in shapes]
+        tables = [shape if isinstance(shape, dict) else {} for shape in shapes]
+        marked = {
+            number: shape
+            for number, shape in enumerate(tables, start=1)
+            if shape.get("shape_type") not in POINT_TYPES
+        }
+        self._points += len(shapes) - len(marked)
         return Record(
             to_text(data.get("imagePath")),
             (to_side(data.get("imageWidth")), to_side(data.get("imageHeight"))),
-            [_box(shape) for shape in shapes],
-            [to_text(shape.get("label")) for shape in shapes],
+            [_box(shape) for shape in marked.values()],
+            [to_text(shape.get("label")) for shape in marked.values()],
+            origins=list(marked),
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import sys
 from dataclasses import replace
@@ -12,7 +11,7 @@ import numpy as np
 
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.listing import find_child, split_suffix, strip_suffix
-from vision.datasets.files.tables import open_table, read_blocks, read_column_names
+from vision.datasets.files.tables import numbered_rows, read_blocks, read_column_names
 from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import BoxTable
@@ -142,12 +141,15 @@ def find_pictures(folder: Path, table: BoxTable) -> list[str | None]:
 
 
 def read_descriptions(root: Path) -> dict[str, str]:
-    """Return class names by their codes, from the published file if the folder has it."""
+    """Return class names by their codes, from the published file if the folder has it.
+
+    Raises:
+        ValueError: if the file is not CSV.
+    """
     path = next((root / name for name in DESCRIPTIONS if (root / name).is_file()), None)
     if path is None:
         return {}
-    with open_table(path) as file:
-        return {row[0].strip(): row[1].strip() for row in csv.reader(file) if len(row) >= 2}
+    return {row[0].strip(): row[1].strip() for _, row in numbered_rows(path) if len(row) >= 2}
 
 
 def _clean_id(image_id: str) -> str:

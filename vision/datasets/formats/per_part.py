@@ -75,7 +75,7 @@ class PerPartFolder(DatasetFolder):
         return any(map(cls.accepts, some_files(root, cls.suffix)))
 
     def class_names(self) -> list[str]:
-        """Return the classes that the training part lists, then others that have objects."""
+        """Return the classes that the training part lists, or without a list those of objects."""
         first = next(part for part in ("train", "all", *self.parts) if part in self.parts)
         if first not in self._names:
             self.read(first, Problems())  # only the names are wanted, so nothing is reported
@@ -110,7 +110,8 @@ class PerPartFolder(DatasetFolder):
         for file, record in pictures.items():
             builder.add_record(strip_suffix(file), str(self.root / file), record)
         index = builder.build()
-        self._names[part] = list(dict.fromkeys([*names, *index.class_names[1:]]))
+        # A name that is not listed is a slip of the pen, which the checks report.
+        self._names[part] = list(dict.fromkeys(names or index.class_names[1:]))
         return index
 
     def _divide_by_records(self) -> None:

@@ -38,6 +38,7 @@ class AnnotationIndex(SharedArrays):
     difficult: np.ndarray  # (M,) bool
     origins: np.ndarray  # (M,) int32, number of the object or line in its annotation file
     upright: bool = True  # sizes and boxes are of pictures turned as EXIF says, not as stored
+    view_is_stated: bool = False  # `upright` is what was written beside the boxes, not a guess
     # (M,) float32 in [0, 1], how sure a teacher was of each box; None: people marked them all
     confidences: np.ndarray | None = None
 
@@ -145,6 +146,7 @@ class AnnotationIndex(SharedArrays):
             self.relative[rows],
             offsets_of(self.offsets, rows),
             upright=self.upright,
+            view_is_stated=self.view_is_stated,
             **per_box,
         )
 
@@ -200,5 +202,6 @@ def concatenate(indices: Sequence[AnnotationIndex], class_names: Sequence[str]) 
         paths=join_tables([index.paths for index in indices]),
         offsets=join_offsets([index.offsets for index in indices]),
         upright=indices[0].upright,
+        view_is_stated=all(index.view_is_stated for index in indices),
         **arrays,
     )

@@ -149,7 +149,12 @@ def _from_arrays(arrays: Mapping[str, np.ndarray]) -> ShardIndex:
     class_names = list(tables["class_names"])
     _require(len(set(class_names)) == len(class_names), "it lists a class twice")
     annotations = AnnotationIndex(
-        class_names, tables["image_ids"], tables["names"], upright=bool(upright), **columns
+        class_names,
+        tables["image_ids"],
+        tables["names"],
+        upright=bool(upright),
+        view_is_stated=not str(arrays["state"]),  # a scan that is remembered knows no view
+        **columns,
     )
     return ShardIndex(list(tables["shards"]), annotations=annotations, **places)
 

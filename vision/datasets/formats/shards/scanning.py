@@ -22,7 +22,7 @@ from vision.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
 
-
+READ_SO = b"names with dots"  # what the last change made of samples; older scans are done again
 REMEMBERED = 10_000  # pictures; fewer are scanned again within a second
 
 
@@ -131,6 +131,10 @@ class _Shards:
             self.lost.append(LostSample(part, "annotation missing", message, place))
             return False
         name, data = sample.annotation
+        if not sample.name:
+            message = f"'{sample.key}' has no picture beside it"
+            self.lost.append(LostSample(part, "picture missing", message, f"{shard}/{name}"))
+            return False
         try:
             record = read_record(name, data)
         except AnnotationError as error:
@@ -151,7 +155,7 @@ class _Shards:
 
 def _state_of(shards: Sequence[Path]) -> str:
     """Return what changes when one of the shards does."""
-    digest = hashlib.blake2b(digest_size=12)
+    digest = hashlib.blake2b(READ_SO, digest_size=12)
     for path in shards:
         status = path.stat()
         line = f"{path}\0{status.st_size} {status.st_mtime_ns}\n"

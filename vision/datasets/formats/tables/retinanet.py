@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Iterator
 
 from vision.datasets.checks.problems import Problems
-from vision.datasets.files.tables import delimiter_in, first_row, open_table
+from vision.datasets.files.tables import first_row, numbered_rows
 from vision.datasets.files.values import to_number
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.index.builder import Record
@@ -35,15 +34,11 @@ class RetinaNetFolder(PerPartFolder):
     def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
         """Yield the pictures of a table, each once with all its boxes."""
         found: dict[str, list[tuple[list[float], str, int]]] = {}
-        with open_table(path) as file:
-            rows = csv.reader(file, delimiter=delimiter_in(file))
-            for line, row in enumerate(rows, start=1):
-                if not row:
-                    continue
-                cells = [cell.strip() for cell in (*row, *[""] * CELLS)][:CELLS]
-                objects = found.setdefault(cells[0], [])
-                if any(cells[1:]):
-                    objects.append(([to_number(cell) for cell in cells[1:5]], cells[5], line))
+        for line, row in numbered_rows(path):
+            cells = [cell.strip() for cell in (*row, *[""] * CELLS)][:CELLS]
+            objects = found.setdefault(cells[0], [])
+            if any(cells[1:]):
+                objects.append(([to_number(cell) for cell in cells[1:5]], cells[5], line))
         for filename, objects in found.items():
             boxes, classes, lines = zip(*objects) if objects else ((), (), ())
             yield Record(filename, (0, 0), boxes, classes, None, lines)
