@@ -13,7 +13,8 @@ from vision.pictures.suffixes import PICTURE_SUFFIXES
 from vision.utils.files import read_regular
 
 NO_DATA_FOLDERS = ("@eaDir", "__MACOSX")  # copies that other programs keep
-PORTRAITS = {f"{part}.png" for part in ("train", "val", "test")}  # that a check draws of the data
+# What a check writes: its report, and beside it a portrait of every part.
+WRITTEN_BY_CHECKS = {REPORT_FILE, *(f"{part}.png" for part in ("train", "val", "test"))}
 
 
 class FileListing:
@@ -90,7 +91,7 @@ def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
             one for one in folders if not one.startswith(".") and one not in NO_DATA_FOLDERS
         )
         if REPORT_FILE in names:  # a check may have been told to write where pictures are
-            names = [one for one in names if one not in PORTRAITS]
+            names = [one for one in names if one not in WRITTEN_BY_CHECKS]
         yield Path(top).relative_to(folder).as_posix(), names
 
 

@@ -43,7 +43,7 @@ class PerPictureFolder(DatasetFolder):
 
     @classmethod
     def is_annotation(cls, path: Path) -> bool:
-        """Return whether a file that lies beside the parts looks like an annotation."""
+        """Return whether a file that no picture is called like looks like an annotation."""
         return True
 
     def class_names(self) -> list[str]:
@@ -94,13 +94,14 @@ class PerPictureFolder(DatasetFolder):
 
         What lies elsewhere is trained on too, so that nothing that is annotated is left out.
         """
+        stems = [stem for stem in self._annotations.stems if self._is_meant(stem)]
         others = []
-        for stem in self._annotations.stems:
+        for stem in stems:
             part = part_of_path(stem)
             if part:
                 self.parts.setdefault(part, f"the folder {stem.rpartition('/')[0]}")
                 self._ids.setdefault(part, []).append(stem)
-            elif self.is_annotation(self._annotations.folder / self._annotations.file_of(stem)):
+            else:
                 others.append(stem)
         if "train" in self.parts and others:
             kind = self._annotations.suffixes[0]
@@ -108,7 +109,16 @@ class PerPictureFolder(DatasetFolder):
             self._ids["train"] += others
         if "train" not in self.parts:
             self.parts = {"all": f"every {self._annotations.suffixes[0][1:]} file"}
-            self._ids = {"all": self._annotations.stems}
+            self._ids = {"all": stems}
+
+    def _is_meant(self, stem: str) -> bool:
+        """Return whether a file is an annotation, perhaps a broken one, and not settings or notes.
+
+        In a folder of their own all are. Those that are called as a picture need not be opened.
+        """
+        if self._annotations.folder != self.root or self._finder.named(stem):
+            return True
+        return self.is_annotation(self._annotations.folder / self._annotations.file_of(stem))
 
     def _add(
         self, image_id: str, part: str, builder: IndexBuilder, problems: Problems
