@@ -12,6 +12,7 @@ from tests.drawing import (
     write_list,
     write_open_images,
     write_open_images_csv,
+    write_picture,
     write_voc,
     write_voc_sample,
 )
@@ -349,6 +350,18 @@ def test_copies_under_other_names_are_not_trained_on(tmp_path):
     datasets = open_datasets(tmp_path)
     assert ids(datasets.train) == {"drawn_0000", "drawn_0001"}
     assert "the 3 pictures to train on and the 2 to validate on have 1 in common" in said(datasets)
+
+
+def test_pictures_of_one_number_in_two_folders_are_all_used(tmp_path):
+    samples = draw_samples(4), draw_samples(4, seed=1)
+    for split, drawn in zip(("train", "validation"), samples):
+        for sample in drawn:
+            write_picture(tmp_path / split / f"{sample.image_id}.png", sample.image)
+        write_open_images_csv(tmp_path / f"sub-{split}-annotations-bbox.csv", drawn)
+    datasets = open_datasets(tmp_path)
+    assert (len(datasets.train), len(datasets.validation)) == (4, 4)
+    assert "in common" not in said(datasets)
+    assert len(open_split(tmp_path, split="all")) == 8
 
 
 def test_folders_that_are_copies_of_each_other_end_in_a_held_out_part(tmp_path):

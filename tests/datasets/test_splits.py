@@ -8,10 +8,10 @@ from vision.datasets.index.builder import IndexBuilder
 from vision.datasets.splits import hold_out, rows_in, separate
 
 
-def make_index(ids):
+def make_index(ids, folder="/data"):
     builder = IndexBuilder()
     for image_id in ids:
-        builder.add(str(image_id), f"/data/{image_id}.jpg", [(0, 0, 9, 9)], ["cat"])
+        builder.add(str(image_id), f"{folder}/{image_id}.jpg", [(0, 0, 9, 9)], ["cat"])
     return builder.build()
 
 
@@ -60,6 +60,12 @@ def test_rows_in():
 
 def test_parts_without_shared_pictures_stay():
     train, validation = make_index(range(4)), make_index(range(4, 6))
+    assert separate(train, validation, 0.2, 0) == (train, validation, "")
+
+
+def test_equal_ids_of_different_files_are_not_shared():
+    """Folders of Open Images may each number their pictures from 0."""
+    train, validation = make_index(range(4)), make_index(range(4), "/elsewhere")
     assert separate(train, validation, 0.2, 0) == (train, validation, "")
 
 

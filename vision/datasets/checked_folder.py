@@ -21,7 +21,13 @@ from vision.datasets.index.arrays import StringTable
 from vision.datasets.likeness import Thumbnails
 from vision.datasets.recognition import ANY_FORMAT, find_dataset
 from vision.datasets.selection import EVERYTHING, Selection, new_names, rename_classes
-from vision.datasets.splits import hold_out, rows_in, separate, without_copies_of
+from vision.datasets.splits import (
+    hold_out,
+    rows_in,
+    separate,
+    shared_rows,
+    without_copies_of,
+)
 from vision.datasets.thumbnails import thumbnails_of
 from vision.utils.buckets import bucket_and_key, full_path
 
@@ -132,7 +138,7 @@ class CheckedFolder:
         indices: list[AnnotationIndex] = []
         for index in self.parts.values():
             for earlier in indices:
-                index = index.select(~rows_in(index.image_ids, earlier.image_ids))
+                index = index.select(~shared_rows(index, earlier))
             indices.append(index)
         where = ", ".join(self.reader.parts[part] for part in self.parts)
         self.lines.append(

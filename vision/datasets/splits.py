@@ -48,6 +48,14 @@ def rows_in(table: StringTable, others: StringTable) -> np.ndarray:
     return np.fromiter((string in known for string in table), dtype=bool, count=len(table))
 
 
+def shared_rows(index: AnnotationIndex, others: AnnotationIndex) -> np.ndarray:
+    """Return which of the N pictures are among the others or have the bytes of one, (N,) bool.
+
+    Equal ids do not count, as folders of Open Images may each number their pictures from 0.
+    """
+    return rows_in(index.paths, others.paths) | same_content(index.paths, others.paths)
+
+
 def without_copies_of(
     validation: AnnotationIndex, train: AnnotationIndex
 ) -> tuple[AnnotationIndex, str]:
@@ -56,8 +64,7 @@ def without_copies_of(
     Returns:
         The training part, and a sentence about it, "" if nothing was taken out.
     """
-    shared = rows_in(train.paths, validation.paths)
-    shared |= same_content(train.paths, validation.paths)
+    shared = shared_rows(train, validation)
     count = int(shared.sum())
     if not count:
         return train, ""
@@ -76,14 +83,13 @@ def separate(
 ) -> tuple[AnnotationIndex, AnnotationIndex, str]:
     """Make sure that no picture of a folder is in both parts, which have the same class names.
 
-    Pictures with the same id, or with the same bytes, are taken out of training. If that leaves too
+    Pictures that are in both, or have the same bytes, are taken out of training. If that leaves too
     little, as with lists that are copies of each other, the parts are joined and split anew.
 
     Returns:
         The training part, the validation part, and a sentence about it, "" if nothing was shared.
     """
-    shared = rows_in(train.image_ids, validation.image_ids)
-    shared |= same_content(train.paths, validation.paths)
+    shared = shared_rows(train, validation)
     count = int(shared.sum())
     if not count:
         return train, validation, ""
