@@ -35,7 +35,7 @@ class Datasets:
     class_names: list[str]  # BACKGROUND first
     lines: list[str]  # what was understood, as it was logged
     problems: list[Problems]  # of every folder
-    held_out: HeldOut  # what was drawn, of folders that state no split
+    held_out: HeldOut  # what was drawn, of folders that state no split or a useless one
 
 
 def open_datasets(
