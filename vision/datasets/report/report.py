@@ -10,7 +10,6 @@ from typing import Mapping, NamedTuple, Sequence
 
 import numpy as np
 
-from vision.datasets.checked_folder import CheckedFolder
 from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.checks.problems import (
     KINDS,
@@ -21,7 +20,7 @@ from vision.datasets.checks.problems import (
 )
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.likeness import report_copies
-from vision.datasets.opening import Datasets, Kinds, Roots, describe_part
+from vision.datasets.opening import Datasets, Kinds, Roots, describe_part, open_folders
 from vision.datasets.report.prior_coverage import DatasetCoverage, measure_coverage
 from vision.datasets.selection import EVERYTHING, Selection
 from vision.utils.files import atomic_write
@@ -168,19 +167,19 @@ def open_test_part(
 
     Pictures that are trained or validated on are left out.
     """
-    paths = [roots] if isinstance(roots, (str, Path)) else list(roots)
-    kinds = [kind] * len(paths) if isinstance(kind, str) else list(kind)
     used = {*datasets.train.paths, *datasets.validation.paths}
     found: list[AnnotationIndex] = []
     problems: list[Problems] = []
-    for path, one in zip(paths, kinds):
-        folder = CheckedFolder(path, one, pictures, selection)
+    for folder in open_folders(roots, kind, pictures, selection):
         if not folder.read("test"):
             continue
-        folder.number_labels(datasets.class_names)
+        # As for the other parts: a box of a class that was not chosen is no loss.
+        folder.number_labels(datasets.known_classes)
+        folder.keep_classes(datasets.class_names)
         index = folder.parts["test"]
         new = np.fromiter((name not in used for name in index.paths), bool, len(index))
         if new.any():
+            used.update(index.paths)
             found.append(index.select(new))
             problems.append(folder.problems)
     return HeldOutTest(concatenate(found, datasets.class_names), problems) if found else None
