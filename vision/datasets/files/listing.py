@@ -34,7 +34,7 @@ class FileListing:
                 if suffix.lower() in self.suffixes and not name.startswith("."):
                     if self._files.setdefault(prefix + stem, prefix + name) != prefix + name:
                         self._others.add(prefix + name)
-                    self._folded.setdefault(_fold(prefix + stem), prefix + name)
+                    self._folded.setdefault(fold_name(prefix + stem), prefix + name)
 
     def keep(self, wanted: Callable[[str], bool]) -> None:
         """Forget the files whose path below the folder is not wanted."""
@@ -65,7 +65,7 @@ class FileListing:
             return name
         bare = strip_suffix(name, self.suffixes)
         exact = self._files.get(name) or self._files.get(bare)
-        return exact or self._folded.get(_fold(name)) or self._folded.get(_fold(bare))
+        return exact or self._folded.get(fold_name(name)) or self._folded.get(fold_name(bare))
 
     def _preference(self, name: str) -> tuple[int, str]:
         suffix = split_suffix(name)[1].lower()
@@ -131,5 +131,6 @@ def base_name(path: str) -> str:
     return PurePosixPath(path.replace("\\", "/")).name
 
 
-def _fold(name: str) -> str:
+def fold_name(name: str) -> str:
+    """Return a name as it is compared: in any case, and with accents in either form."""
     return unicodedata.normalize("NFC", name).casefold()
