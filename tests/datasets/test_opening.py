@@ -374,6 +374,19 @@ def test_folders_that_are_copies_of_each_other_end_in_a_held_out_part(tmp_path):
     assert "have 10 in common, so that a score would mean little" in said(datasets)
 
 
+@pytest.mark.parametrize("splits", [{"train": 6, "val": 3}, {"train": 6}])
+@pytest.mark.parametrize("count", [0, 1, 6])
+def test_a_test_part_that_is_trained_on_is_warned_of(splits, count, tmp_path, caplog):
+    samples = write_voc(tmp_path, {**splits, "test": 3})
+    shared = [sample.image_id for sample in samples["train"][:count]]
+    write_list(tmp_path, "test", [*(sample.image_id for sample in samples["test"]), *shared])
+    open_split(tmp_path, split="test")
+    # Without a part val, the test part is validated on, and a few are left out of training.
+    expected = count and ("val" in splits or count == 6)
+    assert (f"{count} of the pictures to train on" in caplog.text) == bool(expected)
+    assert ("are tested on too" in caplog.text) == bool(expected)
+
+
 def refusal(folder, **options):
     """Return what is said of a folder that cannot be opened."""
     with pytest.raises(ValueError) as caught:

@@ -15,7 +15,7 @@ from vision.datasets.drawn_split import HeldOut
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.recognition import ANY_FORMAT
 from vision.datasets.selection import EVERYTHING, Selection, limit_negatives, require_known
-from vision.datasets.splits import without_copies_of
+from vision.datasets.splits import leaves_enough, shared_rows, without_copies_of
 from vision.utils.labels import BACKGROUND, with_background
 
 logger = logging.getLogger(__name__)
@@ -137,7 +137,29 @@ def open_split(
             folder.number_labels(names)
     index = concatenate([_take(folder, split) for folder in folders], names)
     _said(folders, [line, describe_part(split, index, len(folders) > 1)])
+    for folder in folders if split == "test" else ():
+        _warn_where_trained_on(folder)
     return index
+
+
+def _warn_where_trained_on(folder: CheckedFolder) -> None:
+    """Warn of pictures to test on that are trained on too, in place or as copies.
+
+    Without a part val they are validated on, and a training leaves out what is in both.
+    """
+    stated = folder.reader.parts
+    part = next((one for one in ("train", "all") if one in stated), None)
+    if part is None or "test" not in folder.parts or folder.selection.validation_only:
+        return
+    train = folder.reader.read(part, Problems())  # only the files are compared
+    shared = int(shared_rows(train, folder.parts["test"]).sum())
+    is_left_out = part == "train" and "val" not in stated and leaves_enough(train, shared)
+    if shared and not is_left_out:
+        logger.warning(
+            "%s: %s of the pictures to train on (%s) are tested on too (%s), here or as copies in "
+            "another place: a score on them means little, take them out of one of the two",
+            folder.root, f"{shared:,}", stated[part], stated["test"],
+        )  # fmt: skip
 
 
 def _require_objects(
