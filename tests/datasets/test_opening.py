@@ -12,6 +12,7 @@ from tests.drawing import (
     write_list,
     write_open_images,
     write_open_images_csv,
+    write_picture,
     write_voc,
     write_voc_sample,
 )
@@ -351,6 +352,18 @@ def test_copies_under_other_names_are_not_trained_on(tmp_path):
     assert "the 3 pictures to train on and the 2 to validate on have 1 in common" in said(datasets)
 
 
+def test_pictures_of_one_number_in_two_folders_are_all_used(tmp_path):
+    samples = draw_samples(4), draw_samples(4, seed=1)
+    for split, drawn in zip(("train", "validation"), samples):
+        for sample in drawn:
+            write_picture(tmp_path / split / f"{sample.image_id}.png", sample.image)
+        write_open_images_csv(tmp_path / f"sub-{split}-annotations-bbox.csv", drawn)
+    datasets = open_datasets(tmp_path)
+    assert (len(datasets.train), len(datasets.validation)) == (4, 4)
+    assert "in common" not in said(datasets)
+    assert len(open_split(tmp_path, split="all")) == 8
+
+
 def test_folders_that_are_copies_of_each_other_end_in_a_held_out_part(tmp_path):
     write_coco(tmp_path, {"train": 10})
     shutil.copytree(tmp_path / "train2017", tmp_path / "val2017")
@@ -359,6 +372,19 @@ def test_folders_that_are_copies_of_each_other_end_in_a_held_out_part(tmp_path):
     datasets = open_datasets(tmp_path)
     assert (len(datasets.train), len(datasets.validation)) == (8, 2)
     assert "have 10 in common, so that a score would mean little" in said(datasets)
+
+
+@pytest.mark.parametrize("splits", [{"train": 6, "val": 3}, {"train": 6}])
+@pytest.mark.parametrize("count", [0, 1, 6])
+def test_a_test_part_that_is_trained_on_is_warned_of(splits, count, tmp_path, caplog):
+    samples = write_voc(tmp_path, {**splits, "test": 3})
+    shared = [sample.image_id for sample in samples["train"][:count]]
+    write_list(tmp_path, "test", [*(sample.image_id for sample in samples["test"]), *shared])
+    open_split(tmp_path, split="test")
+    # Without a part val, the test part is validated on, and a few are left out of training.
+    expected = count and ("val" in splits or count == 6)
+    assert (f"{count} of the pictures to train on" in caplog.text) == bool(expected)
+    assert ("are tested on too" in caplog.text) == bool(expected)
 
 
 def refusal(folder, **options):

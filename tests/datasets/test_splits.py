@@ -8,10 +8,10 @@ from vision.datasets.index.builder import IndexBuilder
 from vision.datasets.splits import hold_out, rows_in, separate
 
 
-def make_index(ids):
+def make_index(ids, folder="/data"):
     builder = IndexBuilder()
     for image_id in ids:
-        builder.add(str(image_id), f"/data/{image_id}.jpg", [(0, 0, 9, 9)], ["cat"])
+        builder.add(str(image_id), f"{folder}/{image_id}.jpg", [(0, 0, 9, 9)], ["cat"])
     return builder.build()
 
 
@@ -60,18 +60,41 @@ def test_rows_in():
 
 def test_parts_without_shared_pictures_stay():
     train, validation = make_index(range(4)), make_index(range(4, 6))
-    assert separate(train, validation, 0.2, 0) == (train, validation, "")
+    assert separate(train, validation, 0.2, 0) == (train, validation, "", ())
+
+
+def test_equal_ids_of_different_files_are_not_shared():
+    """Folders of Open Images may each number their pictures from 0."""
+    train, validation = make_index(range(4)), make_index(range(4), "/elsewhere")
+    assert separate(train, validation, 0.2, 0) == (train, validation, "", ())
 
 
 def test_shared_pictures_are_not_trained_on():
-    train, validation, sentence = separate(make_index(range(10)), make_index([8, 9, 10]), 0.2, 0)
+    train, validation, sentence, drawn = separate(
+        make_index(range(10)), make_index([8, 9, 10]), 0.2, 0
+    )
+    assert not drawn
     assert ids(train) == list(range(8))
     assert ids(validation) == [8, 9, 10]
     assert "the 10 pictures to train on and the 3 to validate on have 2 in common" in sentence
 
 
 def test_copies_of_one_list_end_in_a_held_out_part():
-    train, validation, sentence = separate(make_index(range(10)), make_index(range(10)), 0.2, 0)
+    index = make_index(range(10))
+    train, validation, sentence, drawn = separate(index, index, 0.2, 0)
+    assert list(map(int, drawn)) == ids(validation)
     assert (len(train), len(validation)) == (8, 2)
     assert not np.intersect1d(ids(train), ids(validation)).size
     assert "have 10 in common, so that a score would mean little: 2 of all 10" in sentence
+
+
+@pytest.mark.parametrize("count", [14, 60])
+def test_what_was_drawn_stays_held_out_when_more_pictures_come(count):
+    """With 60 in the training list, the stated split would leave enough to train on."""
+    first = separate(make_index(range(10)), make_index(range(10)), 0.2, 0)
+    more = make_index(range(count)), make_index(range(10))
+    second = separate(*more, 0.2, 0, first.drawn)
+    assert ids(second.validation) == ids(first.validation)
+    assert second.drawn == first.drawn
+    assert len(second.train) == count - 2
+    assert "are held out instead, since the run began" in second.sentence

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import eval_ssd
-from tests.drawing import write_voc
+from tests.drawing import write_list, write_voc
 from tests.formats import write_coco
 from vision.datasets.drawn_split import HELD_OUT, held_out_of
 from vision.datasets.opening import open_datasets
@@ -109,6 +109,24 @@ def test_after_more_pictures_come_what_was_trained_on_is_not_measured_on(tmp_pat
     elsewhere = open_datasets([data], validation_root=tmp_path / "other", selection=resumed)
     assert set(before) <= set(pictures(elsewhere.train))
     assert elsewhere.held_out.pictures == {}
+
+
+def test_after_pictures_come_to_lists_that_are_copies_what_was_trained_on_is_not_measured_on(
+    tmp_path,
+):
+    data = tmp_path / "data"
+    names = [sample.image_id for sample in write_voc(data, {"train": 16})["train"]]
+    write_list(data, "train", names[:12])
+    write_list(data, "val", names[:12])
+    trained = open_datasets([data], selection=Selection(0.25))
+    run = write_run(tmp_path / "run", datasets=[str(data)], val_split=0.25)
+    trained.held_out.write(run / HELD_OUT)
+    for part in ("train", "val"):
+        write_list(data, part, names)
+    before = pictures(trained.validation)
+    assert len(before) == 3
+    assert pictures(open_datasets([data], selection=Selection(0.25)).validation) != before
+    assert held_in(run, [data]) == before
 
 
 def test_what_a_run_has_held_out_must_be_readable(tmp_path):

@@ -17,11 +17,9 @@ from vision.datasets.checks.problems import Problems, explain_unusable, first_lo
 from vision.datasets.formats import DATASETS
 from vision.datasets.formats.folder import DatasetFolder
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
-from vision.datasets.index.arrays import StringTable
-from vision.datasets.likeness import Thumbnails
 from vision.datasets.recognition import ANY_FORMAT, find_dataset
 from vision.datasets.selection import EVERYTHING, Selection, new_names, rename_classes
-from vision.datasets.splits import hold_out, rows_in, separate, without_copies_of
+from vision.datasets.splits import draw_split, separate, shared_rows, without_copies_of
 from vision.datasets.thumbnails import thumbnails_of
 from vision.utils.buckets import bucket_and_key, full_path
 
@@ -59,7 +57,7 @@ class CheckedFolder:
         self.selection = selection
         self.parts: dict[str, AnnotationIndex] = {}
         self.found_classes: dict[str, None] = {}  # as the folder spells them, in their order
-        self.drawn: list[str] = []  # ids of the pictures that `divide` has held out by seed
+        self.drawn: Sequence[str] = ()  # ids of the pictures that `divide` has held out by seed
 
     def read(self, *alternatives: str) -> str | None:
         """Read and check the first of these parts that has pictures; return its name."""
@@ -132,7 +130,7 @@ class CheckedFolder:
         indices: list[AnnotationIndex] = []
         for index in self.parts.values():
             for earlier in indices:
-                index = index.select(~rows_in(index.image_ids, earlier.image_ids))
+                index = index.select(~shared_rows(index, earlier))
             indices.append(index)
         where = ", ".join(self.reader.parts[part] for part in self.parts)
         self.lines.append(
@@ -179,20 +177,26 @@ class CheckedFolder:
     def divide(self, val_split: float) -> tuple[AnnotationIndex, AnnotationIndex]:
         """Return what was read as (training, validation); add a line about it.
 
-        If the folder states no validation part, `val_split` of the training part is held out, or
-        what a run has held out before.
+        If the folder states no validation part, or one that is the training part, `val_split` of
+        the pictures is held out, or what a run has held out before.
         """
-        seed = self.selection.seed
         cache = self.pictures.scanner.cache_folder if self.pictures else None
         thumbnails = partial(thumbnails_of, root=self.root, cache_folder=cache)
+        seed = self.selection.seed
+        before = self.selection.held_out.get(os.path.realpath(self.root), ())
         name, *stated = self.parts
         where, train = self.reader.parts[name], self.parts[name]
         if stated:
-            validation = self.parts[stated[0]]
-            train, validation, sentence = separate(train, validation, val_split, seed, thumbnails)
-            how = f" ({self.reader.parts[stated[0]]})"
+            validation, how = self.parts[stated[0]], f" ({self.reader.parts[stated[0]]})"
+            divided = separate(train, validation, val_split, seed, before, thumbnails)
+            train, validation, sentence, self.drawn = divided
         else:
-            train, validation, how = self._hold_out(train, val_split, thumbnails)
+            train, validation, by, self.drawn = draw_split(
+                train, val_split, seed, before, thumbnails
+            )
+            how = f", held out {by}"
+            if self.drawn is not before:
+                how += " as no split is stated, frames that look alike together"
             train, sentence = without_copies_of(validation, train)
         line = f"{self.root} ({self.kind}): {len(train):,} pictures to train on ({where})"
         if len(validation):
@@ -201,21 +205,6 @@ class CheckedFolder:
         if sentence:
             self.lines.append(f"{self.root}: {sentence}")
         return train, validation
-
-    def _hold_out(
-        self, train: AnnotationIndex, val_split: float, thumbnails: Thumbnails
-    ) -> tuple[AnnotationIndex, AnnotationIndex, str]:
-        """Hold out what a run has held out before, else what the seed draws; say which it was."""
-        seed = self.selection.seed
-        before = self.selection.held_out.get(os.path.realpath(self.root), ())
-        held = rows_in(train.image_ids, StringTable.from_strings(before if val_split else ()))
-        if held.any():
-            self.drawn = list(before)
-            return train.select(~held), train.select(held), ", held out since the run began"
-        train, validation = hold_out(train, val_split, seed, thumbnails)
-        self.drawn = list(validation.image_ids)
-        how = f", held out by seed {seed} as no split is stated, frames that look alike together"
-        return train, validation, how
 
     def _parts_found(self) -> str:
         parts = self.reader.parts.items()

@@ -15,7 +15,7 @@ HELD_OUT = "held_out.json"  # in a model directory
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The pictures that were drawn from folders that state no split."""
+    """The pictures that were drawn from folders that state no split, or a useless one."""
 
     val_split: float = 0.0
     seed: int = 0

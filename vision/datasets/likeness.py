@@ -75,6 +75,35 @@ def report_copies(index: AnnotationIndex, contents: np.ndarray, problems: Proble
     problems.add_each("picture stored twice", np.flatnonzero(same[: len(index)]).tolist(), describe)
 
 
+def report_tested(
+    paths: Sequence[str],
+    used: Sequence[str],
+    contents_of: Callable[[Sequence[str]], np.ndarray],
+    kind: str,
+    problems: Problems,
+) -> None:
+    """Report the pictures to test on that are used otherwise too, in place or as copies.
+
+    Args:
+        paths: of the pictures to test on.
+        used: paths of those that are trained on, or validated on.
+        contents_of: `PictureScanner.contents`.
+        kind: of KINDS.
+    """
+    twins = dict(zip(contents_of(used).tolist(), used))
+    shared = [
+        (path, twins[content])
+        for path, content in zip(paths, contents_of(paths).tolist())
+        if content in twins
+    ]
+    problems.add_each(kind, shared, _describe_tested)
+
+
+def _describe_tested(pair: tuple[str, str]) -> tuple[str, str, int | None]:
+    path, twin = pair
+    return "is in both parts" if path == twin else f"is the same file as {twin}", path, None
+
+
 def _keys(paths: dict[int, str], key_of: Callable) -> dict[int, object]:
     """Return `key_of(path)` for every file, None if it cannot be read."""
     keys: dict[int, object] = {}

@@ -15,7 +15,7 @@ from vision.datasets.drawn_split import HeldOut
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
 from vision.datasets.recognition import ANY_FORMAT
 from vision.datasets.selection import EVERYTHING, Selection, limit_negatives, require_known
-from vision.datasets.splits import without_copies_of
+from vision.datasets.splits import leaves_enough, shared_rows, without_copies_of
 from vision.utils.labels import BACKGROUND, with_background
 
 logger = logging.getLogger(__name__)
@@ -33,9 +33,10 @@ class Datasets:
     train: AnnotationIndex
     validation: AnnotationIndex  # empty if no split is stated and nothing is held out
     class_names: list[str]  # BACKGROUND first
+    known_classes: list[str]  # those and others that were not chosen, BACKGROUND first
     lines: list[str]  # what was understood, as it was logged
     problems: list[Problems]  # of every folder
-    held_out: HeldOut  # what was drawn, of folders that state no split
+    held_out: HeldOut  # what was drawn, of folders that state no split or a useless one
 
 
 def open_datasets(
@@ -63,15 +64,15 @@ def open_datasets(
         ValueError: a folder is of no known format, has nothing to train on, or less than half of
             it can be used.
     """
-    folders = _open_folders(roots, kind, pictures, selection)
+    folders = open_folders(roots, kind, pictures, selection)
     others = []
     if validation_root is not None:
-        others = _open_folders(validation_root, ANY_FORMAT, pictures, selection)
+        others = open_folders(validation_root, ANY_FORMAT, pictures, selection)
     for folder in folders:
         folder.read_for_training(() if others else ("val", "test"))
     for folder in others:
         folder.read_for_validation()
-    class_names, line = _join_classes([*folders, *others], selection, allow_unusable)
+    known_classes, class_names, line = _join_classes([*folders, *others], selection, allow_unusable)
 
     pairs = [folder.divide(0 if others else selection.val_split) for folder in folders]
     validations = [folder.whole() for folder in others] or [pair[1] for pair in pairs]
@@ -94,7 +95,7 @@ def open_datasets(
     problems = [folder.problems for folder in (*folders, *others)]
     drawn = {os.path.realpath(folder.root): folder.drawn for folder in folders if folder.drawn}
     held_out = HeldOut(selection.val_split, selection.seed, drawn)
-    return Datasets(train, validation, class_names, lines, problems, held_out)
+    return Datasets(train, validation, class_names, known_classes, lines, problems, held_out)
 
 
 def open_split(
@@ -123,11 +124,11 @@ def open_split(
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, got '{split}'")
-    folders = _open_folders(roots, kind, pictures, selection)
+    folders = open_folders(roots, kind, pictures, selection)
     for folder in folders:
         _read_split(folder, split)
     if class_names is None:
-        names, line = _join_classes(folders, selection)
+        _, names, line = _join_classes(folders, selection)
     else:
         names = list(class_names)
         line = f"classes: {len(names) - 1} + background (of the net)"
@@ -136,7 +137,29 @@ def open_split(
             folder.number_labels(names)
     index = concatenate([_take(folder, split) for folder in folders], names)
     _said(folders, [line, describe_part(split, index, len(folders) > 1)])
+    for folder in folders if split == "test" else ():
+        _warn_where_trained_on(folder)
     return index
+
+
+def _warn_where_trained_on(folder: CheckedFolder) -> None:
+    """Warn of pictures to test on that are trained on too, in place or as copies.
+
+    Without a part val they are validated on, and a training leaves out what is in both.
+    """
+    stated = folder.reader.parts
+    part = next((one for one in ("train", "all") if one in stated), None)
+    if part is None or "test" not in folder.parts or folder.selection.validation_only:
+        return
+    train = folder.reader.read(part, Problems())  # only the files are compared
+    shared = int(shared_rows(train, folder.parts["test"]).sum())
+    is_left_out = part == "train" and "val" not in stated and leaves_enough(train, shared)
+    if shared and not is_left_out:
+        logger.warning(
+            "%s: %s of the pictures to train on (%s) are tested on too (%s), here or as copies in "
+            "another place: a score on them means little, take them out of one of the two",
+            folder.root, f"{shared:,}", stated[part], stated["test"],
+        )  # fmt: skip
 
 
 def _require_objects(
@@ -165,9 +188,15 @@ def describe_part(name: str, index: AnnotationIndex, with_pictures: bool) -> str
     )
 
 
-def _open_folders(
+def open_folders(
     roots: Roots, kind: Kinds, pictures: PictureChecks | None, selection: Selection
 ) -> list[CheckedFolder]:
+    """Find out the formats of one or several folders; return each once, nothing is read yet.
+
+    Raises:
+        FileNotFoundError: a folder is not there.
+        ValueError: a folder is of no known format, or the kinds do not fit the folders.
+    """
     paths = [roots] if isinstance(roots, (str, Path)) else list(roots)
     kinds = [kind] * len(paths) if isinstance(kind, str) else list(kind)
     if not paths or len(kinds) != len(paths):
@@ -187,15 +216,19 @@ def _open_folders(
 
 def _join_classes(
     folders: Sequence[CheckedFolder], selection: Selection, allow_unusable: bool = False
-) -> tuple[list[str], str]:
-    """Number all labels by the union of the folders' classes; return it and a line about it."""
+) -> tuple[list[str], list[str], str]:
+    """Number all labels by the union of the folders' classes, and keep the chosen ones.
+
+    Returns:
+        The union, those that are used, and a line about them.
+    """
     union = dict.fromkeys(name for folder in folders for name in folder.class_names())
     if not set(union) - {BACKGROUND}:
         raise ValueError(
             f"no annotation in {_names(folders)} names a class"
             f"{first_losses([folder.problems for folder in folders])}"
         )
-    class_names = with_background(list(union), _names(folders))
+    union_names = class_names = with_background(list(union), _names(folders))
     known = dict.fromkeys(name for folder in folders for name in folder.found_classes)
     require_known(
         selection.class_map,
@@ -214,7 +247,8 @@ def _join_classes(
         left = sum(folder.keep_classes(chosen) for folder in folders)
         origins.append(f"chosen of {len(class_names) - 1}: {left:,} boxes of others are not used")
         class_names = chosen
-    return class_names, f"classes: {len(class_names) - 1} + background ({'; '.join(origins)})"
+    line = f"classes: {len(class_names) - 1} + background ({'; '.join(origins)})"
+    return union_names, class_names, line
 
 
 def _limit_negatives(

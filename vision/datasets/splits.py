@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple, Sequence
+
 import numpy as np
 
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
@@ -11,6 +13,15 @@ from vision.datasets.thumbnails import thumbnails_of
 
 # Keep the given split only if at least 25 % of the training pictures survive removing duplicates.
 LEAST_LEFT = 0.25
+
+
+class Division(NamedTuple):
+    """A training and a validation part."""
+
+    train: AnnotationIndex
+    validation: AnnotationIndex
+    sentence: str  # about how it came about, "" if the parts are as they were
+    drawn: Sequence[str]  # ids to hold out from now on, none if nothing was drawn
 
 
 def hold_out(
@@ -35,6 +46,21 @@ def hold_out(
     return index.select(~held), index.select(held)
 
 
+def draw_split(
+    index: AnnotationIndex,
+    fraction: float,
+    seed: int,
+    before: Sequence[str] = (),
+    thumbnails: Thumbnails = thumbnails_of,
+) -> Division:
+    """Hold out the ids that were held out before, else what `hold_out` draws; say which it was."""
+    held = rows_in(index.image_ids, StringTable.from_strings(before if fraction else ()))
+    if held.any():
+        return Division(index.select(~held), index.select(held), "since the run began", before)
+    train, validation = hold_out(index, fraction, seed, thumbnails)
+    return Division(train, validation, f"by seed {seed}", list(validation.image_ids))
+
+
 def _shuffled_runs(groups: np.ndarray, longest: int, seed: int) -> list[np.ndarray]:
     """Return the pictures of every group, cut into almost equal runs, in random order."""
     members = np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
@@ -48,6 +74,14 @@ def rows_in(table: StringTable, others: StringTable) -> np.ndarray:
     return np.fromiter((string in known for string in table), dtype=bool, count=len(table))
 
 
+def shared_rows(index: AnnotationIndex, others: AnnotationIndex) -> np.ndarray:
+    """Return which of the N pictures are among the others or have the bytes of one, (N,) bool.
+
+    Equal ids do not count, as folders of Open Images may each number their pictures from 0.
+    """
+    return rows_in(index.paths, others.paths) | same_content(index.paths, others.paths)
+
+
 def without_copies_of(
     validation: AnnotationIndex, train: AnnotationIndex
 ) -> tuple[AnnotationIndex, str]:
@@ -56,8 +90,7 @@ def without_copies_of(
     Returns:
         The training part, and a sentence about it, "" if nothing was taken out.
     """
-    shared = rows_in(train.paths, validation.paths)
-    shared |= same_content(train.paths, validation.paths)
+    shared = shared_rows(train, validation)
     count = int(shared.sum())
     if not count:
         return train, ""
@@ -72,32 +105,34 @@ def separate(
     validation: AnnotationIndex,
     fraction: float,
     seed: int,
+    before: Sequence[str] = (),
     thumbnails: Thumbnails = thumbnails_of,
-) -> tuple[AnnotationIndex, AnnotationIndex, str]:
+) -> Division:
     """Make sure that no picture of a folder is in both parts, which have the same class names.
 
-    Pictures with the same id, or with the same bytes, are taken out of training. If that leaves too
-    little, as with lists that are copies of each other, the parts are joined and split anew.
-
-    Returns:
-        The training part, the validation part, and a sentence about it, "" if nothing was shared.
+    Pictures that are in both, or have the same bytes, are taken out of training. If that leaves too
+    little, as with lists that are copies of each other, the parts are joined and split anew. They
+    stay so, however many pictures come to the lists: the ids `before` are held out as before.
     """
-    shared = rows_in(train.image_ids, validation.image_ids)
-    shared |= same_content(train.paths, validation.paths)
+    shared = shared_rows(train, validation)
     count = int(shared.sum())
     if not count:
-        return train, validation, ""
+        return Division(train, validation, "", ())
     found = (
         f"the {len(train):,} pictures to train on and the {len(validation):,} to validate on "
         f"have {count:,} in common"
     )
-    if len(train) - count >= LEAST_LEFT * len(train):
-        return train.select(~shared), validation, f"{found}, which are not trained on"
+    if not before and leaves_enough(train, count):
+        sentence = f"{found}, which are not trained on"
+        return Division(train.select(~shared), validation, sentence, ())
     joined = concatenate([train.select(~shared), validation], train.class_names)
-    train, validation = hold_out(joined, fraction, seed, thumbnails)
-    return (
-        train,
-        validation,
-        f"{found}, so that a score would mean little: {len(validation):,} of all {len(joined):,} "
-        f"are held out instead, by seed {seed}",
+    drawn = draw_split(joined, fraction, seed, before, thumbnails)
+    return drawn._replace(
+        sentence=f"{found}, so that a score would mean little: {len(drawn.validation):,} of all "
+        f"{len(joined):,} are held out instead, {drawn.sentence}"
     )
+
+
+def leaves_enough(train: AnnotationIndex, count: int) -> bool:
+    """Return whether a stated split is kept though `count` training pictures are in both parts."""
+    return len(train) - count >= LEAST_LEFT * len(train)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vision.datasets.files.finder import PictureFinder
+from vision.datasets.files.finder import PictureFinder, agreement, name_different_files
 from vision.datasets.files.folders import part_of_name, part_of_path
 
 
@@ -47,6 +47,26 @@ def test_a_name_of_several_pictures_is_explained(finder):
     )
     assert finder.explain_missing("a.png", "test").startswith("there is no picture 'a.png' with")
     assert finder.explain_missing("e.png").startswith("there is no picture 'e.png' with")
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        ("cam1/2.jpg", "cam2/2.jpg"),
+        ("C:\\data\\CAM1\\2.bmp", "2.jpg"),
+        ("2.jpg", "cam2/2.jpg"),
+        ("pictures/2.jpg", "cam2/2.jpg"),
+    ],
+)
+def test_which_name_fits_a_file_better(better, worse):
+    assert agreement("pictures/cam1/2.jpg", better) > agreement("pictures/cam1/2.jpg", worse)
+
+
+def test_one_file_may_have_a_short_and_a_long_name():
+    assert not name_different_files("2.jpg", "/home/me/cam1/2.png")
+    assert not name_different_files("C:\\Cam1\\2.jpg", "cam1/2.jpg")
+    assert name_different_files("cam2/2.jpg", "cam1/2.jpg")
+    assert name_different_files("2.jpg", "cam1/3.jpg")
 
 
 @pytest.mark.parametrize(

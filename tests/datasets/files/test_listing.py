@@ -108,5 +108,12 @@ def test_what_a_check_has_drawn_is_no_data_and_pictures_beside_it_are(listing, f
     assert listing("a/train.png", *names).files == sorted(["a/train.png", f"{folder}b.png"])
 
 
+def test_the_report_of_a_check_is_no_annotation(tmp_path):
+    for name in ("a.json", "data_check/dataset_report.json", "data_check/b.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert FileListing(tmp_path, (".json",)).files == ["a.json", "data_check/b.json"]
+
+
 def test_a_folder_of_a_training_that_is_named_itself_is_read(listing):
     assert listing("training_args.json", "a.jpg", "below/b.jpg").files == ["a.jpg", "below/b.jpg"]

@@ -243,6 +243,33 @@ def test_paths_of_another_computer_lead_to_the_pictures_here(tmp_path):
         path.write_text(path.read_text().replace(name, "pictures/train/a.png"))
 
 
+@pytest.mark.parametrize("names", [("cam1/2.png", "cam2/2.png"), ("cam2/2.png", "cam1/2.png")])
+def test_boxes_of_a_picture_that_is_gone_do_not_land_on_another_of_its_name(tmp_path, names):
+    marks = [
+        {"id": n, "image_id": n, "category_id": 1, "bbox": [10 * n, 5, 20, 20]} for n in (0, 1)
+    ]
+    write(tmp_path, "a.json", images=names, annotations=marks)
+    (tmp_path / "cam2" / "2.png").unlink()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "cam1").rename(tmp_path / "images" / "cam1")
+    _, index, problems = read(tmp_path)
+    assert index.boxes[:, 0].tolist() == [10 * names.index("cam1/2.png")]
+    assert problems.counts == {"picture missing": 1}
+    said = "there is no picture 'cam2/2.png': 'images/cam1/2.png' is that of 'cam1/2.png'"
+    assert said in problems.summary()[1]
+
+
+def test_files_of_two_computers_mark_one_picture(tmp_path):
+    for name, folder in (("a.json", "/home/me"), ("b.json", "C:/pictures")):
+        mark = {"id": 1, "image_id": 0, "category_id": 1, "bbox": [10, 5, 20, 20]}
+        write(tmp_path, name, annotations=[mark])
+        text = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(text.replace("a.png", f"{folder}/a.png"))
+    _, index, problems = read(tmp_path)
+    assert (len(index), index.num_boxes) == (1, 2)
+    assert problems.counts == {"picture listed twice": 1}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

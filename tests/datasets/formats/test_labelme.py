@@ -84,3 +84,14 @@ def test_parts_and_pictures_without_annotation(tmp_path):
     assert folder.parts == {"train": "the folder train", "val": "the folder val"}
     assert len(folder.read("train", problems)) == 8
     assert [problem.file for problem in problems] == ["train/new.png"]
+
+
+@pytest.mark.parametrize("splits", [{"": 4}, {"val": 4}, {"train": 4, "val": 2}])
+@pytest.mark.parametrize("place", ["", "val"])
+def test_a_json_file_of_another_kind_is_no_annotation(tmp_path, splits, place):
+    write_labelme(tmp_path, splits)
+    (tmp_path / place).mkdir(exist_ok=True)
+    (tmp_path / place / "settings.json").write_text('{"labels": ["red"]}')
+    folder, problems = LabelMeFolder(tmp_path), Problems()
+    assert sum(len(folder.read(part, problems)) for part in folder.parts) == sum(splits.values())
+    assert not problems

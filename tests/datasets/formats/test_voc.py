@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.drawing import CLASS_NAMES, voc_xml, write_list, write_picture, write_voc
+from tests.drawing import CLASS_NAMES, draw_samples, voc_xml, write_list, write_picture, write_voc
 from vision.datasets.checks.problems import Problems
 from vision.datasets.formats.voc import VOCFolder, read_annotation
 
@@ -315,3 +315,17 @@ def test_bccd(real_datasets):
     assert sum(index.num_boxes for index in indices) == 4888
     assert folder.class_names() == ["Platelets", "RBC", "WBC"]
     assert not problems
+
+
+@pytest.mark.parametrize("there", ["cam1", "cam2"])
+def test_the_annotation_of_a_picture_that_is_gone_does_not_take_another_of_its_name(
+    tmp_path, there
+):
+    for number, camera in enumerate(("cam1", "cam2"), start=1):
+        write_xml(tmp_path, f"{camera}/2", voc_xml([(10 * number, 5, 40, 35)], ["red"]))
+    write_picture(tmp_path / "JPEGImages" / there / "2.png", draw_samples(1)[0].image)
+    index, problems = read(tmp_path, "all")
+    assert list(index.image_ids) == [f"{there}/2"]
+    assert index.boxes[:, 0].tolist() == [10 * int(there[-1])]
+    assert kinds(problems) == {"picture missing": 1}
+    assert f"'{there}/2.png' is that of '{there}/2'" in problems.summary()[1]

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pytest
 
 from tests.drawing import write_list, write_voc
 from vision.datasets.checks.picture_scan import PictureScanner
@@ -11,6 +12,7 @@ from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.opening import open_datasets
 from vision.datasets.options import REPORT_FILE
 from vision.datasets.report.report import inspect, open_test_part, size_histogram
+from vision.datasets.selection import Selection
 
 PRIORS = {
     300: np.float32([[0.5, 0.5, 1, 1]]),
@@ -90,6 +92,56 @@ def test_the_test_part_is_reported_only_where_it_is_one_by_itself(tmp_path):
         assert (test and len(test.pictures)) == expected
     report = inspect(datasets, pictures, PRIORS, 300, None)
     assert list(report.parts) == ["train", "val"]
+
+
+@pytest.mark.parametrize(
+    ("part", "kind"),
+    [("train", "test picture is trained on"), ("val", "test picture is validated on")],
+)
+def test_pictures_to_test_on_that_are_used_otherwise_are_reported(part, kind, tmp_path):
+    samples = write_voc(tmp_path, {"train": 6, "val": 3, "test": 2})
+    listed, copied = (sample.image_id for sample in samples[part][:2])
+    for path in ("JPEGImages/{}.png", "Annotations/{}.xml"):
+        shutil.copy(tmp_path / path.format(copied), tmp_path / path.format("twin"))
+    write_list(tmp_path, "test", ["drawn_0009", "drawn_0010", listed, "twin"])
+    pictures = PictureChecks(PictureScanner(progress=False))
+    datasets = open_datasets(tmp_path, pictures=pictures)
+    test = open_test_part(tmp_path, "auto", datasets, pictures=pictures)
+    report = inspect(datasets, pictures, PRIORS, 300, test)
+    assert report.counts == {kind: 2}
+    assert report.worst() == "warning"
+    said = "\n".join(report.lines())
+    assert f"{listed}.png: is in both parts" in said
+    assert f"twin.png: is the same file as {tmp_path}/JPEGImages/{copied}.png" in said
+
+
+def test_a_test_part_of_nothing_but_trained_pictures_is_reported(tmp_path):
+    samples = write_voc(tmp_path, {"train": 6, "val": 3})
+    write_list(tmp_path, "test", [sample.image_id for sample in samples["train"]])
+    pictures = PictureChecks(PictureScanner(progress=False))
+    datasets = open_datasets(tmp_path, pictures=pictures)
+    test = open_test_part(tmp_path, "auto", datasets, pictures=pictures)
+    report = inspect(datasets, pictures, PRIORS, 300, test)
+    assert report.counts == {"test picture is trained on": 6}
+    assert list(report.parts) == ["train", "val"]
+
+
+def test_boxes_of_the_test_part_that_are_not_chosen_are_not_lost(tmp_path):
+    samples = write_voc(tmp_path, {"train": 6, "val": 3, "test": 4})["test"]
+    selection = Selection(classes=["red"])
+    datasets = open_datasets(tmp_path, selection=selection)
+    assert datasets.known_classes == ["BACKGROUND", "red", "green", "blue"]
+    test = open_test_part(tmp_path, "auto", datasets, selection)
+    assert not any(test.problems)
+    reds = sum(int((sample.labels == 1).sum()) for sample in samples)
+    assert test.pictures.boxes_per_class() == {"red": reds}
+
+
+def test_the_test_part_of_a_folder_given_twice_is_read_once(tmp_path):
+    write_voc(tmp_path, {"train": 6, "val": 3, "test": 2})
+    twice = [tmp_path, tmp_path / "JPEGImages"]
+    test = open_test_part(twice, "auto", open_datasets(twice))
+    assert len(test.pictures) == 2
 
 
 def test_sizes_are_counted_in_network_pixels(tmp_path):

@@ -36,6 +36,8 @@ KINDS = {
     "picture not annotated": ProblemKind("", "not used"),
     "picture not downloaded": ProblemKind("", "not used"),
     "picture stored twice": ProblemKind("", "both used", doubtful=True),
+    "test picture is trained on": ProblemKind("", "a score on it means little", doubtful=True),
+    "test picture is validated on": ProblemKind("", "a score on it means less", doubtful=True),
     "picture of another format": ProblemKind("", "read as what it is"),
     "picture resized after labelling": ProblemKind("", "boxes rescaled", doubtful=True),
     "stated size wrong": ProblemKind("", "the real size counts", doubtful=True),

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from vision.datasets.files.folders import part_of_path
-from vision.datasets.files.listing import FileListing, base_name, split_suffix, strip_suffix
+from vision.datasets.files.listing import (
+    FileListing,
+    base_name,
+    fold_name,
+    split_suffix,
+    strip_suffix,
+)
 from vision.pictures.suffixes import PICTURE_SUFFIXES, UNREADABLE_SUFFIXES, unreadable_fault
 
 MOST_NAMED = 3  # pictures of one name in a message
@@ -32,7 +39,7 @@ class PictureFinder:
         the top folder. If none fits, it is the only picture of that name, or the only one in a
         folder of the part ("train", "val" or "test").
         """
-        steps = [step for step in name.replace("\\", "/").split("/") if step not in ("", ".", "..")]
+        steps = steps_of(name)
         for start in range(len(steps)):
             ending = "/".join(steps[start:])
             for prefix in dict.fromkeys((f"{beside}/" if beside else "", "")):
@@ -89,6 +96,38 @@ class PictureFinder:
                 file for file in candidates if parts[file] is None
             ]
         return candidates
+
+
+def steps_of(path: str) -> list[str]:
+    """Return the folders and the file of a path of any operating system."""
+    return [step for step in path.replace("\\", "/").split("/") if step not in ("", ".", "..")]
+
+
+def agreement(file: str, name: str) -> tuple[int, int, int]:
+    """Return how well a file is what a name means: the greater, the better.
+
+    That is how many steps at the end of both paths are equal, how many steps are in both at all,
+    and, less than 0, how many are in the name.
+    """
+    steps, named = _comparable(file), _comparable(name)
+    ends = zip(reversed(steps), reversed(named))
+    equal = sum(1 for _ in itertools.takewhile(_is_pair_equal, ends))
+    return equal, len(set(steps) & set(named)), -len(named)
+
+
+def name_different_files(one: str, other: str) -> bool:
+    """Return whether two paths cannot mean one file: neither is the end of the other."""
+    steps, others = _comparable(one), _comparable(other)
+    length = min(len(steps), len(others))
+    return steps[len(steps) - length :] != others[len(others) - length :]
+
+
+def _comparable(path: str) -> list[str]:
+    return [fold_name(step) for step in steps_of(strip_suffix(path))]
+
+
+def _is_pair_equal(pair: tuple[str, str]) -> bool:
+    return pair[0] == pair[1]
 
 
 def _bare(file: str) -> str:

@@ -13,7 +13,8 @@ from vision.pictures.suffixes import PICTURE_SUFFIXES
 from vision.utils.files import read_regular
 
 NO_DATA_FOLDERS = ("@eaDir", "__MACOSX")  # copies that other programs keep
-PORTRAITS = {f"{part}.png" for part in ("train", "val", "test")}  # that a check draws of the data
+# What a check writes: its report, and beside it a portrait of every part.
+WRITTEN_BY_CHECKS = {REPORT_FILE, *(f"{part}.png" for part in ("train", "val", "test"))}
 
 
 class FileListing:
@@ -33,7 +34,7 @@ class FileListing:
                 if suffix.lower() in self.suffixes and not name.startswith("."):
                     if self._files.setdefault(prefix + stem, prefix + name) != prefix + name:
                         self._others.add(prefix + name)
-                    self._folded.setdefault(_fold(prefix + stem), prefix + name)
+                    self._folded.setdefault(fold_name(prefix + stem), prefix + name)
 
     def keep(self, wanted: Callable[[str], bool]) -> None:
         """Forget the files whose path below the folder is not wanted."""
@@ -64,7 +65,7 @@ class FileListing:
             return name
         bare = strip_suffix(name, self.suffixes)
         exact = self._files.get(name) or self._files.get(bare)
-        return exact or self._folded.get(_fold(name)) or self._folded.get(_fold(bare))
+        return exact or self._folded.get(fold_name(name)) or self._folded.get(fold_name(bare))
 
     def _preference(self, name: str) -> tuple[int, str]:
         suffix = split_suffix(name)[1].lower()
@@ -90,7 +91,7 @@ def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
             one for one in folders if not one.startswith(".") and one not in NO_DATA_FOLDERS
         )
         if REPORT_FILE in names:  # a check may have been told to write where pictures are
-            names = [one for one in names if one not in PORTRAITS]
+            names = [one for one in names if one not in WRITTEN_BY_CHECKS]
         yield Path(top).relative_to(folder).as_posix(), names
 
 
@@ -130,5 +131,6 @@ def base_name(path: str) -> str:
     return PurePosixPath(path.replace("\\", "/")).name
 
 
-def _fold(name: str) -> str:
+def fold_name(name: str) -> str:
+    """Return a name as it is compared: in any case, and with accents in either form."""
     return unicodedata.normalize("NFC", name).casefold()

@@ -15,6 +15,7 @@ from vision.datasets.files.values import decode, to_number
 from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder, Record
+from vision.datasets.likeness import same_content
 from vision.utils.files import read_regular
 
 LABEL_FOLDER_NAME = "Label"
@@ -28,7 +29,7 @@ class OIDv4Folder(DatasetFolder):
     """Reads lines `class x1 y1 x2 y2` in pixels.
 
     A picture that shows several classes lies in the folder of each, with the boxes of that class;
-    it is one picture here, with all of them.
+    it is one picture here, with all of them. Different pictures may have one name.
     """
 
     layout = "OIDv4's train/CLASS/*.jpg with train/CLASS/Label/*.txt"
@@ -39,7 +40,8 @@ class OIDv4Folder(DatasetFolder):
         super().__init__(root)
         self._finder = PictureFinder(self.root)
         self._names: dict[str, None] = {}
-        self._labels: dict[str, dict[str, list[str]]] = {}  # by part: label files by picture
+        self._labels: dict[str, dict[str, list[str]]] = {}  # by part: label files by bare name
+        self._first_label: dict[str, str] = {}  # by image id, of the parts read
         for label in FileListing(self.root, (".txt",)).files:
             folder, _, name = label.rpartition("/")
             if folder.rpartition("/")[2] == LABEL_FOLDER_NAME:
@@ -75,24 +77,50 @@ class OIDv4Folder(DatasetFolder):
         """Return the pictures of a part, in the order of their names."""
         builder = IndexBuilder()
         for name, labels in sorted(self._labels[part].items()):
-            folders = [label.rpartition(f"{LABEL_FOLDER_NAME}/")[0] for label in labels]
-            found = [self._finder.listing.find(folder + name) for folder in folders]
-            picture = next(filter(None, found), None)
-            if picture is None:
-                message = self._finder.explain_missing(name, part)
-                problems.add("picture missing", message, labels[0])
-                continue
-            objects = [one for label in labels for one in self._read_lines(label, problems)]
-            boxes, names, lines = zip(*objects) if objects else ((), (), ())
-            record = Record("", (0, 0), boxes, names, None, lines)
-            builder.add_record(strip_suffix(picture), str(self.root / picture), record)
+            for picture, joined in self._divide_by_pictures(name, labels, part, problems).items():
+                objects = [one for label in joined for one in self._read_lines(label, problems)]
+                boxes, names, lines = zip(*objects) if objects else ((), (), ())
+                record = Record("", (0, 0), boxes, names, None, lines)
+                image_id = strip_suffix(picture)
+                self._first_label[image_id] = joined[0]
+                builder.add_record(image_id, str(self.root / picture), record)
         index = builder.build()
         self._names.update(dict.fromkeys(index.class_names[1:]))
         return index
 
     def annotation_file(self, part: str, image_id: str) -> str:
         """Return the first label file of a picture, relative to the folder."""
-        return self._labels[part][image_id.rpartition("/")[2]][0]
+        return self._first_label[image_id]
+
+    def _divide_by_pictures(
+        self, name: str, labels: list[str], part: str, problems: Problems
+    ) -> dict[str, list[str]]:
+        """Return the label files of a name by their pictures; copies of one picture are one.
+
+        A class folder may have labels alone, where the picture lies in that of another class.
+        """
+        found: dict[str, list[str]] = {}
+        alone: list[str] = []
+        for label in labels:
+            folder = label.rpartition(f"{LABEL_FOLDER_NAME}/")[0]
+            picture = self._finder.listing.find(folder + name)
+            if picture is None:
+                alone.append(label)
+            else:
+                same = (one for one in found if self._is_copy(picture, one))
+                found.setdefault(next(same, picture), []).append(label)
+        if not found:
+            message = self._finder.explain_missing(name, part)
+            problems.add("picture missing", message, labels[0])
+        if len(found) < 2:
+            return dict.fromkeys(found, labels)
+        for label in alone:
+            message = f"it may be of any of these: {', '.join(found)}"
+            problems.add("picture missing", message, label)
+        return found
+
+    def _is_copy(self, picture: str, other: str) -> bool:
+        return bool(same_content([str(self.root / picture)], [str(self.root / other)])[0])
 
     def _read_lines(self, label: str, problems: Problems) -> Iterator[tuple[list[float], str, int]]:
         """Yield box, class and number of every line."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, NamedTuple, Sequence
 
 from vision.datasets.checks.problems import Problems
-from vision.datasets.files.finder import PictureFinder
+from vision.datasets.files.finder import PictureFinder, agreement, name_different_files
 from vision.datasets.files.folders import (
     Suffixes,
     all_files,
@@ -18,6 +18,13 @@ from vision.datasets.files.listing import strip_suffix
 from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder, Record
+
+
+class _Found(NamedTuple):
+    """What an annotation file says about a picture that is there."""
+
+    record: Record
+    where: str  # the annotation file, relative to the folder
 
 
 class PerPartFolder(DatasetFolder):
@@ -85,7 +92,7 @@ class PerPartFolder(DatasetFolder):
     def read(self, part: str, problems: Problems) -> AnnotationIndex:
         """Return the pictures of a part, in the order of its files."""
         names: list[str] = []
-        pictures: dict[str, Record] = {}
+        found: dict[str, list[_Found]] = {}
         for path in self._files[part]:
             where = path.relative_to(self.root)
             beside = "" if where.parent == Path() else where.parent.as_posix()
@@ -96,11 +103,9 @@ class PerPartFolder(DatasetFolder):
                 if file is None:
                     message = self._finder.explain_missing(record.filename, part)
                     problems.add("picture missing", message, str(where))
-                elif file in pictures:
-                    problems.add("picture listed twice", f"'{record.filename}'", str(where))
-                    pictures[file] = _join(pictures[file], record)
                 else:
-                    pictures[file] = record
+                    found.setdefault(file, []).append(_Found(record, str(where)))
+        pictures = {file: _join_all(file, records, problems) for file, records in found.items()}
         if part == "all":
             left = [file for file in self._finder.listing.files if file not in pictures]
             problems.add_each(
@@ -139,6 +144,31 @@ class PerPartFolder(DatasetFolder):
             if files:
                 more = f" and {len(files) - 3} more" if len(files) > 3 else ""
                 self.parts[part] = ", ".join(files[:3]) + more
+
+
+def _join_all(file: str, found: Sequence[_Found], problems: Problems) -> Record:
+    """Return the objects of all records of one picture, and report records of another one.
+
+    A path that is not there may end as one that is. The path that fits the picture best keeps it.
+    Paths of several annotation files may fit equally, as each is of the computer that wrote it.
+    """
+    if len(found) == 1:
+        return found[0].record
+    fits = [agreement(file, one.record.filename) for one in found]
+    best = fits.index(max(fits))
+    joined = None
+    for one, fit in zip(found, fits):
+        name, right = one.record.filename, found[best].record.filename
+        is_equal = fit[0] == fits[best][0] and one.where != found[best].where
+        if name_different_files(name, right) and not is_equal:
+            message = f"there is no picture '{name}': '{file}' is that of '{right}'"
+            problems.add("picture missing", message, one.where)
+        elif joined is None:
+            joined = one.record
+        else:
+            problems.add("picture listed twice", f"'{name}'", one.where)
+            joined = _join(joined, one.record)
+    return joined or found[best].record
 
 
 def _join(one: Record, other: Record) -> Record:

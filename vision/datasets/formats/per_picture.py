@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from vision.datasets.checks.problems import Problems
-from vision.datasets.files.finder import PictureFinder
+from vision.datasets.files.finder import PictureFinder, agreement
 from vision.datasets.files.folders import part_of_path
 from vision.datasets.files.listing import FileListing, base_name, strip_suffix
 from vision.datasets.formats.folder import DatasetFolder, usable_names
@@ -20,6 +23,14 @@ class AnnotationError(ValueError):
     def __init__(self, message: str, line: int | None = None):
         super().__init__(message)
         self.line = line
+
+
+class _Found(NamedTuple):
+    """An annotation whose picture was found."""
+
+    row: int  # in the index
+    image_id: str
+    filename: str  # of the picture, as the annotation says
 
 
 class PerPictureFolder(DatasetFolder):
@@ -43,7 +54,7 @@ class PerPictureFolder(DatasetFolder):
 
     @classmethod
     def is_annotation(cls, path: Path) -> bool:
-        """Return whether a file that lies beside the parts looks like an annotation."""
+        """Return whether a file that no picture is called like looks like an annotation."""
         return True
 
     def class_names(self) -> list[str]:
@@ -58,17 +69,49 @@ class PerPictureFolder(DatasetFolder):
         """Return the pictures of a part, in the order of its list."""
         builder = IndexBuilder()
         seen, used = set(), set()
+        found: dict[str, list[_Found]] = {}
         for listed in self._ids[part]:
             image_id = strip_suffix(listed)
             if image_id in seen:
                 problems.add("picture listed twice", f"'{image_id}'", self.parts[part])
                 continue
             seen.add(image_id)
-            used.add(self._add(image_id, part, builder, problems))
+            picture, record = self._find(image_id, part, problems)
+            used.add(picture)
+            if picture is not None and record is not None:
+                one = _Found(len(builder), image_id, record.filename)
+                found.setdefault(picture, []).append(one)
+                builder.add_record(image_id, str(self._finder.folder / picture), record)
         self._report_not_annotated(part, used, problems)
         index = builder.build()
         self._names[part] = index.class_names
-        return index
+        return self._without_strangers(index, found, part, problems)
+
+    def _without_strangers(
+        self, index: AnnotationIndex, found: dict[str, list[_Found]], part: str, problems: Problems
+    ) -> AnnotationIndex:
+        """Leave the picture to the annotation that fits it best where several have found it.
+
+        The pictures of the others are missing, and one of the same name lies in another folder.
+        """
+        kept = np.ones(len(index), dtype=bool)
+        for picture, several in found.items():
+            if len(several) == 1:
+                continue
+            fits = [self._fit(picture, one) for one in several]
+            best = several[fits.index(max(fits))]
+            for one in several:
+                if one is not best:
+                    kept[one.row] = False
+                    file = self.annotation_file(part, one.image_id)
+                    message = f"its picture is not there: '{picture}' is that of '{best.image_id}'"
+                    problems.add("picture missing", message, file)
+        return index if kept.all() else index.select(kept)
+
+    def _fit(self, picture: str, found: _Found) -> tuple[bool, tuple[int, int, int]]:
+        """Return how well a picture is that of an annotation: the greater, the better."""
+        named = max(agreement(picture, name) for name in (found.image_id, found.filename))
+        return self._finder.listing.find(found.image_id) == picture, named
 
     def annotation_file(self, part: str, image_id: str) -> str:
         """Return the annotation of a picture, relative to the folder."""
@@ -94,13 +137,14 @@ class PerPictureFolder(DatasetFolder):
 
         What lies elsewhere is trained on too, so that nothing that is annotated is left out.
         """
+        stems = [stem for stem in self._annotations.stems if self._is_meant(stem)]
         others = []
-        for stem in self._annotations.stems:
+        for stem in stems:
             part = part_of_path(stem)
             if part:
                 self.parts.setdefault(part, f"the folder {stem.rpartition('/')[0]}")
                 self._ids.setdefault(part, []).append(stem)
-            elif self.is_annotation(self._annotations.folder / self._annotations.file_of(stem)):
+            else:
                 others.append(stem)
         if "train" in self.parts and others:
             kind = self._annotations.suffixes[0]
@@ -108,33 +152,40 @@ class PerPictureFolder(DatasetFolder):
             self._ids["train"] += others
         if "train" not in self.parts:
             self.parts = {"all": f"every {self._annotations.suffixes[0][1:]} file"}
-            self._ids = {"all": self._annotations.stems}
+            self._ids = {"all": stems}
 
-    def _add(
-        self, image_id: str, part: str, builder: IndexBuilder, problems: Problems
-    ) -> str | None:
-        """Add a picture, or report why not; return its file in the picture folder, or None."""
+    def _is_meant(self, stem: str) -> bool:
+        """Return whether a file is an annotation, perhaps a broken one, and not settings or notes.
+
+        In a folder of their own all are. Those that are called as a picture need not be opened.
+        """
+        if self._annotations.folder != self.root or self._finder.named(stem):
+            return True
+        return self.is_annotation(self._annotations.folder / self._annotations.file_of(stem))
+
+    def _find(
+        self, image_id: str, part: str, problems: Problems
+    ) -> tuple[str | None, Record | None]:
+        """Return the file of a picture in the picture folder, and its record; report what fails."""
         picture = self._finder.listing.find(image_id)
         file = self.find_annotation(image_id)
         if file is None:
             suffix = self._annotations.suffixes[0]
             message = f"there is no {suffix} file of '{image_id}' (from {self.parts[part]})"
             problems.add("annotation missing", message, self.annotation_file(part, image_id))
-            return picture
+            return picture, None
         try:
             record = self.read_record(self._annotations.folder / file)
         except AnnotationError as error:
             file = self.annotation_file(part, image_id)
             problems.add("annotation broken", str(error), file, error.line)
-            return picture or self._find_otherwise(image_id, "", part)
+            return picture or self._find_otherwise(image_id, "", part), None
         picture = picture or self._find_otherwise(image_id, record.filename, part)
         if picture is None:
             several = self._finder.explain_several(record.filename, part)
             message = several or self._finder.explain_missing(image_id, part)
             problems.add("picture missing", message, self.annotation_file(part, image_id))
-            return None
-        builder.add_record(image_id, str(self._finder.folder / picture), record)
-        return picture
+        return picture, record
 
     def _find_otherwise(self, image_id: str, filename: str, part: str) -> str | None:
         """Find a picture by the file name that its annotation states, else by its name anywhere."""

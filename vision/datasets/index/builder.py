@@ -61,6 +61,9 @@ class IndexBuilder:
         self._boxes, self._labels = array("f"), array("i")
         self._difficult, self._origins = array("b"), array("i")
 
+    def __len__(self) -> int:
+        return len(self._ids)
+
     def add(
         self,
         image_id: str,

@@ -10,7 +10,6 @@ from typing import Mapping, NamedTuple, Sequence
 
 import numpy as np
 
-from vision.datasets.checked_folder import CheckedFolder
 from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.checks.problems import (
     KINDS,
@@ -20,13 +19,16 @@ from vision.datasets.checks.problems import (
     explain_unusable,
 )
 from vision.datasets.index.annotation_index import AnnotationIndex, concatenate
-from vision.datasets.likeness import report_copies
-from vision.datasets.opening import Datasets, Kinds, Roots, describe_part
+from vision.datasets.likeness import report_copies, report_tested
+from vision.datasets.opening import Datasets, Kinds, Roots, describe_part, open_folders
 from vision.datasets.report.prior_coverage import DatasetCoverage, measure_coverage
 from vision.datasets.selection import EVERYTHING, Selection
 from vision.utils.files import atomic_write
 
 SIDES = (0, 8, 16, 32, 64, 128, 256)  # borders of the size histogram, pixels of the net
+
+# Kinds of problems of pictures to test on, by the part that has them too.
+TESTED_KINDS = {"test picture is trained on": "train", "test picture is validated on": "val"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +125,7 @@ class HeldOutTest(NamedTuple):
 
     pictures: AnnotationIndex
     problems: list[Problems]
+    stated: list[str]  # paths of all pictures to test on, also of those that are used otherwise
 
 
 def inspect(
@@ -145,9 +148,14 @@ def inspect(
     parts = {"train": datasets.train, "val": datasets.validation}
     understood, problems = list(datasets.lines), list(datasets.problems)
     if test is not None:
-        parts["test"] = test.pictures
-        understood.append(describe_part("test", test.pictures, with_pictures=True))
-        problems += test.problems
+        if len(test.pictures):
+            parts["test"] = test.pictures
+            understood.append(describe_part("test", test.pictures, with_pictures=True))
+        tested = Problems("all pictures to test on")
+        for kind, part in TESTED_KINDS.items():
+            paths = list(parts[part].paths)
+            report_tested(test.stated, paths, pictures.scanner.contents, kind, tested)
+        problems += [*test.problems, tested]
     return DatasetReport(
         parts,
         understood,
@@ -164,23 +172,28 @@ def open_test_part(
     selection: Selection = EVERYTHING,
     pictures: PictureChecks | None = None,
 ) -> HeldOutTest | None:
-    """Read the stated test parts of folders; return None if there is nothing new in them.
+    """Read the stated test parts of folders; return None if they are what is validated on.
 
-    Pictures that are trained or validated on are left out.
+    Pictures that are trained or validated on are left out, and `inspect` reports them.
     """
-    paths = [roots] if isinstance(roots, (str, Path)) else list(roots)
-    kinds = [kind] * len(paths) if isinstance(kind, str) else list(kind)
-    used = {*datasets.train.paths, *datasets.validation.paths}
+    validated = set(datasets.validation.paths)
+    used = {*datasets.train.paths, *validated}
     found: list[AnnotationIndex] = []
     problems: list[Problems] = []
-    for path, one in zip(paths, kinds):
-        folder = CheckedFolder(path, one, pictures, selection)
-        if not folder.read("test"):
+    stated: list[str] = []
+    for folder in open_folders(roots, kind, pictures, selection):
+        if not folder.read("test") or validated.issuperset(folder.parts["test"].paths):
             continue
-        folder.number_labels(datasets.class_names)
+        # As for the other parts: a box of a class that was not chosen is no loss.
+        folder.number_labels(datasets.known_classes)
+        folder.keep_classes(datasets.class_names)
         index = folder.parts["test"]
         new = np.fromiter((name not in used for name in index.paths), bool, len(index))
+        found.append(index.select(new))
+        stated += index.paths
         if new.any():
-            found.append(index.select(new))
+            used.update(index.paths)
             problems.append(folder.problems)
-    return HeldOutTest(concatenate(found, datasets.class_names), problems) if found else None
+    if not found:
+        return None
+    return HeldOutTest(concatenate(found, datasets.class_names), problems, stated)
