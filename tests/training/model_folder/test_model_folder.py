@@ -144,6 +144,35 @@ def test_old_weights_go_but_the_best_and_others_stay(path):
     assert load_detector(path / "best.pth").description.epoch == 0
 
 
+def weights_in(run):
+    return [name for name in run.names if "-Epoch-" in name]
+
+
+def test_a_resumed_run_removes_its_own_old_weights_and_none_of_others(path):
+    run = Run(path)
+    others = [f"{NET}-Epoch-0-Loss-7.5.pth", "mb1-ssd-Epoch-1-Loss-2.0.pth"]
+    for name in others:
+        (path / name).write_bytes(b"")
+    for loss in (1.0, 2.0, 3.0):
+        run.epoch(loss)
+    resumed = Run(path, progress=Progress(epoch=3), keep=2)
+    resumed.epoch(4.0)
+    own = [f"{NET}-Epoch-2-Loss-3.0.pth", f"{NET}-Epoch-3-Loss-4.0.pth"]
+    assert weights_in(resumed) == sorted(own + others)
+
+
+def test_an_epoch_that_is_run_again_has_one_file_of_weights_which_stays(path):
+    run = Run(path)
+    for loss in (1.0, 2.0, 3.0):
+        run.epoch(loss)
+    again = Run(path, progress=Progress(epoch=2), keep=2)  # from previous.pth
+    again.epoch(3.0)
+    assert weights_in(again) == [f"{NET}-Epoch-1-Loss-2.0.pth", f"{NET}-Epoch-2-Loss-3.0.pth"]
+    again = Run(path, progress=Progress(epoch=2), keep=1)
+    again.epoch(2.5)  # on a GPU the loss may differ
+    assert weights_in(again) == [f"{NET}-Epoch-2-Loss-2.5.pth"]
+
+
 def test_weights_that_the_user_took_away_are_no_failure(path):
     run = Run(path, keep=1)
     run.epoch(1.0)

@@ -7,7 +7,7 @@ import logging
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Mapping
+from typing import Any, Callable, Mapping
 
 from vision.checkpoints.description import Description
 from vision.checkpoints.detector import BEST, LAST
@@ -45,7 +45,7 @@ class ModelFolder:
     ) -> None:
         self.path, self.options, self.description = options.checkpoint_folder, options, description
         self.table = ResultsTable(self.path / "results.csv")
-        self._weights: list[Path] = []  # those that this run has written, the oldest first
+        self._weights: dict[int, Path] = {}  # that this run has written, by epoch, the oldest first
         self._clock, self._saved_at = clock, clock()
 
     def prepare(self, progress: Progress, files: Mapping[str, Writable] | None = None) -> None:
@@ -64,16 +64,36 @@ class ModelFolder:
         for path in remove_leftovers(self.path):
             logger.info("Removed %s, which a killed run has left", path)
         logger.info("Stored labels into file %s.", self.path / "labels.txt")
-        weights = sorted(self.path.glob("*-Epoch-*.pth"), key=lambda path: path.stat().st_mtime)
-        if progress.epoch:
+        if progress.epoch or progress.position:
+            self._find_weights()
             self.table.continue_until(progress.epoch)
-            self._weights = weights
-        elif weights and not progress.position:
+            return
+        others = sorted(self.path.glob("*-Epoch-*.pth"))
+        if others:
             logger.warning(
                 "%s already has weights of another run, such as %s; best.pth will be of this one",
                 self.path,
-                weights[-1].name,
+                others[0].name,
             )
+
+    def _find_weights(self) -> None:
+        """Find the weights that the run has written: the folder may hold those of others too."""
+        for epoch, loss in self.table.validated():
+            path = self._weights_path(epoch, loss)
+            if path.is_file():
+                self._weights[epoch] = path
+
+    def _weights_path(self, epoch: int, loss: Any) -> Path:
+        return self.path / f"{self.description.net}-Epoch-{epoch}-Loss-{loss}.pth"
+
+    def _keep(self, epoch: int, path: Path) -> None:
+        """Note new weights; remove those of the same epoch, which ran twice, and the oldest."""
+        before = self._weights.pop(epoch, path)
+        if before != path:
+            _remove(before)
+        self._weights[epoch] = path
+        while len(self._weights) > self.options.keep:
+            _remove(self._weights.pop(next(iter(self._weights))))
 
     def write_epoch(
         self,
@@ -93,15 +113,10 @@ class ModelFolder:
         state = training.best_net.state_dict()
         if not validation.weights_are_finite:
             logger.warning("Not all weights are finite any more; start again at a lower --lr")
-        loss = validation.losses.total
-        path = self.path / f"{described.net}-Epoch-{progress.epoch}-Loss-{loss}.pth"
+        path = self._weights_path(progress.epoch, validation.losses.total)
         save_weights(path, state, described)
         logger.info("Saved model %s", path)
-        self._weights.append(path)
-        while len(self._weights) > self.options.keep:
-            oldest = self._weights.pop(0)
-            if oldest.is_file():  # the user may have taken it away
-                oldest.unlink()
+        self._keep(progress.epoch, path)
         if progress.best_epoch == progress.epoch:
             save_weights(self.path / BEST, state, described)
 
@@ -121,3 +136,9 @@ class ModelFolder:
         """Say whether the last save is --save-minutes ago."""
         seconds = 60 * self.options.save_minutes
         return seconds > 0 and self._clock() - self._saved_at >= seconds
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, if the user has not taken it away."""
+    if path.is_file():
+        path.unlink()
