@@ -96,7 +96,8 @@ def train(typed: Mapping[str, Any]) -> bool:
     preflight(device, options.checkpoint_folder, options.net, options.keep)
     if options.compile_net:
         require_compiler(device)
-    data, files = open_training_data(options, device, saved.path.parent if saved else None)
+    earlier = saved.path.parent if saved else None  # its folder
+    data, files = open_training_data(options, device, earlier)
     options = with_sizes(options, len(data.train), device)
     loaders = make_loaders(options, data, device)
     steps = len(loaders.train)
@@ -108,7 +109,7 @@ def train(typed: Mapping[str, Any]) -> bool:
     progress = begin_or_go_on(training, options, saved, steps)
 
     folder = ModelFolder(options, description)
-    folder.prepare(progress, files)
+    folder.prepare(progress, files, earlier)
     reports = Reports(folder.path, description, progress.epoch)
     reports.begin(loaders.train)
     bad_batches = BadBatches(folder.path, data.class_names, options.max_bad_batches, progress)

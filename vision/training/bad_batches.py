@@ -20,6 +20,7 @@ from vision.utils.device import reads_at_once
 
 logger = logging.getLogger(__name__)
 
+BAD_BATCHES = "bad_batches.jsonl"  # in the model directory
 READ_TOGETHER = 10  # steps
 
 
@@ -31,7 +32,7 @@ class BadBatches:
     """Names the pictures that cause a skipped batch, and ends a run with too many of them.
 
     Args:
-        folder: the model directory, whose bad_batches.jsonl gets a line for each of them.
+        folder: the model directory, whose BAD_BATCHES gets a line for each of them.
         class_names: BACKGROUND first.
         limit: number of skipped batches that ends the run.
         progress: of the run; it counts them.
@@ -40,7 +41,7 @@ class BadBatches:
     def __init__(
         self, folder: Path, class_names: Sequence[str], limit: int, progress: Progress
     ) -> None:
-        self.path, self.class_names = folder / "bad_batches.jsonl", class_names
+        self.path, self.class_names = folder / BAD_BATCHES, class_names
         self.limit, self.progress = limit, progress
         self._unread: list[tuple[Batch, Tensor, int, int]] = []
 

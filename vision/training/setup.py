@@ -11,7 +11,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 import torch
 
 from vision.checkpoints.description import Description
-from vision.checkpoints.detector import LAST, PREVIOUS, load_strictly
+from vision.checkpoints.detector import load_strictly
 from vision.checkpoints.initial_weights import (
     initialise,
     load_base_net,
@@ -32,7 +32,7 @@ from vision.training.averaging import WeightAverage
 from vision.training.compute.compiling import compiled
 from vision.training.compute.engine import least_batch, make_engine
 from vision.training.compute.half_backbone import with_half_backbone
-from vision.training.compute.launching import is_restart
+from vision.training.compute.launching import is_restart, may_restart
 from vision.training.compute.processes import (
     from_main,
     gather_values,
@@ -43,7 +43,14 @@ from vision.training.compute.processes import (
 )
 from vision.training.machine.machine import tool_versions
 from vision.training.machine.sizing import choose_sizes
-from vision.training.model_folder.state import Progress, SavedState, find_state, holds_run
+from vision.training.model_folder.state import (
+    ENDING,
+    Progress,
+    SavedState,
+    find_state,
+    holds_run,
+    own_state_in,
+)
 from vision.training.options import AUTO, NO_FILE, OF_THE_PAPER, TrainOptions
 from vision.training.prior_choice import choose_config, config_to_go_on
 from vision.training.reports.pictures import write_inputs
@@ -96,8 +103,8 @@ def options_and_state(typed: Mapping[str, Any]) -> tuple[TrainOptions, SavedStat
     options = TrainOptions.of(typed)
     folder = options.checkpoint_folder
     path = options.resume_from
-    if is_restart() and any((folder / name).is_file() for name in (LAST, PREVIOUS)):
-        path = folder
+    if is_restart():
+        path = own_state_in(folder, options.overwrite) or path
     # An agent that has come later was told to resume, and counts no restarts; one that another
     # agent made start again was not, nor does it: what one process knows holds for all.
     path = next((one for one in gather_values(path) if one is not None), None)
@@ -122,6 +129,8 @@ def options_and_state(typed: Mapping[str, Any]) -> tuple[TrainOptions, SavedStat
             f"--model-dir {folder} holds a run, whose weights would be overwritten; name another "
             "folder, go on with it by --resume, or begin anew there by --overwrite"
         )
+    if not goes_on and may_restart() and not is_restart() and is_main() and folder.is_dir():
+        (folder / ENDING).touch()  # for a restart before the old run is removed
     return options, saved
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.tiny import NET, tiny_description, tiny_training
 from vision.checkpoints.detector import best_checkpoint, load_detector
 from vision.evaluation.average_precision import AveragePrecisionResult, ClassResult
+from vision.training.model_folder import model_folder
 from vision.training.model_folder.model_folder import ModelFolder
 from vision.training.model_folder.state import Progress, load_state
 from vision.training.options import TrainOptions
@@ -34,7 +35,7 @@ class Run:
         self.progress = progress or Progress()
         self.options = TrainOptions(checkpoint_folder=path, net=NET, **options)
         self.folder = ModelFolder(self.options, tiny_description())
-        self.folder.prepare(self.progress)
+        self.folder.prepare(self.progress, earlier=path if progress else None)
 
     def epoch(self, *validated):
         result = validation(*validated) if validated else None
@@ -72,6 +73,45 @@ def test_what_another_run_would_read_ends_with_the_run_that_had_it(path, name):
     assert (path / name).is_file()
     folder.prepare(Progress())  # by --overwrite, without a teacher, or with data that are split
     assert not (path / name).exists()
+
+
+def test_the_run_that_a_new_one_overwrites_ends_before_its_first_save(path):
+    run = Run(path)
+    for loss in (1.0, 2.0):
+        run.epoch(loss, 0.5)
+    (path / "bad_batches.jsonl").write_text("{}\n")
+    (path / "mine.txt").write_text("")
+    Run(path)
+    weights = [f"{NET}-Epoch-{epoch}-Loss-{epoch + 1}.0.pth" for epoch in (0, 1)]
+    assert run.names == sorted(["labels.txt", "mine.txt", "training_args.json", *weights])
+
+
+@pytest.mark.parametrize("removed", range(8))
+def test_a_run_killed_while_it_overwrites_another_leaves_no_mixture(path, removed, monkeypatch):
+    run = Run(path)
+    for loss in (1.0, 2.0):
+        run.epoch(loss, 0.5)
+    before = {name: (path / name).read_bytes() for name in run.names}
+    real, done = model_folder._remove, []
+
+    def killed(path):
+        if len(done) == removed:
+            raise KeyboardInterrupt
+        done.append(real(path))
+
+    monkeypatch.setattr(model_folder, "_remove", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Run(path, batch_size=2)
+    assert all(before[name] == (path / name).read_bytes() for name in run.names)
+    states = {"last.pth", "previous.pth"} & set(run.names)
+    assert states == {"previous.pth", "last.pth"} - set(model_folder.OF_A_RUN[:removed])
+
+
+def test_what_a_new_run_starts_from_stays(path):
+    Run(path).epoch(1.0, 0.5)
+    Run(path, pretrained_ssd=str(path / "best.pth"))
+    assert (path / "best.pth").is_file()
+    assert not (path / "last.pth").exists()
 
 
 def test_what_is_there_before_the_first_step(path):

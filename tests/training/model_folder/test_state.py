@@ -14,7 +14,13 @@ from tests.tiny import (
     tiny_training,
     train_on,
 )
-from vision.training.model_folder.state import Progress, load_state, save_state
+from vision.training.model_folder.state import (
+    ENDING,
+    Progress,
+    load_state,
+    own_state_in,
+    save_state,
+)
 from vision.training.optimization import OPTIMIZERS, freeze, parameter_groups
 from vision.training.options import TrainOptions
 from vision.training.recipe_options import OptimizerOptions
@@ -114,6 +120,16 @@ def test_other_frozen_parts_are_refused(path):
     training.optimizer = OPTIMIZERS["adamw"](groups, OptimizerOptions())
     with pytest.raises(ValueError, match="other frozen parts"):
         load_state(path).restore(training)
+
+
+def test_a_restarted_run_goes_on_from_a_state_of_its_own_only(path):
+    folder = path.parent
+    assert own_state_in(folder, overwrites=True) is None
+    save(path, tiny_training())
+    assert own_state_in(folder, overwrites=True) == folder
+    (folder / ENDING).touch()  # by --overwrite, which has removed nothing yet
+    assert own_state_in(folder, overwrites=True) is None
+    assert own_state_in(folder, overwrites=False) == folder
 
 
 def test_weights_alone_are_no_state(path):

@@ -10,20 +10,25 @@ from pathlib import Path
 from typing import Any, Callable, Mapping
 
 from vision.checkpoints.description import Description
-from vision.checkpoints.detector import BEST, LAST
+from vision.checkpoints.detector import BEST, LAST, PREVIOUS
 from vision.checkpoints.weights_file import save_weights
 from vision.datasets.drawn_split import HELD_OUT
 from vision.datasets.options import TRAINING_ARGUMENTS
+from vision.training.bad_batches import BAD_BATCHES
 from vision.training.compute.processes import is_main, process_count
 from vision.training.data import Writable
 from vision.training.model_folder.results import ResultsTable, epoch_row
-from vision.training.model_folder.state import Progress, save_state
+from vision.training.model_folder.state import ENDING, Progress, save_state
 from vision.training.options import TrainOptions
 from vision.training.steps import Losses, Training
 from vision.training.teaching import TAUGHT
 from vision.training.validation import Validation
 from vision.utils.files import remove_leftovers, write_together
 from vision.utils.labels import write_labels
+
+# What holds or shows how far a run is. The state goes first, and of its two files the older one:
+# without last.pth a run goes on from previous.pth.
+OF_A_RUN = (PREVIOUS, LAST, BEST, "results.csv", BAD_BATCHES, "results.png", "val_predictions.jpg")
 
 logger = logging.getLogger(__name__)
 
@@ -48,16 +53,30 @@ class ModelFolder:
         self._weights: dict[int, Path] = {}  # that this run has written, by epoch, the oldest first
         self._clock, self._saved_at = clock, clock()
 
-    def prepare(self, progress: Progress, files: Mapping[str, Writable] | None = None) -> None:
-        """Write what is known before the first step; its files appear together, or none does."""
+    def prepare(
+        self,
+        progress: Progress,
+        files: Mapping[str, Writable] | None = None,
+        earlier: Path | None = None,
+    ) -> None:
+        """Write what is known before the first step; its files appear together, or none does.
+
+        Args:
+            progress: of the run.
+            files: more to write, by name.
+            earlier: the folder of the run that goes on; None for one that begins.
+        """
         if not is_main():
             return
+        goes_on = earlier is not None and earlier.resolve() == self.path.resolve()
         with write_together() as place:
             write_labels(place(self.path / "labels.txt"), self.description.class_names)
             text = json.dumps(self.options.saved(), indent=2)
             place(self.path / TRAINING_ARGUMENTS).write_text(text + "\n", encoding="utf-8")
             for name, file in (files or {}).items():
                 file.write(place(self.path / name))
+            if not goes_on:  # all is written, and nothing of it is in its place yet
+                self._end_old_run()
         for name in {TAUGHT, HELD_OUT}.difference(files or {}):
             if (self.path / name).is_file():
                 (self.path / name).unlink()  # of a run that --overwrite has ended
@@ -75,6 +94,20 @@ class ModelFolder:
                 self.path,
                 others[0].name,
             )
+
+    def _end_old_run(self) -> None:
+        """Remove what an old run would be gone on from, or what would be taken for the new one's.
+
+        A run that is killed meanwhile leaves the old one whole, or nothing to go on from. What the
+        new run itself starts from stays.
+        """
+        named = (self.options.resume_from, self.options.pretrained_ssd, self.options.base_net)
+        kept = {Path(one).resolve() for one in (*named, self.options.teacher) if one}
+        for name in OF_A_RUN:
+            path = self.path / name
+            if not {path.resolve(), path.parent.resolve()} & kept or name in (LAST, PREVIOUS):
+                _remove(path)
+        _remove(self.path / ENDING)
 
     def _find_weights(self) -> None:
         """Find the weights that the run has written: the folder may hold those of others too."""

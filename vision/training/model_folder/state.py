@@ -28,6 +28,7 @@ from vision.utils.text import shown
 logger = logging.getLogger(__name__)
 
 STATE_FORMAT = 1
+ENDING = ".overwrite"  # beside a state that a run of several processes is about to remove
 MOST_STEPS = 1 << 50
 
 
@@ -238,6 +239,16 @@ def holds_run(folder: Path) -> bool:
         if saved and (saved.progress.epoch or saved.progress.position):
             return True
     return False
+
+
+def own_state_in(folder: Path, overwrites: bool) -> Path | None:
+    """Return the folder if it holds a state of the run that torchrun has started again.
+
+    With --overwrite the state may still be that of the run which is to end.
+    """
+    is_there = any((folder / name).is_file() for name in (LAST, PREVIOUS))
+    is_old = overwrites and (folder / ENDING).exists()
+    return folder if is_there and not is_old else None
 
 
 def load_state(path: Path) -> SavedState | None:
