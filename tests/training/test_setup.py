@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 import torch
 
 from tests.drawing import CLASS_NAMES
-from tests.tiny import NET, tiny_net
+from tests.tiny import NET, SIDE, tiny_description, tiny_net, tiny_training
+from vision.checkpoints.detector import LAST
+from vision.training.model_folder.state import Progress, save_state
 from vision.training.options import TrainOptions
 from vision.training.setup import (
     load_initial_weights,
+    options_and_state,
     require_named_files,
     training_transform,
 )
@@ -49,3 +54,25 @@ def test_a_frozen_backbone_of_random_weights_is_warned_of(frozen, caplog):
     load_initial_weights(TrainOptions(net=NET, **frozen), tiny_net(), CLASS_NAMES, None)
     assert "starts from random weights" in caplog.text
     assert ("will never learn anything" in caplog.text) == bool(frozen)
+
+
+def state_in(folder, **options):
+    """Write a state into a folder, as of a run with such options; return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {"net": NET, "resolution": SIDE, "checkpoint_folder": folder, **options}
+    arguments = TrainOptions.of(facts).saved()
+    save_state(folder / LAST, tiny_training(), Progress(epoch=1), tiny_description(), arguments)
+    return folder
+
+
+def test_a_folder_that_was_renamed_is_gone_on_in(tmp_path, caplog):
+    renamed = state_in(tmp_path / "fruit").rename(tmp_path / "new")
+    for named in (renamed, renamed / LAST):
+        with caplog.at_level(logging.INFO):
+            options, _ = options_and_state({"resume": str(named)})
+        assert options.checkpoint_folder == renamed
+        assert f"The run goes on in {renamed}" in caplog.text
+    other = tmp_path / "other"
+    options, _ = options_and_state({"resume": str(renamed), "checkpoint_folder": other})
+    assert options.checkpoint_folder == other
+    assert not (tmp_path / "fruit").exists()

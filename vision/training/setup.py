@@ -11,7 +11,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 import torch
 
 from vision.checkpoints.description import Description
-from vision.checkpoints.detector import load_strictly
+from vision.checkpoints.detector import LAST, PREVIOUS, load_strictly
 from vision.checkpoints.initial_weights import (
     initialise,
     load_base_net,
@@ -112,8 +112,11 @@ def options_and_state(typed: Mapping[str, Any]) -> tuple[TrainOptions, SavedStat
     if path is not None:
         logger.info("Resume from the model %s", path)
         saved = from_main(find_state(path) if is_main() else None)
-    if saved:
+    if saved and path:
+        if "checkpoint_folder" not in typed and (path.is_dir() or path.name in (LAST, PREVIOUS)):
+            typed = {**typed, "checkpoint_folder": saved.path.parent}  # it may have been renamed
         options = TrainOptions.resumed(saved.arguments, typed)
+        logger.info("The run goes on in %s", options.checkpoint_folder)
         now = options.saved()
         for name, before in saved.arguments.items():
             if name in now and now[name] != before:

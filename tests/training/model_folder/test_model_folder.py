@@ -107,6 +107,20 @@ def test_a_run_killed_while_it_overwrites_another_leaves_no_mixture(path, remove
     assert states == {"previous.pth", "last.pth"} - set(model_folder.OF_A_RUN[:removed])
 
 
+def test_a_run_that_goes_on_in_another_folder_takes_its_best_and_its_table_with_it(path, tmp_path):
+    run = Run(path)
+    for loss, mean in ((1.0, 0.5), (2.0, 0.25)):
+        run.epoch(loss, mean)
+    run.path = tmp_path / "other"
+    run.folder = ModelFolder(run.options.replace(checkpoint_folder=run.path), tiny_description())
+    run.folder.prepare(run.progress, earlier=path)
+    assert run.names == ["best.pth", "labels.txt", "results.csv", "training_args.json"]
+    run.epoch(3.0, 0.125)
+    assert [row["epoch"] for row in run.rows] == ["0", "1", "2"]
+    assert load_detector(run.path / "best.pth").description.epoch == 0
+    assert len([one for one in path.iterdir() if "-Epoch-" in one.name]) == 2  # as they were
+
+
 def test_what_a_new_run_starts_from_stays(path):
     Run(path).epoch(1.0, 0.5)
     Run(path, pretrained_ssd=str(path / "best.pth"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -26,9 +27,10 @@ from vision.training.validation import Validation
 from vision.utils.files import remove_leftovers, write_together
 from vision.utils.labels import write_labels
 
+RESULTS = "results.csv"
 # What holds or shows how far a run is. The state goes first, and of its two files the older one:
 # without last.pth a run goes on from previous.pth.
-OF_A_RUN = (PREVIOUS, LAST, BEST, "results.csv", BAD_BATCHES, "results.png", "val_predictions.jpg")
+OF_A_RUN = (PREVIOUS, LAST, BEST, RESULTS, BAD_BATCHES, "results.png", "val_predictions.jpg")
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class ModelFolder:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path, self.options, self.description = options.checkpoint_folder, options, description
-        self.table = ResultsTable(self.path / "results.csv")
+        self.table = ResultsTable(self.path / RESULTS)
         self._weights: dict[int, Path] = {}  # that this run has written, by epoch, the oldest first
         self._clock, self._saved_at = clock, clock()
 
@@ -68,15 +70,16 @@ class ModelFolder:
         """
         if not is_main():
             return
-        goes_on = earlier is not None and earlier.resolve() == self.path.resolve()
         with write_together() as place:
             write_labels(place(self.path / "labels.txt"), self.description.class_names)
             text = json.dumps(self.options.saved(), indent=2)
             place(self.path / TRAINING_ARGUMENTS).write_text(text + "\n", encoding="utf-8")
             for name, file in (files or {}).items():
                 file.write(place(self.path / name))
-            if not goes_on:  # all is written, and nothing of it is in its place yet
-                self._end_old_run()
+            if earlier is None or earlier.resolve() != self.path.resolve():
+                for path in _files_of_past_epochs(earlier):
+                    shutil.copyfile(path, place(self.path / path.name))
+                self._end_old_run()  # all is written, and nothing of it is in its place yet
         for name in {TAUGHT, HELD_OUT}.difference(files or {}):
             if (self.path / name).is_file():
                 (self.path / name).unlink()  # of a run that --overwrite has ended
@@ -169,6 +172,12 @@ class ModelFolder:
         """Say whether the last save is --save-minutes ago."""
         seconds = 60 * self.options.save_minutes
         return seconds > 0 and self._clock() - self._saved_at >= seconds
+
+
+def _files_of_past_epochs(earlier: Path | None) -> list[Path]:
+    """Return what a run that goes on takes with it from its folder into another one."""
+    paths = [earlier / name for name in (BEST, RESULTS)] if earlier else []
+    return [path for path in paths if path.is_file()]
 
 
 def _remove(path: Path) -> None:
