@@ -76,3 +76,22 @@ def test_a_folder_that_was_renamed_is_gone_on_in(tmp_path, caplog):
     options, _ = options_and_state({"resume": str(renamed), "checkpoint_folder": other})
     assert options.checkpoint_folder == other
     assert not (tmp_path / "fruit").exists()
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+@pytest.mark.parametrize(("before", "now"), [(0.01, 0.001), (0.001, 0.01), (None, 0.01)])
+def test_a_learning_rate_typed_at_a_resume_keeps_the_optimizer(
+    tmp_path, before, now, earlier, caplog
+):
+    folder = state_in(tmp_path, lr=before)
+    if earlier:  # a state that names none
+        state = torch.load(folder / LAST, weights_only=True)
+        state["arguments"]["optim_choose"] = None
+        torch.save(state, folder / LAST)
+    with caplog.at_level(logging.INFO):
+        options, _ = options_and_state({"resume": str(folder), "lr": now})
+    assert (options.optimizer, options.lr) == (TrainOptions(lr=before).optimizer, now)
+    assert f"Changed: lr is {now}, was {before}" in caplog.text
+    assert "Changed: optim_choose" not in caplog.text
+    options, _ = options_and_state({"resume": str(folder), "optim_choose": "adam"})
+    assert options.optimizer == "adam"

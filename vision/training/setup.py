@@ -117,10 +117,10 @@ def options_and_state(typed: Mapping[str, Any]) -> tuple[TrainOptions, SavedStat
             typed = {**typed, "checkpoint_folder": saved.path.parent}  # it may have been renamed
         options = TrainOptions.resumed(saved.arguments, typed)
         logger.info("The run goes on in %s", options.checkpoint_folder)
-        now = options.saved()
-        for name, before in saved.arguments.items():
-            if name in now and now[name] != before:
-                logger.info("Changed: %s is %s, was %s", name, now[name], before)
+        now, before = options.saved(), TrainOptions.resumed(saved.arguments, {}).saved()
+        for name in saved.arguments:
+            if name in now and now[name] != before[name]:
+                logger.info("Changed: %s is %s, was %s", name, now[name], before[name])
     options = options.replace(net=resolve_net(options.net))
     options.require_sensible()
     if saved is None:
