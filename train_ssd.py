@@ -106,7 +106,7 @@ def train(typed: Mapping[str, Any]) -> bool:
     options = with_object_balance(options, data.train, net.priors)
     net.to(device).to(memory_format=torch.channels_last)
     training = make_training(net, options, steps)
-    progress = begin_or_go_on(training, options, saved, steps)
+    progress = begin_or_go_on(training, options, saved, steps, data.validation)
 
     folder = ModelFolder(options, description)
     folder.prepare(progress, files, earlier)

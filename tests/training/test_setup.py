@@ -7,17 +7,20 @@ import logging
 import pytest
 import torch
 
-from tests.drawing import CLASS_NAMES
+from tests.drawing import CLASS_NAMES, write_voc
 from tests.tiny import NET, SIDE, tiny_description, tiny_net, tiny_training
-from vision.checkpoints.detector import LAST
-from vision.training.model_folder.state import Progress, save_state
+from vision.checkpoints.detector import BEST, LAST
+from vision.datasets.opening import open_split
+from vision.training.model_folder.state import Progress, load_state, save_state
 from vision.training.options import TrainOptions
 from vision.training.setup import (
+    begin_or_go_on,
     load_initial_weights,
     options_and_state,
     require_named_files,
     training_transform,
 )
+from vision.training.validation import what_is_measured
 from vision.transforms.augmentation import GEOMETRY, GEOMETRY_OF_THE_PAPER
 from vision.transforms.geometry import IoUCrop, ZoomOut
 
@@ -95,3 +98,56 @@ def test_a_learning_rate_typed_at_a_resume_keeps_the_optimizer(
     assert "Changed: optim_choose" not in caplog.text
     options, _ = options_and_state({"resume": str(folder), "optim_choose": "adam"})
     assert options.optimizer == "adam"
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """Return the validation parts of a dataset and of another one."""
+    folder = tmp_path_factory.mktemp("sets")
+    for name, seed in (("one", 0), ("other", 1)):
+        write_voc(folder / name, {"trainval": 2, "test": 3}, seed=seed)
+    return [open_split(folder / name, split="val") for name in ("one", "other")]
+
+
+def go_on(tmp_path, validation, says, best=True, **typed):
+    """Go on with a run whose best epoch was 3; return how far it is."""
+    progress = Progress(9, best_score=0.75, best_epoch=3, steps_per_epoch=4, measured=says)
+    arguments = TrainOptions.of({"net": NET, "resolution": SIDE}).saved()
+    training, path = tiny_training(), tmp_path / LAST
+    save_state(path, training, progress, tiny_description(), arguments)
+    (tmp_path / BEST).write_bytes(b"")
+    if not best:
+        (tmp_path / BEST).unlink()
+    saved = load_state(path)
+    options = TrainOptions.resumed(saved.arguments, typed)
+    return begin_or_go_on(training, options, saved, 4, validation)
+
+
+def test_the_best_score_goes_on_where_the_same_is_measured_again(sets, tmp_path, caplog):
+    one, other = sets
+    options = TrainOptions(net=NET, resolution=SIDE)
+    says = what_is_measured(one, options)
+    for word in (says, ""):  # "": of an earlier version
+        progress = go_on(tmp_path, one, word, batch_size=2)
+        assert (progress.best_score, progress.best_epoch, progress.judged_from) == (0.75, 3, 0)
+        assert progress.measured == says
+    assert "looked for anew" not in caplog.text
+    assert go_on(tmp_path, other, "", validation_mean_ap=True).best_epoch == 3
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+@pytest.mark.parametrize(
+    ("number", "typed"), [(1, {"validation_dataset": "other"}), (0, {"validation_mean_ap": False})]
+)
+def test_the_best_score_is_forgotten_where_something_else_is_measured(
+    sets, tmp_path, number, typed, is_known, caplog
+):
+    says = what_is_measured(sets[0], TrainOptions(net=NET)) if is_known else ""
+    progress = go_on(tmp_path, sets[number], says, **typed)
+    assert (progress.best_epoch, progress.judged_from) == (-1, 9)
+    assert "validates on other pictures, or measures something else: the best" in caplog.text
+
+
+def test_a_best_epoch_without_its_weights_is_none(sets, tmp_path, caplog):
+    assert go_on(tmp_path, sets[0], "", best=False).best_epoch == -1
+    assert "best.pth any more: the best epoch, 3 until now" in caplog.text

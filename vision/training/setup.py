@@ -11,7 +11,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 import torch
 
 from vision.checkpoints.description import Description
-from vision.checkpoints.detector import LAST, PREVIOUS, load_strictly
+from vision.checkpoints.detector import BEST, LAST, PREVIOUS, load_strictly
 from vision.checkpoints.initial_weights import (
     initialise,
     load_base_net,
@@ -19,6 +19,7 @@ from vision.checkpoints.initial_weights import (
     load_pretrained,
 )
 from vision.checkpoints.weights_file import epoch_of, read_weights
+from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.opening import Datasets
 from vision.datasets.options import TRAINING_ARGUMENTS, options_of_run
 from vision.loading.dataset import Transform
@@ -55,11 +56,14 @@ from vision.training.options import AUTO, NO_FILE, OF_THE_PAPER, TrainOptions
 from vision.training.prior_choice import choose_config, config_to_go_on
 from vision.training.reports.pictures import write_inputs
 from vision.training.steps import Training
+from vision.training.validation import what_is_measured
 from vision.transforms import EvalTransform, TrainTransform
 from vision.transforms.albumentations_file import AlbumentationsTransform
 from vision.transforms.augmentation import GEOMETRY, GEOMETRY_OF_THE_PAPER
 from vision.utils.files import require_regular
 
+# What scores follow from, to compare with a state that does not say what its own are of.
+MEASURED_BY = ("validation_mean_ap", "validation_dataset", "datasets", "val_split", "seed", "exif")
 IMAGENET = "imagenet"  # --base-net: torchvision's weights
 
 logger = logging.getLogger(__name__)
@@ -318,16 +322,34 @@ def make_training(net: SSD, options: TrainOptions, steps_per_epoch: int) -> Trai
 
 
 def begin_or_go_on(
-    training: Training, options: TrainOptions, saved: SavedState | None, steps_per_epoch: int
+    training: Training,
+    options: TrainOptions,
+    saved: SavedState | None,
+    steps_per_epoch: int,
+    validation: AnnotationIndex,
 ) -> Progress:
-    """Return how far the run is, and put the state that it goes on from into the training."""
+    """Return how far the run is, and put the state that it goes on from into the training.
+
+    Args:
+        training: that has just been made.
+        options: of the run.
+        saved: of the run that goes on.
+        steps_per_epoch: batches of the whole training part.
+        validation: the pictures to validate on.
+    """
     progress = Progress()
     if saved:
         saved.restore(training)
         progress = saved.progress
     elif options.resume_from is not None:
         progress.begin(epoch_of(options.resume_from) + 1)
+        progress.judged_from = progress.epoch
     progress.fit_epochs(training, steps_per_epoch)
+    measured = what_is_measured(validation, options)
+    why = _why_judged_anew(options, saved, measured) if saved else ""
+    if why and progress.epoch < options.num_epochs:
+        progress.judge_anew(why)
+    progress.measured = measured
     if progress.epoch >= options.num_epochs:
         logger.warning(
             "The run has had its %d epochs, so there is nothing to train; to go on, give more by "
@@ -335,3 +357,17 @@ def begin_or_go_on(
             progress.epoch,
         )
     return progress
+
+
+def _why_judged_anew(options: TrainOptions, saved: SavedState, measured: str) -> str:
+    """Say why a run cannot go on with its best score; "" where it can."""
+    if saved.progress.measured:
+        is_same = saved.progress.measured == measured
+    else:
+        before = TrainOptions.resumed(saved.arguments, {}).saved()
+        now = options.saved()
+        is_same = all(now[name] == before[name] for name in MEASURED_BY)
+    if not is_same:
+        return "The run now validates on other pictures, or measures something else"
+    best = saved.path.with_name(BEST)
+    return "" if from_main(best.is_file()) else f"There is no {best} any more"

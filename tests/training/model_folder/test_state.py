@@ -167,6 +167,34 @@ def test_patience_counts_validations():
     assert not progress.is_out_of_patience(0, validation_epochs=1)
 
 
+def test_patience_begins_where_the_run_does():
+    progress = Progress(epoch=21, judged_from=21)  # with the weights of another program
+    assert not progress.is_out_of_patience(1, validation_epochs=1)
+    progress.begin(23)
+    assert progress.is_out_of_patience(2, validation_epochs=1)
+    assert not progress.is_out_of_patience(3, validation_epochs=1)
+    assert not progress.is_out_of_patience(1, validation_epochs=5)  # the next is epoch 25
+    assert progress.begin(26).is_out_of_patience(1, validation_epochs=5)
+
+
+def test_a_run_that_is_judged_anew_has_no_best_epoch_and_all_its_patience(caplog):
+    progress = Progress(epoch=9, best_score=0.75, best_epoch=3)
+    progress.judge_anew("Its pictures have changed")
+    assert "the best epoch, 3 until now, is looked for anew, from epoch 9 on" in caplog.text
+    assert not progress.is_out_of_patience(1, validation_epochs=1)
+    assert progress.judge(-5.0)
+    assert progress.best_epoch == 9
+
+
+def test_a_state_of_an_earlier_version_is_read(path):
+    save(path, tiny_training(), Progress(epoch=2, best_epoch=1, best_score=0.5))
+    state = torch.load(path, weights_only=True)
+    for name in ("judged_from", "measured"):
+        del state["progress"][name]
+    torch.save(state, path)
+    assert load_state(path).progress == Progress(epoch=2, best_epoch=1, best_score=0.5)
+
+
 def test_an_epoch_of_another_length_begins_again(caplog):
     training = tiny_training()
     training.step = 23
