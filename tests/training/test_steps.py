@@ -110,7 +110,9 @@ def test_a_step_without_a_finite_loss_changes_nothing():
     moments = [state["exp_avg"].clone() for state in training.optimizer.state.values()]
     bad.images[2] = 0
     training.net.train()
+    assert not training.is_lost
     assert train_step(training, bad).tolist() == [0, 0, 1]
+    assert training.is_lost
     assert training.step == 2 and training.average.steps == 1
     assert all(torch.equal(before[name], tensor) for name, tensor in state_of(training).items())
     after = [state["exp_avg"] for state in training.optimizer.state.values()]
@@ -155,9 +157,14 @@ def test_bad_batches_are_named_written_down_and_end_the_run(tmp_path, caplog):
     with pytest.raises(DivergedError, match=r"2 batches .*Start again with a lower --lr"):
         bad.report(with_overflow(training, always=True), batches[1], 5, 3)
     assert "the learning rate may be too high" in caplog.text
-    (tmp_path / "last.pth").touch()
-    with pytest.raises(DivergedError, match=r"last.pth with --resume"):
-        bad.report(training, batches[1], 5, 4)
+    for name, advice in (
+        ("best.pth", "Start again with --overwrite and a lower --lr"),
+        ("last.pth", "last.pth is from before .* go on with --resume and a lower --lr"),
+        ("previous.pth", "--resume (or --resume .*previous.pth, which is older) and a lower --lr"),
+    ):
+        (tmp_path / name).touch()
+        with pytest.raises(DivergedError, match=advice.replace("(", r"\(").replace(")", r"\)")):
+            bad.report(training, batches[1], 5, 4)
 
 
 def test_bad_batches_do_not_weigh_on_the_average_of_the_losses():

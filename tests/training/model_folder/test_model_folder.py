@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.tiny import NET, tiny_description, tiny_training
 from vision.checkpoints.detector import best_checkpoint, load_detector
@@ -249,6 +250,21 @@ def test_it_is_time_to_save_some_minutes_after_the_last_save(path):
     never = ModelFolder(run.options.replace(save_minutes=0.0), tiny_description(), lambda: now[0])
     now[0] = 1e9
     assert not never.is_time_to_save()
+
+
+def test_a_state_is_from_before_the_steps_that_were_skipped(path):
+    run = Run(path, save_minutes=0.0)
+    run.epoch(1.0)
+    before = (path / "last.pth").read_bytes()
+    run.training.is_lost = torch.tensor(True)
+    run.progress.bad_batches = 1
+    assert not run.folder.save_state(run.training, run.progress)
+    assert (path / "last.pth").read_bytes() == before
+    assert run.folder.is_time_to_save()  # as soon as a step is good
+    run.training.is_lost = torch.tensor(False)
+    assert run.folder.save_state(run.training, run.progress)
+    assert not run.folder.is_time_to_save()
+    assert load_state(path / "last.pth").progress.bad_batches == 1
 
 
 def test_a_lone_process_saves_nothing_for_a_restart(path):

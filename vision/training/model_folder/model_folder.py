@@ -54,6 +54,7 @@ class ModelFolder:
         self.table = ResultsTable(self.path / RESULTS)
         self._weights: dict[int, Path] = {}  # that this run has written, by epoch, the oldest first
         self._clock, self._saved_at = clock, clock()
+        self._is_due = False
 
     def prepare(
         self,
@@ -156,12 +157,23 @@ class ModelFolder:
         if progress.best_epoch == progress.epoch:
             save_weights(self.path / BEST, state, described)
 
-    def save_state(self, training: Training, progress: Progress) -> None:
-        """Write last.pth, from which the run can go on as if it had never stopped."""
+    def save_state(self, training: Training, progress: Progress) -> bool:
+        """Write last.pth, from which the run can go on as if it had never stopped.
+
+        Where the loss is not finite, the weights may be beyond use. Then the state from before
+        stays as it is, and the first good step is saved.
+
+        Returns:
+            whether it was written.
+        """
+        self._is_due = bool(training.is_lost)
+        if self._is_due:
+            return False
         if is_main():
             arguments = self.options.saved()
             save_state(self.path / LAST, training, progress, self.description, arguments)
         self._saved_at = self._clock()
+        return True
 
     def save_for_restart(self, training: Training, progress: Progress) -> None:
         """Write last.pth where there are several processes: torchrun may restart them any time."""
@@ -169,9 +181,9 @@ class ModelFolder:
             self.save_state(training, progress)
 
     def is_time_to_save(self) -> bool:
-        """Say whether the last save is --save-minutes ago."""
+        """Say whether the last save is --save-minutes ago, or one was left out."""
         seconds = 60 * self.options.save_minutes
-        return seconds > 0 and self._clock() - self._saved_at >= seconds
+        return self._is_due or (seconds > 0 and self._clock() - self._saved_at >= seconds)
 
 
 def _files_of_past_epochs(earlier: Path | None) -> list[Path]:
