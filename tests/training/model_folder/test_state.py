@@ -95,9 +95,12 @@ def test_options_of_the_resumed_run_are_its_own(path):
 
 def test_an_average_may_begin_or_end_with_the_resumed_run(path):
     save(path, tiny_training(average_decay=0))
-    with_average = tiny_training(average_decay=0.9)
-    load_state(path).restore(with_average)
+    with_average = tiny_training(tiny_net(seed=5), average_decay=0.9)
+    saved = load_state(path)
+    saved.restore(with_average)
     assert with_average.average.steps == 0
+    average = with_average.average.net.state_dict()
+    assert all(tensor.equal(average[name]) for name, tensor in saved.tensors["net"].items())
     save(path, tiny_training(average_decay=0.9))
     load_state(path).restore(tiny_training(average_decay=0))
 

@@ -156,8 +156,11 @@ class SavedState:
         _restore_optimizer(training.optimizer, self.tensors["optimizer"], self.path)
         training.engine.precision.load_state_dict(self.tensors["scaler"])
         training.step = self.tensors["step"]
-        if training.average and self.tensors["average"] is not None:
-            training.average.net.load_state_dict(self.tensors["average"])
+        if training.average:  # one that begins now begins with the weights of now
+            average = self.tensors["average"]
+            training.average.net.load_state_dict(
+                self.tensors["net"] if average is None else average
+            )
             training.average.steps.fill_(self.tensors["average_steps"])
 
 
