@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from tests.drawing import CLASS_NAMES
-from tests.tiny import SIDE, drawn_batches, tiny_net, tiny_training, train_on
+from tests.tiny import NET, SIDE, drawn_batches, tiny_net, tiny_training, train_on
 from vision.ssd import create_net
 from vision.training.assignment import ASSIGNMENTS
 from vision.training.bad_batches import BadBatches, DivergedError, guilty_pictures
-from vision.training.compute.engine import Engine, is_out_of_memory, make_engine
+from vision.training.compute.engine import Engine, is_out_of_memory, least_batch, make_engine
 from vision.training.compute.mixed_precision import Precision, choose_precision
 from vision.training.model_folder.state import Progress
 from vision.training.steps import BatchNormStatistics, train_step
@@ -302,3 +302,14 @@ def test_batches_of_one_picture_are_refused_where_batch_norm_needs_more():
         make_engine(tiny_net(), CPU, 1, mixed=False)
     assert make_engine(tiny_net(), CPU, 2, mixed=False).least_part == 2
     assert make_engine(create_net("mb1-ssd", 2, SIDE), CPU, 1, mixed=False).least_part == 1
+
+
+@pytest.mark.parametrize("net", ["mb1-ssd", "mb1-ssd-lite", "sq-ssd-lite", NET])
+@pytest.mark.parametrize("side", [32, 33])
+def test_the_fewest_pictures_are_those_that_torch_can_learn_from(net, side):
+    made = create_net(net, 2, side).train()
+    least = least_batch(made)
+    assert least == 2 or made(torch.randn(least, 3, side, side))
+    if least == 2:
+        with pytest.raises(ValueError, match="more than 1 value per channel"):
+            made(torch.randn(1, 3, side, side))
