@@ -245,10 +245,19 @@ def load_initial_weights(
     """Load what --resume (a file of weights), --base-net or --pretrained-ssd name, in this order.
 
     Raises:
-        ValueError: if a file cannot be read, or is of another net.
+        ValueError: if a file cannot be read, is of another net, or is to be gone on from with other
+            classes.
     """
     if options.resume_from is not None:
-        load_strictly(net, read_weights(options.resume_from)[0], options.resume_from)
+        weights, description = read_weights(options.resume_from)
+        if description is not None and description.class_names != tuple(class_names):
+            raise ValueError(
+                f"{options.resume_from} has learnt {', '.join(description.class_names[1:])}, the "
+                f"data have {', '.join(class_names[1:])}; a run goes on with the same classes in "
+                "the same order, which --classes sets, and --pretrained-ssd FILE starts one with "
+                "the heads of each class by its name"
+            )
+        load_strictly(net, weights, options.resume_from)
         logger.warning("%s has weights only; the optimizer starts anew", options.resume_from)
     elif options.base_net:
         logger.info("Init from base net %s", options.base_net)
