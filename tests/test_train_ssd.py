@@ -175,7 +175,7 @@ def test_initial_weights(trained, tmp_path, monkeypatch, caplog):
     def after(*words):
         caplog.clear()
         net = tiny_net()
-        options = TrainOptions.of(vars(train_ssd.parse_args([*words])))
+        options = TrainOptions.of({"net": NET}, vars(train_ssd.parse_args([*words])))
         with caplog.at_level(logging.INFO):
             pretrained = train_ssd.pretrained_file(options)
             load_initial_weights(options, net, CLASS_NAMES, pretrained)

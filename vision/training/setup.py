@@ -272,7 +272,8 @@ def load_initial_weights(
             load_base_net(net, options.base_net)
     elif pretrained:
         logger.info("Init from pretrained ssd %s", pretrained)
-        logger.info("Took %s.", load_pretrained(net, pretrained, class_names))
+        taken = load_pretrained(net, options.net, pretrained, class_names)
+        logger.info("Took %s.", taken)
     else:
         logger.warning("%s starts from random weights; --base-net FILE learns faster", options.net)
         if options.freeze_base_net or options.freeze_net:
