@@ -13,6 +13,7 @@ from vision.checkpoints.initial_weights import (
     Transferred,
     initialise,
     load_base_net,
+    load_imagenet,
     load_pretrained,
 )
 from vision.checkpoints.weights_file import save_weights
@@ -204,6 +205,12 @@ def test_of_a_sister_net_the_backbone_is_taken_and_no_heads(
         assert taken.tensors == len(net.base_net.state_dict())
         rest = {one for one in before if not one.startswith("base_net.")}
         assert all(before[one].equal(net.state_dict()[one]) for one in rest)
+
+
+@pytest.mark.parametrize("name", ["mb1-ssd", "mb1-ssd-lite"])
+def test_nobody_is_promised_a_published_detector(name):
+    with pytest.raises(ValueError, match=r"no backbone of .* or leave --base-net out$"):
+        load_imagenet(create_net(name, 2, 64), name)
 
 
 def test_a_backbone_alone_is_for_another_option(path):

@@ -139,7 +139,7 @@ def load_imagenet(net: SSD, name: str) -> None:
     if name not in TORCHVISION:
         raise ValueError(
             f"torchvision has no backbone of {name}, only of {', '.join(TORCHVISION)}; name a file "
-            "with --base-net FILE, or leave it out to start from a published detector"
+            "with --base-net FILE, or leave --base-net out"
         )
     backbone = TORCHVISION[name]
     weights = _fetch(backbone.model)
@@ -161,7 +161,7 @@ def _fetch(model: str) -> Mapping[str, Tensor]:
     except (OSError, RuntimeError, HTTPException) as error:
         raise ValueError(
             f"torchvision cannot fetch {weights.url} ({error}); get it by other means and name it "
-            "with --base-net FILE, or leave it out to start from a published detector"
+            "with --base-net FILE, or leave --base-net out"
         ) from None
 
 
