@@ -110,10 +110,10 @@ def train(typed: Mapping[str, Any]) -> bool:
 
     folder = ModelFolder(options, description)
     folder.prepare(progress, files, earlier)
+    folder.save_for_restart(training, progress)
     reports = Reports(folder.path, description, progress.epoch)
     reports.begin(loaders.train)
     bad_batches = BadBatches(folder.path, data.class_names, options.max_bad_batches, progress)
-    folder.save_for_restart(training, progress)
     shown_ids = example_ids(data.validation)
 
     logger.info("Start training from epoch %d.", progress.epoch)

@@ -115,7 +115,9 @@ def test_a_run_that_goes_on_in_another_folder_takes_its_best_and_its_table_with_
     run.path = tmp_path / "other"
     run.folder = ModelFolder(run.options.replace(checkpoint_folder=run.path), tiny_description())
     run.folder.prepare(run.progress, earlier=path)
-    assert run.names == ["best.pth", "labels.txt", "results.csv", "training_args.json"]
+    run.folder.save_for_restart(run.training, run.progress)  # killed now, it could go on here
+    taken = ["best.pth", "labels.txt", "last.pth", "results.csv", "training_args.json"]
+    assert run.names == taken
     run.epoch(3.0, 0.125)
     assert [row["epoch"] for row in run.rows] == ["0", "1", "2"]
     assert load_detector(run.path / "best.pth").description.epoch == 0

@@ -54,7 +54,7 @@ class ModelFolder:
         self.table = ResultsTable(self.path / RESULTS)
         self._weights: dict[int, Path] = {}  # that this run has written, by epoch, the oldest first
         self._clock, self._saved_at = clock, clock()
-        self._is_due = False
+        self._is_due = self._has_moved = False
 
     def prepare(
         self,
@@ -80,6 +80,7 @@ class ModelFolder:
             if earlier is None or earlier.resolve() != self.path.resolve():
                 for path in _files_of_past_epochs(earlier):
                     shutil.copyfile(path, place(self.path / path.name))
+                self._has_moved = earlier is not None
                 self._end_old_run()  # all is written, and nothing of it is in its place yet
         for name in {TAUGHT, HELD_OUT}.difference(files or {}):
             if (self.path / name).is_file():
@@ -176,9 +177,13 @@ class ModelFolder:
         return True
 
     def save_for_restart(self, training: Training, progress: Progress) -> None:
-        """Write last.pth where there are several processes: torchrun may restart them any time."""
-        if process_count() > 1:
+        """Write last.pth where there are several processes: torchrun may restart them any time.
+
+        So does a run that has come from another folder: from this one it can be gone on with then.
+        """
+        if process_count() > 1 or self._has_moved:
             self.save_state(training, progress)
+            self._has_moved = False
 
     def is_time_to_save(self) -> bool:
         """Say whether the last save is --save-minutes ago, or one was left out."""
