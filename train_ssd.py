@@ -96,7 +96,8 @@ def train(typed: Mapping[str, Any]) -> bool:
     preflight(device, options.checkpoint_folder, options.net, options.keep)
     if options.compile_net:
         require_compiler(device)
-    data, files = open_training_data(options, device, saved.path.parent if saved else None)
+    earlier = saved.path.parent if saved else None  # its folder
+    data, files = open_training_data(options, device, earlier)
     options = with_sizes(options, len(data.train), device)
     loaders = make_loaders(options, data, device)
     steps = len(loaders.train)
@@ -105,14 +106,14 @@ def train(typed: Mapping[str, Any]) -> bool:
     options = with_object_balance(options, data.train, net.priors)
     net.to(device).to(memory_format=torch.channels_last)
     training = make_training(net, options, steps)
-    progress = begin_or_go_on(training, options, saved, steps)
+    progress = begin_or_go_on(training, options, saved, steps, data.validation)
 
     folder = ModelFolder(options, description)
-    folder.prepare(progress, files)
+    folder.prepare(progress, files, earlier)
+    folder.save_for_restart(training, progress)
     reports = Reports(folder.path, description, progress.epoch)
     reports.begin(loaders.train)
     bad_batches = BadBatches(folder.path, data.class_names, options.max_bad_batches, progress)
-    folder.save_for_restart(training, progress)
     shown_ids = example_ids(data.validation)
 
     logger.info("Start training from epoch %d.", progress.epoch)
@@ -137,8 +138,7 @@ def train(typed: Mapping[str, Any]) -> bool:
                 stopping = any_process(stop.requested, device)
                 if stopping:
                     bad_batches.read(training)
-                    folder.save_state(training, progress.reach(meter))
-                    log_how_to_go_on(options)
+                    log_how_to_go_on(options, folder.save_state(training, progress.reach(meter)))
                     return False
                 if folder.is_time_to_save():
                     folder.save_state(training, progress.reach(meter))
@@ -160,6 +160,8 @@ def train(typed: Mapping[str, Any]) -> bool:
                 )
                 score = validation.score_after(meter.average(), len(data.validation.boxes))
                 is_best = progress.judge(score)
+                if score == float("-inf"):
+                    training.is_lost = torch.tensor(True)
                 log_epoch(epoch, "Validation", validation.losses)
                 log_precision(epoch, validation.precision)
 
@@ -185,10 +187,16 @@ def pretrained_file(options: TrainOptions) -> Path | None:
     return Path(str(named))
 
 
-def log_how_to_go_on(options: TrainOptions) -> None:
+def log_how_to_go_on(options: TrainOptions, is_saved: bool) -> None:
     """Say what to type to go on with a run that was stopped."""
-    folder = shlex.quote(str(options.checkpoint_folder))
-    logger.info("Saved. To go on: python3 train_ssd.py --model-dir=%s --resume", folder)
+    folder = options.checkpoint_folder
+    command = f"python3 train_ssd.py --model-dir={shlex.quote(str(folder))} --resume"
+    if is_saved:
+        logger.info("Saved. To go on: %s", command)
+    elif (folder / "last.pth").is_file():
+        logger.info("Not saved, as the loss is not finite. To go on from before: %s", command)
+    else:
+        logger.info("Not saved, as the loss is not finite. Begin again with a lower --lr")
 
 
 def log_results(

@@ -18,6 +18,7 @@ from tests.drawing import CLASS_NAMES, write_voc
 from tests.tiny import NET, tiny_net
 from tests.training_script import as_before, run  # noqa: F401 (a fixture)
 from vision.checkpoints.detector import load_detector
+from vision.training.model_folder.state import load_state
 from vision.training.options import TrainOptions
 from vision.training.recipe_options import PEAKS
 from vision.training.setup import load_initial_weights, make_training
@@ -174,7 +175,7 @@ def test_initial_weights(trained, tmp_path, monkeypatch, caplog):
     def after(*words):
         caplog.clear()
         net = tiny_net()
-        options = TrainOptions.of(vars(train_ssd.parse_args([*words])))
+        options = TrainOptions.of({"net": NET}, vars(train_ssd.parse_args([*words])))
         with caplog.at_level(logging.INFO):
             pretrained = train_ssd.pretrained_file(options)
             load_initial_weights(options, net, CLASS_NAMES, pretrained)
@@ -435,6 +436,25 @@ def test_an_epoch_of_which_every_batch_is_skipped_has_no_loss_and_is_not_the_bes
     assert [row["training loss"] for row in rows(tmp_path)] == ["nan", "nan"]
     assert not (tmp_path / "best.pth").exists()
     assert "No epoch has a finite loss; a smaller --lr may help." in log
+
+
+def test_a_run_whose_loss_explodes_goes_on_at_a_lower_rate(squares, tmp_path, monkeypatch, capsys):
+    from vision.training import steps
+
+    backward = steps._backward
+
+    def explodes(training, batch):  # from the second step of epoch 1 on, at a high rate
+        lost = training.step > 3 and training.learning_rates()["headers"] > 0.1
+        return backward(training, batch) * (float("nan") if lost else 1)
+
+    monkeypatch.setattr(steps, "_backward", explodes)
+    words = ["--save-minutes", 0.00001, "--data", squares, "--model-dir", tmp_path]
+    line = f"{TINY} --epochs 4 --scheduler none --lr 0.2 --clip-gradients 0.001 --max-bad-batches 3"
+    assert "go on with --resume" in fail(capsys, line, *words)
+    state = load_state(tmp_path / "last.pth")
+    assert (state.progress.epoch, state.progress.position, state.progress.bad_batches) == (1, 1, 0)
+    log = run("--resume --lr 0.001 --model-dir", tmp_path)
+    assert "Start training from epoch 1." in log and "Task done" in log
 
 
 def test_weights_that_are_not_finite_are_never_the_best(squares, tmp_path, monkeypatch):

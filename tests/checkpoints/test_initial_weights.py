@@ -13,6 +13,7 @@ from vision.checkpoints.initial_weights import (
     Transferred,
     initialise,
     load_base_net,
+    load_imagenet,
     load_pretrained,
 )
 from vision.checkpoints.weights_file import save_weights
@@ -131,7 +132,7 @@ def test_head_rows_go_by_class_name(path):
     given, net = tiny_net(seed=1, class_names=names), tiny_net()
     save_weights(path, given.state_dict(), tiny_description(class_names=names))
     fresh = {head: rows(tiny_net(), head, CLASS_NAMES) for head in (0, 5)}
-    taken = load_pretrained(net, path, CLASS_NAMES)
+    taken = load_pretrained(net, NET, path, CLASS_NAMES)
     for head in (0, 5):
         ours, theirs = rows(net, head, CLASS_NAMES), rows(given, head, names)
         for name in ("BACKGROUND", "red", "blue"):
@@ -149,7 +150,7 @@ def test_a_bare_file_of_21_classes_is_of_pascal_voc(path):
     torch.save(given.state_dict(), path)
     names = ["BACKGROUND", "person", "helmet"]
     net = tiny_net(class_names=names)
-    assert load_pretrained(net, path, names).classes == ("person",)
+    assert load_pretrained(net, NET, path, names).classes == ("person",)
     assert rows(net, 0, names)["person"].equal(rows(given, 0, VOC_CLASS_NAMES)["person"])
 
 
@@ -157,7 +158,7 @@ def test_a_bare_file_of_another_number_of_classes_gives_no_class(path):
     given = tiny_net(seed=1)
     torch.save(given.state_dict(), path)
     net = tiny_net()
-    taken = load_pretrained(net, path, CLASS_NAMES)
+    taken = load_pretrained(net, NET, path, CLASS_NAMES)
     assert taken.classes == ()
     assert str(taken).endswith("heads are new")
     background = rows(net, 0, CLASS_NAMES)["BACKGROUND"]
@@ -176,20 +177,52 @@ def test_detectors_with_another_backbone_are_refused_and_change_nothing(path, ot
         ValueError,
         match=rf"given\.pth does not hold this net.s backbone .*{other}.* SSD of the same --net",
     ):
-        load_pretrained(net, path, CLASS_NAMES)
+        load_pretrained(net, NET, path, CLASS_NAMES)
     assert same(net.state_dict(), before)
+
+
+@pytest.mark.parametrize(
+    ("name", "sister"), [("mb1-ssd", "mb1-ssd-lite"), ("mb2-ssd-lite", "mb2-fpn-ssd-lite")]
+)
+@pytest.mark.parametrize("is_described", [True, False])
+def test_of_a_sister_net_the_backbone_is_taken_and_no_heads(
+    path, name, sister, is_described, caplog
+):
+    given, net = create_net(sister, 4, 64), create_net(name, 4, 64)
+    before = {one: tensor.clone() for one, tensor in net.state_dict().items()}
+    description = tiny_description(net=sister)
+    for head in given.classification_headers.parameters():
+        torch.nn.init.ones_(head)
+    if is_described:
+        save_weights(path, given.state_dict(), description)
+    else:
+        torch.save(given.state_dict(), path)
+    taken = load_pretrained(net, name, path, CLASS_NAMES)
+    assert taken.classes == ()
+    assert same(net.base_net.state_dict(), given.base_net.state_dict())
+    if is_described:
+        assert f"is a {sister}; {name} takes its backbone only" in caplog.text
+        assert taken.tensors == len(net.base_net.state_dict())
+        rest = {one for one in before if not one.startswith("base_net.")}
+        assert all(before[one].equal(net.state_dict()[one]) for one in rest)
+
+
+@pytest.mark.parametrize("name", ["mb1-ssd", "mb1-ssd-lite"])
+def test_nobody_is_promised_a_published_detector(name):
+    with pytest.raises(ValueError, match=r"no backbone of .* or leave --base-net out$"):
+        load_imagenet(create_net(name, 2, 64), name)
 
 
 def test_a_backbone_alone_is_for_another_option(path):
     torch.save({f"model.{n}": t for n, t in tiny_net().base_net.state_dict().items()}, path)
     with pytest.raises(ValueError, match="--base-net a backbone alone"):
-        load_pretrained(tiny_net(), path, CLASS_NAMES)
+        load_pretrained(tiny_net(), NET, path, CLASS_NAMES)
 
 
 def test_the_real_detector_in_a_net_for_other_classes(real_models):
     path = next(real_models.glob("mb1-ssd-*.pth"))
     net = create_net("mb1-ssd", 3)
-    taken = load_pretrained(net, path, ["BACKGROUND", "bolt", "nut"])
+    taken = load_pretrained(net, "mb1-ssd", path, ["BACKGROUND", "bolt", "nut"])
     assert taken.tensors == taken.of_tensors
     state = torch.load(path, weights_only=True)
     assert net.regression_headers[0].weight.equal(state["regression_headers.0.weight"])

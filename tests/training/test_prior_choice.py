@@ -76,6 +76,13 @@ def test_where_fitting_gains_little_older_scripts_can_go_on_using_the_weights(sq
     assert "--anchors" not in caplog.text
 
 
+def test_a_detector_of_another_net_has_no_heads_to_keep_priors_for(squares, tmp_path):
+    path = tmp_path / "sister.pth"
+    save_weights(path, tiny_net().state_dict(), tiny_description(net="mb3-large-ssd-lite"))
+    config = choose_config(options("auto"), squares, path)
+    assert config == choose_config(options("auto"), squares, None) != STOCK
+
+
 def test_heads_keep_the_priors_that_they_have_learnt_with(squares, pretrained, caplog):
     with caplog.at_level(logging.INFO):
         assert choose_config(options("auto"), squares, pretrained).prior_specs == FITTED

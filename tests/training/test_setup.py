@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 import torch
 
-from tests.drawing import CLASS_NAMES
-from tests.tiny import NET, tiny_net
+from tests.drawing import CLASS_NAMES, write_voc
+from tests.tiny import NET, SIDE, tiny_description, tiny_net, tiny_training
+from vision.checkpoints.detector import BEST, LAST
+from vision.checkpoints.weights_file import save_weights
+from vision.datasets.opening import open_split
+from vision.training.model_folder.state import Progress, load_state, save_state
 from vision.training.options import TrainOptions
 from vision.training.setup import (
+    begin_or_go_on,
     load_initial_weights,
+    options_and_state,
     require_named_files,
     training_transform,
 )
+from vision.training.validation import what_is_measured
 from vision.transforms.augmentation import GEOMETRY, GEOMETRY_OF_THE_PAPER
 from vision.transforms.geometry import IoUCrop, ZoomOut
 
@@ -44,8 +53,115 @@ def test_weights_that_are_named_and_not_loaded_are_said(tmp_path, caplog):
     assert not [one for one in caplog.records if one.levelname == "WARNING"]
 
 
+def test_weights_alone_are_gone_on_from_with_their_own_classes_only(tmp_path):
+    path = tmp_path / "best.pth"
+    save_weights(path, tiny_net().state_dict(), tiny_description())
+    options = TrainOptions(net=NET, resume=str(path))
+    load_initial_weights(options, tiny_net(), CLASS_NAMES, None)
+    others = [CLASS_NAMES[0], *reversed(CLASS_NAMES[1:])]
+    message = "best.pth has learnt red, green, blue, the data have blue, green, red; .*--pretrained"
+    with pytest.raises(ValueError, match=message):
+        load_initial_weights(options, tiny_net(), others, None)
+    torch.save(tiny_net().state_dict(), path)  # it does not say which
+    load_initial_weights(options, tiny_net(), others, None)
+
+
 @pytest.mark.parametrize("frozen", [{}, {"freeze_net": True}, {"freeze_base_net": True}])
 def test_a_frozen_backbone_of_random_weights_is_warned_of(frozen, caplog):
     load_initial_weights(TrainOptions(net=NET, **frozen), tiny_net(), CLASS_NAMES, None)
     assert "starts from random weights" in caplog.text
     assert ("will never learn anything" in caplog.text) == bool(frozen)
+
+
+def state_in(folder, **options):
+    """Write a state into a folder, as of a run with such options; return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {"net": NET, "resolution": SIDE, "checkpoint_folder": folder, **options}
+    arguments = TrainOptions.of(facts).saved()
+    save_state(folder / LAST, tiny_training(), Progress(epoch=1), tiny_description(), arguments)
+    return folder
+
+
+def test_a_folder_that_was_renamed_is_gone_on_in(tmp_path, caplog):
+    renamed = state_in(tmp_path / "fruit").rename(tmp_path / "new")
+    for named in (renamed, renamed / LAST):
+        with caplog.at_level(logging.INFO):
+            options, _ = options_and_state({"resume": str(named)})
+        assert options.checkpoint_folder == renamed
+        assert f"The run goes on in {renamed}" in caplog.text
+    other = tmp_path / "other"
+    options, _ = options_and_state({"resume": str(renamed), "checkpoint_folder": other})
+    assert options.checkpoint_folder == other
+    assert not (tmp_path / "fruit").exists()
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+@pytest.mark.parametrize(("before", "now"), [(0.01, 0.001), (0.001, 0.01), (None, 0.01)])
+def test_a_learning_rate_typed_at_a_resume_keeps_the_optimizer(
+    tmp_path, before, now, earlier, caplog
+):
+    folder = state_in(tmp_path, lr=before)
+    if earlier:  # a state that names none
+        state = torch.load(folder / LAST, weights_only=True)
+        state["arguments"]["optim_choose"] = None
+        torch.save(state, folder / LAST)
+    with caplog.at_level(logging.INFO):
+        options, _ = options_and_state({"resume": str(folder), "lr": now})
+    assert (options.optimizer, options.lr) == (TrainOptions(lr=before).optimizer, now)
+    assert f"Changed: lr is {now}, was {before}" in caplog.text
+    assert "Changed: optim_choose" not in caplog.text
+    options, _ = options_and_state({"resume": str(folder), "optim_choose": "adam"})
+    assert options.optimizer == "adam"
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """Return the validation parts of a dataset and of another one."""
+    folder = tmp_path_factory.mktemp("sets")
+    for name, seed in (("one", 0), ("other", 1)):
+        write_voc(folder / name, {"trainval": 2, "test": 3}, seed=seed)
+    return [open_split(folder / name, split="val") for name in ("one", "other")]
+
+
+def go_on(tmp_path, validation, says, best=True, **typed):
+    """Go on with a run whose best epoch was 3; return how far it is."""
+    progress = Progress(9, best_score=0.75, best_epoch=3, steps_per_epoch=4, measured=says)
+    arguments = TrainOptions.of({"net": NET, "resolution": SIDE}).saved()
+    training, path = tiny_training(), tmp_path / LAST
+    save_state(path, training, progress, tiny_description(), arguments)
+    (tmp_path / BEST).write_bytes(b"")
+    if not best:
+        (tmp_path / BEST).unlink()
+    saved = load_state(path)
+    options = TrainOptions.resumed(saved.arguments, typed)
+    return begin_or_go_on(training, options, saved, 4, validation)
+
+
+def test_the_best_score_goes_on_where_the_same_is_measured_again(sets, tmp_path, caplog):
+    one, other = sets
+    options = TrainOptions(net=NET, resolution=SIDE)
+    says = what_is_measured(one, options)
+    for word in (says, ""):  # "": of an earlier version
+        progress = go_on(tmp_path, one, word, batch_size=2)
+        assert (progress.best_score, progress.best_epoch, progress.judged_from) == (0.75, 3, 0)
+        assert progress.measured == says
+    assert "looked for anew" not in caplog.text
+    assert go_on(tmp_path, other, "", validation_mean_ap=True).best_epoch == 3
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+@pytest.mark.parametrize(
+    ("number", "typed"), [(1, {"validation_dataset": "other"}), (0, {"validation_mean_ap": False})]
+)
+def test_the_best_score_is_forgotten_where_something_else_is_measured(
+    sets, tmp_path, number, typed, is_known, caplog
+):
+    says = what_is_measured(sets[0], TrainOptions(net=NET)) if is_known else ""
+    progress = go_on(tmp_path, sets[number], says, **typed)
+    assert (progress.best_epoch, progress.judged_from) == (-1, 9)
+    assert "validates on other pictures, or measures something else: the best" in caplog.text
+
+
+def test_a_best_epoch_without_its_weights_is_none(sets, tmp_path, caplog):
+    assert go_on(tmp_path, sets[0], "", best=False).best_epoch == -1
+    assert "best.pth any more: the best epoch, 3 until now" in caplog.text

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from tests.drawing import CLASS_NAMES
-from tests.tiny import SIDE, drawn_batches, tiny_net, tiny_training, train_on
+from tests.tiny import NET, SIDE, drawn_batches, tiny_net, tiny_training, train_on
 from vision.ssd import create_net
 from vision.training.assignment import ASSIGNMENTS
 from vision.training.bad_batches import BadBatches, DivergedError, guilty_pictures
-from vision.training.compute.engine import Engine, is_out_of_memory, make_engine
+from vision.training.compute.engine import Engine, is_out_of_memory, least_batch, make_engine
 from vision.training.compute.mixed_precision import Precision, choose_precision
 from vision.training.model_folder.state import Progress
 from vision.training.steps import BatchNormStatistics, train_step
@@ -110,7 +110,9 @@ def test_a_step_without_a_finite_loss_changes_nothing():
     moments = [state["exp_avg"].clone() for state in training.optimizer.state.values()]
     bad.images[2] = 0
     training.net.train()
+    assert not training.is_lost
     assert train_step(training, bad).tolist() == [0, 0, 1]
+    assert training.is_lost
     assert training.step == 2 and training.average.steps == 1
     assert all(torch.equal(before[name], tensor) for name, tensor in state_of(training).items())
     after = [state["exp_avg"] for state in training.optimizer.state.values()]
@@ -155,9 +157,14 @@ def test_bad_batches_are_named_written_down_and_end_the_run(tmp_path, caplog):
     with pytest.raises(DivergedError, match=r"2 batches .*Start again with a lower --lr"):
         bad.report(with_overflow(training, always=True), batches[1], 5, 3)
     assert "the learning rate may be too high" in caplog.text
-    (tmp_path / "last.pth").touch()
-    with pytest.raises(DivergedError, match=r"last.pth with --resume"):
-        bad.report(training, batches[1], 5, 4)
+    for name, advice in (
+        ("best.pth", "Start again with --overwrite and a lower --lr"),
+        ("last.pth", "last.pth is from before .* go on with --resume and a lower --lr"),
+        ("previous.pth", "--resume (or --resume .*previous.pth, which is older) and a lower --lr"),
+    ):
+        (tmp_path / name).touch()
+        with pytest.raises(DivergedError, match=advice.replace("(", r"\(").replace(")", r"\)")):
+            bad.report(training, batches[1], 5, 4)
 
 
 def test_bad_batches_do_not_weigh_on_the_average_of_the_losses():
@@ -295,3 +302,14 @@ def test_batches_of_one_picture_are_refused_where_batch_norm_needs_more():
         make_engine(tiny_net(), CPU, 1, mixed=False)
     assert make_engine(tiny_net(), CPU, 2, mixed=False).least_part == 2
     assert make_engine(create_net("mb1-ssd", 2, SIDE), CPU, 1, mixed=False).least_part == 1
+
+
+@pytest.mark.parametrize("net", ["mb1-ssd", "mb1-ssd-lite", "sq-ssd-lite", NET])
+@pytest.mark.parametrize("side", [32, 33])
+def test_the_fewest_pictures_are_those_that_torch_can_learn_from(net, side):
+    made = create_net(net, 2, side).train()
+    least = least_batch(made)
+    assert least == 2 or made(torch.randn(least, 3, side, side))
+    if least == 2:
+        with pytest.raises(ValueError, match="more than 1 value per channel"):
+            made(torch.randn(1, 3, side, side))

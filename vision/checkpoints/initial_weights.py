@@ -139,7 +139,7 @@ def load_imagenet(net: SSD, name: str) -> None:
     if name not in TORCHVISION:
         raise ValueError(
             f"torchvision has no backbone of {name}, only of {', '.join(TORCHVISION)}; name a file "
-            "with --base-net FILE, or leave it out to start from a published detector"
+            "with --base-net FILE, or leave --base-net out"
         )
     backbone = TORCHVISION[name]
     weights = _fetch(backbone.model)
@@ -188,11 +188,20 @@ class Transferred:
 
 
 @torch.no_grad()
-def load_pretrained(net: SSD, path: str | Path, class_names: Sequence[str]) -> Transferred:
+def load_pretrained(
+    net: SSD, name: str, path: str | Path, class_names: Sequence[str]
+) -> Transferred:
     """Copy all tensors that fit from another detector; in the class heads, row by class name.
 
     A file without class names counts as trained on PASCAL VOC if it has 21 classes. From another
-    one, no class is taken but BACKGROUND.
+    one, no class is taken but BACKGROUND. From another net with the same backbone nothing else is
+    taken: what of it fits has learnt with other layers.
+
+    Args:
+        net: that gets them.
+        name: a key of NETS, the net's.
+        path: the file of the detector.
+        class_names: that the net learns, BACKGROUND first.
 
     Raises:
         ValueError: if the file cannot be read or is of a net with another backbone.
@@ -200,21 +209,29 @@ def load_pretrained(net: SSD, path: str | Path, class_names: Sequence[str]) -> T
     weights, description = read_weights(path)
     own = net.state_dict()
     _require_backbone(weights, own, path)
+    if description is not None and description.net != name:
+        logger.warning("%s is a %s; %s takes its backbone only", path, description.net, name)
+        backbone = {f"base_net.{one}": tensor for one, tensor in net.base_net.state_dict().items()}
+        for one, tensor in backbone.items():
+            tensor.copy_(weights[one])
+        return Transferred(len(backbone), len(own), ())
     source = _class_names_of(weights, description, net)
     shared = [name for name in class_names if name in source]
     by_class = _tensors_by_class(net)
-    taken = 0
-    for name, tensor in own.items():
-        given = weights.get(name)
+    taken, has_heads = 0, False
+    for one, tensor in own.items():
+        given = weights.get(one)
         if given is None:
             continue
-        if given.shape == tensor.shape and name not in by_class:
+        if one in by_class:
+            if _has_rows_for(one, weights, own, len(source) / len(class_names)):
+                _copy_rows(tensor, given, class_names, source)
+                taken, has_heads = taken + 1, True
+        elif given.shape == tensor.shape:
             tensor.copy_(given)
             taken += 1
-        elif name in by_class and given.shape[1:] == tensor.shape[1:] and source:
-            _copy_rows(tensor, given, class_names, source)
-            taken += 1
-    return Transferred(taken, len(own), tuple(name for name in shared if name != BACKGROUND))
+    classes = tuple(one for one in shared if one != BACKGROUND) if has_heads else ()
+    return Transferred(taken, len(own), classes)
 
 
 def _require_backbone(
@@ -258,13 +275,33 @@ def _tensors_by_class(net: SSD) -> set[str]:
     }
 
 
+def _has_rows_for(
+    name: str, weights: Mapping[str, Tensor], own: Mapping[str, Tensor], times: float
+) -> bool:
+    """Say whether a layer's rows are of as many priors a cell, and of the same features.
+
+    A bias fits any features, and means nothing without its weight.
+
+    Args:
+        name: of a tensor of the layer.
+        weights: those given.
+        own: the net's.
+        times: how many times as many classes are given.
+    """
+    layer = name.rpartition(".")[0]
+    for one in (f"{layer}.weight", f"{layer}.bias"):
+        given, tensor = weights.get(one), own[one]
+        if given is None or not given.ndim or given.shape[1:] != tensor.shape[1:]:
+            return False
+        if len(given) != round(len(tensor) * times):
+            return False
+    return True
+
+
 def _copy_rows(
     tensor: Tensor, given: Tensor, class_names: Sequence[str], source: Sequence[str]
 ) -> None:
     """Copy rows of (priors_per_cell * C, ...) for the classes that both have."""
-    priors_per_cell = len(tensor) // len(class_names)
-    if len(given) != priors_per_cell * len(source):
-        return
     rows = tensor.unflatten(0, (-1, len(class_names)))
     given_rows = given.unflatten(0, (-1, len(source)))
     for i, name in enumerate(class_names):

@@ -10,7 +10,7 @@ from typing import Any, Sequence
 import torch
 from torch import Tensor
 
-from vision.checkpoints.detector import LAST
+from vision.checkpoints.detector import BEST, LAST, PREVIOUS
 from vision.training.compute.processes import gather_values, is_main
 from vision.training.model_folder.state import Progress
 from vision.training.optimization import train_mode
@@ -20,6 +20,7 @@ from vision.utils.device import reads_at_once
 
 logger = logging.getLogger(__name__)
 
+BAD_BATCHES = "bad_batches.jsonl"  # in the model directory
 READ_TOGETHER = 10  # steps
 
 
@@ -31,7 +32,7 @@ class BadBatches:
     """Names the pictures that cause a skipped batch, and ends a run with too many of them.
 
     Args:
-        folder: the model directory, whose bad_batches.jsonl gets a line for each of them.
+        folder: the model directory, whose BAD_BATCHES gets a line for each of them.
         class_names: BACKGROUND first.
         limit: number of skipped batches that ends the run.
         progress: of the run; it counts them.
@@ -40,7 +41,7 @@ class BadBatches:
     def __init__(
         self, folder: Path, class_names: Sequence[str], limit: int, progress: Progress
     ) -> None:
-        self.path, self.class_names = folder / "bad_batches.jsonl", class_names
+        self.path, self.class_names = folder / BAD_BATCHES, class_names
         self.limit, self.progress = limit, progress
         self._unread: list[tuple[Batch, Tensor, int, int]] = []
 
@@ -105,13 +106,19 @@ class BadBatches:
                 line = {"epoch": epoch, "step": step, "pictures": pictures}
                 file.write(json.dumps(line) + "\n")
         if count >= self.limit:
-            last = self.path.with_name(LAST)
-            again = f"Go on from {last} with --resume and" if last.is_file() else "Start again with"
             raise DivergedError(
                 f"{count} batches had no finite loss; their pictures and boxes are in "
-                f"{self.path}. {again} a lower --lr, or without those pictures; --max-bad-batches "
-                "allows for more"
+                f"{self.path}. {self._how_to_go_on()} a lower --lr, or without those pictures; "
+                "--max-bad-batches allows for more"
             )
+
+    def _how_to_go_on(self) -> str:
+        last, previous, best = (self.path.with_name(name) for name in (LAST, PREVIOUS, BEST))
+        if not last.is_file():
+            return "Start again with --overwrite and" if best.is_file() else "Start again with"
+        # The step that was one too many may have been saved: its own loss was finite.
+        older = f" (or --resume {previous}, which is older)" if previous.is_file() else ""
+        return f"{last} is from before the last of them: go on with --resume{older} and"
 
     def _picture(self, batch: Batch, row: int, is_guilty: bool) -> dict[str, Any]:
         there = batch.labels[row] > 0

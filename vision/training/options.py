@@ -250,16 +250,20 @@ class TrainOptions(
     def resumed(cls, saved: Mapping[str, Any], typed: Mapping[str, Any]) -> TrainOptions:
         """Return the options of a run that goes on: those it had, and those typed now.
 
-        What it chose for "auto" stays as it was chosen where "auto" is typed again.
+        What it chose for "auto" stays as it was chosen where "auto" is typed again. So does its
+        optimizer, which a state of an earlier version may name by its learning rate only.
         """
         chosen = {name for name, value in typed.items() if value == AUTO and name in saved}
         names = set(typed) - (chosen & {"batch_size", "num_workers", "object_balance"})
-        return cls.of({**BEFORE, **saved}, {name: typed[name] for name in names})
+        before = {**BEFORE, **saved}
+        before["optim_choose"] = cls.of(before).optimizer
+        return cls.of(before, {name: typed[name] for name in names})
 
     def saved(self) -> dict[str, Any]:
         """Return what a run that goes on from this one takes over, as JSON can hold it."""
         left_out = ("resume", "overwrite", "debug", "log_level")
-        return {name: value for name, value in self.plain().items() if name not in left_out}
+        plain = {**self.plain(), "optim_choose": self.optimizer}  # a typed rate changes it no more
+        return {name: value for name, value in plain.items() if name not in left_out}
 
     def validates_after(self, epoch: int) -> bool:
         """Say whether an epoch, from 0, ends with a validation; the first and the last one do."""

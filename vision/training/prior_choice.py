@@ -46,7 +46,9 @@ def choose_config(options: TrainOptions, train: AnnotationIndex, heads: Path | N
     if options.anchors == "stock":
         return stock
     if options.anchors == "auto" and heads:
-        return _with_priors_of(heads, stock, options)
+        config = _with_priors_of(heads, stock, options)
+        if config is not None:
+            return config
     fit = fit_priors(train.boxes_in_square(options.resolution), stock, options.seed)
     logger.info("Fitted %s", fit)
     if fit.changed:
@@ -68,11 +70,16 @@ def config_to_go_on(options: TrainOptions, saved: Description) -> SSDConfig:
     return replace(config, prior_specs=saved.config.prior_specs)
 
 
-def _with_priors_of(heads: Path, stock: SSDConfig, options: TrainOptions) -> SSDConfig:
-    """Return the config with the priors that the detector of a file has, the net's own if bare."""
+def _with_priors_of(heads: Path, stock: SSDConfig, options: TrainOptions) -> SSDConfig | None:
+    """Return the config with the priors that the detector of a file has, the net's own if bare.
+
+    None for a detector of another net, whose heads are not loaded.
+    """
     description = read_weights(heads)[1]
-    if description is None or description.net != options.net:
+    if description is None:
         return stock
+    if description.net != options.net:
+        return None
     specs = description.at_resolution(options.resolution).config.prior_specs
     if specs != stock.prior_specs:
         logger.info("The priors are those of %s, whose heads have learnt with them.", heads)

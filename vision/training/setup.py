@@ -11,7 +11,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 import torch
 
 from vision.checkpoints.description import Description
-from vision.checkpoints.detector import LAST, PREVIOUS, load_strictly
+from vision.checkpoints.detector import BEST, LAST, PREVIOUS, load_strictly
 from vision.checkpoints.initial_weights import (
     initialise,
     load_base_net,
@@ -19,6 +19,7 @@ from vision.checkpoints.initial_weights import (
     load_pretrained,
 )
 from vision.checkpoints.weights_file import epoch_of, read_weights
+from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.opening import Datasets
 from vision.datasets.options import TRAINING_ARGUMENTS, options_of_run
 from vision.loading.dataset import Transform
@@ -32,7 +33,7 @@ from vision.training.averaging import WeightAverage
 from vision.training.compute.compiling import compiled
 from vision.training.compute.engine import least_batch, make_engine
 from vision.training.compute.half_backbone import with_half_backbone
-from vision.training.compute.launching import is_restart
+from vision.training.compute.launching import is_restart, may_restart
 from vision.training.compute.processes import (
     from_main,
     gather_values,
@@ -43,16 +44,26 @@ from vision.training.compute.processes import (
 )
 from vision.training.machine.machine import tool_versions
 from vision.training.machine.sizing import choose_sizes
-from vision.training.model_folder.state import Progress, SavedState, find_state, holds_run
+from vision.training.model_folder.state import (
+    ENDING,
+    Progress,
+    SavedState,
+    find_state,
+    holds_run,
+    own_state_in,
+)
 from vision.training.options import AUTO, NO_FILE, OF_THE_PAPER, TrainOptions
 from vision.training.prior_choice import choose_config, config_to_go_on
 from vision.training.reports.pictures import write_inputs
 from vision.training.steps import Training
+from vision.training.validation import what_is_measured
 from vision.transforms import EvalTransform, TrainTransform
 from vision.transforms.albumentations_file import AlbumentationsTransform
 from vision.transforms.augmentation import GEOMETRY, GEOMETRY_OF_THE_PAPER
 from vision.utils.files import require_regular
 
+# What scores follow from, to compare with a state that does not say what its own are of.
+MEASURED_BY = ("validation_mean_ap", "validation_dataset", "datasets", "val_split", "seed", "exif")
 IMAGENET = "imagenet"  # --base-net: torchvision's weights
 
 logger = logging.getLogger(__name__)
@@ -96,8 +107,8 @@ def options_and_state(typed: Mapping[str, Any]) -> tuple[TrainOptions, SavedStat
     options = TrainOptions.of(typed)
     folder = options.checkpoint_folder
     path = options.resume_from
-    if is_restart() and any((folder / name).is_file() for name in (LAST, PREVIOUS)):
-        path = folder
+    if is_restart():
+        path = own_state_in(folder, options.overwrite) or path
     # An agent that has come later was told to resume, and counts no restarts; one that another
     # agent made start again was not, nor does it: what one process knows holds for all.
     path = next((one for one in gather_values(path) if one is not None), None)
@@ -105,12 +116,15 @@ def options_and_state(typed: Mapping[str, Any]) -> tuple[TrainOptions, SavedStat
     if path is not None:
         logger.info("Resume from the model %s", path)
         saved = from_main(find_state(path) if is_main() else None)
-    if saved:
+    if saved and path:
+        if "checkpoint_folder" not in typed and (path.is_dir() or path.name in (LAST, PREVIOUS)):
+            typed = {**typed, "checkpoint_folder": saved.path.parent}  # it may have been renamed
         options = TrainOptions.resumed(saved.arguments, typed)
-        now = options.saved()
-        for name, before in saved.arguments.items():
-            if name in now and now[name] != before:
-                logger.info("Changed: %s is %s, was %s", name, now[name], before)
+        logger.info("The run goes on in %s", options.checkpoint_folder)
+        now, before = options.saved(), TrainOptions.resumed(saved.arguments, {}).saved()
+        for name in saved.arguments:
+            if name in now and now[name] != before[name]:
+                logger.info("Changed: %s is %s, was %s", name, now[name], before[name])
     options = options.replace(net=resolve_net(options.net))
     options.require_sensible()
     if saved is None:
@@ -122,6 +136,8 @@ def options_and_state(typed: Mapping[str, Any]) -> tuple[TrainOptions, SavedStat
             f"--model-dir {folder} holds a run, whose weights would be overwritten; name another "
             "folder, go on with it by --resume, or begin anew there by --overwrite"
         )
+    if not goes_on and may_restart() and not is_restart() and is_main() and folder.is_dir():
+        (folder / ENDING).touch()  # for a restart before the old run is removed
     return options, saved
 
 
@@ -229,10 +245,19 @@ def load_initial_weights(
     """Load what --resume (a file of weights), --base-net or --pretrained-ssd name, in this order.
 
     Raises:
-        ValueError: if a file cannot be read, or is of another net.
+        ValueError: if a file cannot be read, is of another net, or is to be gone on from with other
+            classes.
     """
     if options.resume_from is not None:
-        load_strictly(net, read_weights(options.resume_from)[0], options.resume_from)
+        weights, description = read_weights(options.resume_from)
+        if description is not None and description.class_names != tuple(class_names):
+            raise ValueError(
+                f"{options.resume_from} has learnt {', '.join(description.class_names[1:])}, the "
+                f"data have {', '.join(class_names[1:])}; a run goes on with the same classes in "
+                "the same order, which --classes sets, and --pretrained-ssd FILE starts one with "
+                "the heads of each class by its name"
+            )
+        load_strictly(net, weights, options.resume_from)
         logger.warning("%s has weights only; the optimizer starts anew", options.resume_from)
     elif options.base_net:
         logger.info("Init from base net %s", options.base_net)
@@ -247,7 +272,8 @@ def load_initial_weights(
             load_base_net(net, options.base_net)
     elif pretrained:
         logger.info("Init from pretrained ssd %s", pretrained)
-        logger.info("Took %s.", load_pretrained(net, pretrained, class_names))
+        taken = load_pretrained(net, options.net, pretrained, class_names)
+        logger.info("Took %s.", taken)
     else:
         logger.warning("%s starts from random weights; --base-net FILE learns faster", options.net)
         if options.freeze_base_net or options.freeze_net:
@@ -306,16 +332,34 @@ def make_training(net: SSD, options: TrainOptions, steps_per_epoch: int) -> Trai
 
 
 def begin_or_go_on(
-    training: Training, options: TrainOptions, saved: SavedState | None, steps_per_epoch: int
+    training: Training,
+    options: TrainOptions,
+    saved: SavedState | None,
+    steps_per_epoch: int,
+    validation: AnnotationIndex,
 ) -> Progress:
-    """Return how far the run is, and put the state that it goes on from into the training."""
+    """Return how far the run is, and put the state that it goes on from into the training.
+
+    Args:
+        training: that has just been made.
+        options: of the run.
+        saved: of the run that goes on.
+        steps_per_epoch: batches of the whole training part.
+        validation: the pictures to validate on.
+    """
     progress = Progress()
     if saved:
         saved.restore(training)
         progress = saved.progress
     elif options.resume_from is not None:
         progress.begin(epoch_of(options.resume_from) + 1)
+        progress.judged_from = progress.epoch
     progress.fit_epochs(training, steps_per_epoch)
+    measured = what_is_measured(validation, options)
+    why = _why_judged_anew(options, saved, measured) if saved else ""
+    if why and progress.epoch < options.num_epochs:
+        progress.judge_anew(why)
+    progress.measured = measured
     if progress.epoch >= options.num_epochs:
         logger.warning(
             "The run has had its %d epochs, so there is nothing to train; to go on, give more by "
@@ -323,3 +367,17 @@ def begin_or_go_on(
             progress.epoch,
         )
     return progress
+
+
+def _why_judged_anew(options: TrainOptions, saved: SavedState, measured: str) -> str:
+    """Say why a run cannot go on with its best score; "" where it can."""
+    if saved.progress.measured:
+        is_same = saved.progress.measured == measured
+    else:
+        before = TrainOptions.resumed(saved.arguments, {}).saved()
+        now = options.saved()
+        is_same = all(now[name] == before[name] for name in MEASURED_BY)
+    if not is_same:
+        return "The run now validates on other pictures, or measures something else"
+    best = saved.path.with_name(BEST)
+    return "" if from_main(best.is_file()) else f"There is no {best} any more"

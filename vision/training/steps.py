@@ -70,6 +70,10 @@ class LossMeter:
         return losses
 
 
+def _false() -> Tensor:
+    return torch.tensor(False)
+
+
 @dataclass
 class Training:
     """Everything that changes while a net learns."""
@@ -83,6 +87,8 @@ class Training:
     engine: Engine = field(default_factory=Engine)
     assignment: type[Assignment] = ByOverlap
     step: int = 0  # steps done, those that were skipped included
+    # () bool, whether the last step was skipped, or the net has no finite loss in validation.
+    is_lost: Tensor = field(default_factory=_false)
 
     @property
     def best_net(self) -> SSD:
@@ -118,7 +124,7 @@ def train_step(training: Training, batch: Batch) -> Tensor:
     finite = torch.isfinite(losses).all()
     if not precision.scaler:  # in float16 gradients overflow now and then; its scaler sees to that
         finite = finite & torch.isfinite(norm)
-    skipped = ~finite
+    training.is_lost = skipped = ~finite
     statistics.restore_where(skipped)
     precision.step(optimizer, skipped)
     if training.average:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, field
 from typing import Any, Collection, Iterable, Mapping, NamedTuple, Sequence
@@ -22,6 +23,7 @@ from vision.training.compute.processes import (
     interleave,
     sum_over_processes,
 )
+from vision.training.options import TrainOptions
 from vision.training.steps import Losses, LossMeter, Training, match_totals
 from vision.transforms import Batch
 from vision.utils.nms import nms_per_picture
@@ -83,6 +85,21 @@ class Validation:
         if not math.isfinite(losses.total):
             return -math.inf
         return self.score if objects else min(self.score, -losses.total)
+
+
+def what_is_measured(index: AnnotationIndex, options: TrainOptions) -> str:
+    """Return a word that is another one where scores cannot be compared.
+
+    Args:
+        index: the pictures to validate on.
+        options: of the run.
+    """
+    digest = hashlib.sha256("\n".join(index.image_ids).encode("utf-8", "surrogateescape"))
+    for array in (index.offsets, index.boxes, index.labels, index.difficult):
+        digest.update(array.tobytes())
+    if options.validation_mean_ap and len(index.boxes):
+        return f"mAP {digest.hexdigest()}"
+    return f"loss {options.assignment} {options.balance_of_objects:g} {digest.hexdigest()}"
 
 
 @torch.no_grad()

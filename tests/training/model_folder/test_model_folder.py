@@ -5,10 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.tiny import NET, tiny_description, tiny_training
 from vision.checkpoints.detector import best_checkpoint, load_detector
 from vision.evaluation.average_precision import AveragePrecisionResult, ClassResult
+from vision.training.model_folder import model_folder
 from vision.training.model_folder.model_folder import ModelFolder
 from vision.training.model_folder.state import Progress, load_state
 from vision.training.options import TrainOptions
@@ -34,7 +36,7 @@ class Run:
         self.progress = progress or Progress()
         self.options = TrainOptions(checkpoint_folder=path, net=NET, **options)
         self.folder = ModelFolder(self.options, tiny_description())
-        self.folder.prepare(self.progress)
+        self.folder.prepare(self.progress, earlier=path if progress else None)
 
     def epoch(self, *validated):
         result = validation(*validated) if validated else None
@@ -72,6 +74,61 @@ def test_what_another_run_would_read_ends_with_the_run_that_had_it(path, name):
     assert (path / name).is_file()
     folder.prepare(Progress())  # by --overwrite, without a teacher, or with data that are split
     assert not (path / name).exists()
+
+
+def test_the_run_that_a_new_one_overwrites_ends_before_its_first_save(path):
+    run = Run(path)
+    for loss in (1.0, 2.0):
+        run.epoch(loss, 0.5)
+    (path / "bad_batches.jsonl").write_text("{}\n")
+    (path / "mine.txt").write_text("")
+    Run(path)
+    weights = [f"{NET}-Epoch-{epoch}-Loss-{epoch + 1}.0.pth" for epoch in (0, 1)]
+    assert run.names == sorted(["labels.txt", "mine.txt", "training_args.json", *weights])
+
+
+@pytest.mark.parametrize("removed", range(8))
+def test_a_run_killed_while_it_overwrites_another_leaves_no_mixture(path, removed, monkeypatch):
+    run = Run(path)
+    for loss in (1.0, 2.0):
+        run.epoch(loss, 0.5)
+    before = {name: (path / name).read_bytes() for name in run.names}
+    real, done = model_folder._remove, []
+
+    def killed(path):
+        if len(done) == removed:
+            raise KeyboardInterrupt
+        done.append(real(path))
+
+    monkeypatch.setattr(model_folder, "_remove", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Run(path, batch_size=2)
+    assert all(before[name] == (path / name).read_bytes() for name in run.names)
+    states = {"last.pth", "previous.pth"} & set(run.names)
+    assert states == {"previous.pth", "last.pth"} - set(model_folder.OF_A_RUN[:removed])
+
+
+def test_a_run_that_goes_on_in_another_folder_takes_its_best_and_its_table_with_it(path, tmp_path):
+    run = Run(path)
+    for loss, mean in ((1.0, 0.5), (2.0, 0.25)):
+        run.epoch(loss, mean)
+    run.path = tmp_path / "other"
+    run.folder = ModelFolder(run.options.replace(checkpoint_folder=run.path), tiny_description())
+    run.folder.prepare(run.progress, earlier=path)
+    run.folder.save_for_restart(run.training, run.progress)  # killed now, it could go on here
+    taken = ["best.pth", "labels.txt", "last.pth", "results.csv", "training_args.json"]
+    assert run.names == taken
+    run.epoch(3.0, 0.125)
+    assert [row["epoch"] for row in run.rows] == ["0", "1", "2"]
+    assert load_detector(run.path / "best.pth").description.epoch == 0
+    assert len([one for one in path.iterdir() if "-Epoch-" in one.name]) == 2  # as they were
+
+
+def test_what_a_new_run_starts_from_stays(path):
+    Run(path).epoch(1.0, 0.5)
+    Run(path, pretrained_ssd=str(path / "best.pth"))
+    assert (path / "best.pth").is_file()
+    assert not (path / "last.pth").exists()
 
 
 def test_what_is_there_before_the_first_step(path):
@@ -144,6 +201,35 @@ def test_old_weights_go_but_the_best_and_others_stay(path):
     assert load_detector(path / "best.pth").description.epoch == 0
 
 
+def weights_in(run):
+    return [name for name in run.names if "-Epoch-" in name]
+
+
+def test_a_resumed_run_removes_its_own_old_weights_and_none_of_others(path):
+    run = Run(path)
+    others = [f"{NET}-Epoch-0-Loss-7.5.pth", "mb1-ssd-Epoch-1-Loss-2.0.pth"]
+    for name in others:
+        (path / name).write_bytes(b"")
+    for loss in (1.0, 2.0, 3.0):
+        run.epoch(loss)
+    resumed = Run(path, progress=Progress(epoch=3), keep=2)
+    resumed.epoch(4.0)
+    own = [f"{NET}-Epoch-2-Loss-3.0.pth", f"{NET}-Epoch-3-Loss-4.0.pth"]
+    assert weights_in(resumed) == sorted(own + others)
+
+
+def test_an_epoch_that_is_run_again_has_one_file_of_weights_which_stays(path):
+    run = Run(path)
+    for loss in (1.0, 2.0, 3.0):
+        run.epoch(loss)
+    again = Run(path, progress=Progress(epoch=2), keep=2)  # from previous.pth
+    again.epoch(3.0)
+    assert weights_in(again) == [f"{NET}-Epoch-1-Loss-2.0.pth", f"{NET}-Epoch-2-Loss-3.0.pth"]
+    again = Run(path, progress=Progress(epoch=2), keep=1)
+    again.epoch(2.5)  # on a GPU the loss may differ
+    assert weights_in(again) == [f"{NET}-Epoch-2-Loss-2.5.pth"]
+
+
 def test_weights_that_the_user_took_away_are_no_failure(path):
     run = Run(path, keep=1)
     run.epoch(1.0)
@@ -166,6 +252,21 @@ def test_it_is_time_to_save_some_minutes_after_the_last_save(path):
     never = ModelFolder(run.options.replace(save_minutes=0.0), tiny_description(), lambda: now[0])
     now[0] = 1e9
     assert not never.is_time_to_save()
+
+
+def test_a_state_is_from_before_the_steps_that_were_skipped(path):
+    run = Run(path, save_minutes=0.0)
+    run.epoch(1.0)
+    before = (path / "last.pth").read_bytes()
+    run.training.is_lost = torch.tensor(True)
+    run.progress.bad_batches = 1
+    assert not run.folder.save_state(run.training, run.progress)
+    assert (path / "last.pth").read_bytes() == before
+    assert run.folder.is_time_to_save()  # as soon as a step is good
+    run.training.is_lost = torch.tensor(False)
+    assert run.folder.save_state(run.training, run.progress)
+    assert not run.folder.is_time_to_save()
+    assert load_state(path / "last.pth").progress.bad_batches == 1
 
 
 def test_a_lone_process_saves_nothing_for_a_restart(path):

@@ -14,7 +14,13 @@ from tests.tiny import (
     tiny_training,
     train_on,
 )
-from vision.training.model_folder.state import Progress, load_state, save_state
+from vision.training.model_folder.state import (
+    ENDING,
+    Progress,
+    load_state,
+    own_state_in,
+    save_state,
+)
 from vision.training.optimization import OPTIMIZERS, freeze, parameter_groups
 from vision.training.options import TrainOptions
 from vision.training.recipe_options import OptimizerOptions
@@ -89,9 +95,12 @@ def test_options_of_the_resumed_run_are_its_own(path):
 
 def test_an_average_may_begin_or_end_with_the_resumed_run(path):
     save(path, tiny_training(average_decay=0))
-    with_average = tiny_training(average_decay=0.9)
-    load_state(path).restore(with_average)
+    with_average = tiny_training(tiny_net(seed=5), average_decay=0.9)
+    saved = load_state(path)
+    saved.restore(with_average)
     assert with_average.average.steps == 0
+    average = with_average.average.net.state_dict()
+    assert all(tensor.equal(average[name]) for name, tensor in saved.tensors["net"].items())
     save(path, tiny_training(average_decay=0.9))
     load_state(path).restore(tiny_training(average_decay=0))
 
@@ -114,6 +123,16 @@ def test_other_frozen_parts_are_refused(path):
     training.optimizer = OPTIMIZERS["adamw"](groups, OptimizerOptions())
     with pytest.raises(ValueError, match="other frozen parts"):
         load_state(path).restore(training)
+
+
+def test_a_restarted_run_goes_on_from_a_state_of_its_own_only(path):
+    folder = path.parent
+    assert own_state_in(folder, overwrites=True) is None
+    save(path, tiny_training())
+    assert own_state_in(folder, overwrites=True) == folder
+    (folder / ENDING).touch()  # by --overwrite, which has removed nothing yet
+    assert own_state_in(folder, overwrites=True) is None
+    assert own_state_in(folder, overwrites=False) == folder
 
 
 def test_weights_alone_are_no_state(path):
@@ -149,6 +168,34 @@ def test_patience_counts_validations():
     assert not progress.is_out_of_patience(5, validation_epochs=1)
     assert progress.is_out_of_patience(2, validation_epochs=2)
     assert not progress.is_out_of_patience(0, validation_epochs=1)
+
+
+def test_patience_begins_where_the_run_does():
+    progress = Progress(epoch=21, judged_from=21)  # with the weights of another program
+    assert not progress.is_out_of_patience(1, validation_epochs=1)
+    progress.begin(23)
+    assert progress.is_out_of_patience(2, validation_epochs=1)
+    assert not progress.is_out_of_patience(3, validation_epochs=1)
+    assert not progress.is_out_of_patience(1, validation_epochs=5)  # the next is epoch 25
+    assert progress.begin(26).is_out_of_patience(1, validation_epochs=5)
+
+
+def test_a_run_that_is_judged_anew_has_no_best_epoch_and_all_its_patience(caplog):
+    progress = Progress(epoch=9, best_score=0.75, best_epoch=3)
+    progress.judge_anew("Its pictures have changed")
+    assert "the best epoch, 3 until now, is looked for anew, from epoch 9 on" in caplog.text
+    assert not progress.is_out_of_patience(1, validation_epochs=1)
+    assert progress.judge(-5.0)
+    assert progress.best_epoch == 9
+
+
+def test_a_state_of_an_earlier_version_is_read(path):
+    save(path, tiny_training(), Progress(epoch=2, best_epoch=1, best_score=0.5))
+    state = torch.load(path, weights_only=True)
+    for name in ("judged_from", "measured"):
+        del state["progress"][name]
+    torch.save(state, path)
+    assert load_state(path).progress == Progress(epoch=2, best_epoch=1, best_score=0.5)
 
 
 def test_an_epoch_of_another_length_begins_again(caplog):

@@ -91,8 +91,8 @@ def make_engine(net: SSD, device: torch.device, batch_size: int, mixed: bool) ->
     least = least_batch(net)
     if batch_size < least:
         raise ValueError(
-            "this net has batch norm behind its backbone and needs --batch-size 2 or more; "
-            "mb1-ssd trains with 1"
+            "this net has batch norm on a map of one cell and needs --batch-size 2 or more; "
+            "mb1-ssd trains with 1 where --resolution is above 32"
         )
     precision = choose_precision(device, mixed)
     return Engine(precision, part_size=batch_size, least_part=least)
@@ -101,9 +101,14 @@ def make_engine(net: SSD, device: torch.device, batch_size: int, mixed: bool) ->
 def least_batch(net: SSD) -> int:
     """Return the fewest pictures that a net can learn from at a time.
 
-    Batch norm on a map of one cell has to compare it with that of another picture.
+    Batch norm on a map of one cell has to compare it with that of another picture. The last map of
+    extra layers has one cell, and that of the backbone may have.
     """
-    return 1 + any(isinstance(module, nn.BatchNorm2d) for module in net.extras.modules())
+    maps = net.config.prior_specs
+    last = maps[len(maps) - len(net.extras) - 1].feature_map_size  # of the backbone
+    parts = [net.extras, net.base_net] if last == 1 else [net.extras]
+    modules = [module for part in parts for module in part.modules()]
+    return 1 + any(isinstance(module, nn.BatchNorm2d) for module in modules)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

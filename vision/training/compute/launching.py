@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Iterator, Sequence
 
 STATUS_FILE = "TRAIN_SSD_STATUS_FILE"  # environment variable
+RESTARTS = "TORCHELASTIC_RESTART_COUNT"  # another, torchrun's
 MAX_RESTARTS = 3
 # What a user has to mend; a failure of torch may be that of another process, which died.
 FINAL_ERRORS = (ValueError, OSError, ImportError)
@@ -69,9 +70,14 @@ def is_final() -> bool:
     return STATUS_FILE in os.environ and Path(os.environ[STATUS_FILE]).exists()
 
 
+def may_restart() -> bool:
+    """Say whether torchrun has started this process, and will again if it dies."""
+    return RESTARTS in os.environ
+
+
 def is_restart() -> bool:
     """Say whether torchrun has started this process in place of one that died."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return int(os.environ.get(RESTARTS, "0")) > 0
 
 
 def finish(status: int) -> int:

@@ -37,6 +37,16 @@ class ResultsTable:
         if self.path.is_file():
             self.rows = [row for row in read_rows(self.path) if int(row["epoch"]) < epoch]
 
+    def validated(self) -> list[tuple[int, str]]:
+        """Return the epochs of the file that were validated, and their losses as they stand there.
+
+        Raises:
+            ValueError: naming the file and the line that is no row of such a table.
+        """
+        rows = read_rows(self.path) if self.path.is_file() else []
+        losses = [(int(row["epoch"]), row.get("validation loss", "")) for row in rows]
+        return [(epoch, loss) for epoch, loss in losses if loss]
+
     def add(self, row: Row) -> None:
         """Add an epoch and write the file."""
         self.rows.append(dict(row))

@@ -22,12 +22,13 @@ from vision.training.options import TrainOptions
 from vision.training.steps import LossMeter, Training
 from vision.utils.facts import Kind, any_float, listed, named, or_none, read_facts
 from vision.utils.files import atomic_write
-from vision.utils.options import Number, Whole
+from vision.utils.options import Number, Whole, text
 from vision.utils.text import shown
 
 logger = logging.getLogger(__name__)
 
 STATE_FORMAT = 1
+ENDING = ".overwrite"  # beside a state that a run of several processes is about to remove
 MOST_STEPS = 1 << 50
 
 
@@ -43,6 +44,8 @@ class Progress:
     best_score: float = float("-inf")
     best_epoch: int = -1
     steps_per_epoch: int = 0
+    judged_from: int = 0  # the first epoch whose score may be the best
+    measured: str = ""  # what scores are of; "" in a state of an earlier version
 
     @classmethod
     def from_dict(cls, values: Any) -> Progress:
@@ -61,8 +64,11 @@ class Progress:
             "best_score": _read_score,
             "best_epoch": Whole(-1, MAX_EPOCHS),
             "steps_per_epoch": count,
+            "judged_from": Whole(0, MAX_EPOCHS),
+            "measured": text,
         }
-        progress = cls(**read_facts(values, kinds, "its progress"))
+        later = ("judged_from", "measured")  # than some states
+        progress = cls(**read_facts(values, kinds, "its progress", optional=later))
         if progress.position > progress.steps_per_epoch:
             raise ValueError(
                 f"its progress: position must be at most {progress.steps_per_epoch}, the steps of "
@@ -76,6 +82,17 @@ class Progress:
         if is_best:
             self.best_score, self.best_epoch = score, self.epoch
         return is_best
+
+    def judge_anew(self, why: str) -> None:
+        """Look for the best epoch among those to come; patience begins anew too."""
+        if self.best_epoch >= 0:
+            logger.warning(
+                "%s: the best epoch, %d until now, is looked for anew, from epoch %d on",
+                why,
+                self.best_epoch,
+                self.epoch,
+            )
+        self.best_score, self.best_epoch, self.judged_from = float("-inf"), -1, self.epoch
 
     def begin(self, epoch: int) -> Progress:
         """Go to the start of an epoch."""
@@ -108,8 +125,12 @@ class Progress:
         self.steps_per_epoch = steps_per_epoch
 
     def is_out_of_patience(self, patience: int, validation_epochs: int) -> bool:
-        """Say whether the best score is `patience` validations old; 0 is endless patience."""
-        waited = (self.epoch - 1 - self.best_epoch) // validation_epochs
+        """Say whether `patience` validations were no better; 0 is endless patience.
+
+        Those before `judged_from` do not count.
+        """
+        first = max(self.best_epoch + 1, self.judged_from)
+        waited = (self.epoch - 1) // validation_epochs - (first - 1) // validation_epochs
         return 0 < patience <= waited
 
 
@@ -135,8 +156,11 @@ class SavedState:
         _restore_optimizer(training.optimizer, self.tensors["optimizer"], self.path)
         training.engine.precision.load_state_dict(self.tensors["scaler"])
         training.step = self.tensors["step"]
-        if training.average and self.tensors["average"] is not None:
-            training.average.net.load_state_dict(self.tensors["average"])
+        if training.average:  # one that begins now begins with the weights of now
+            average = self.tensors["average"]
+            training.average.net.load_state_dict(
+                self.tensors["net"] if average is None else average
+            )
             training.average.steps.fill_(self.tensors["average_steps"])
 
 
@@ -238,6 +262,16 @@ def holds_run(folder: Path) -> bool:
         if saved and (saved.progress.epoch or saved.progress.position):
             return True
     return False
+
+
+def own_state_in(folder: Path, overwrites: bool) -> Path | None:
+    """Return the folder if it holds a state of the run that torchrun has started again.
+
+    With --overwrite the state may still be that of the run which is to end.
+    """
+    is_there = any((folder / name).is_file() for name in (LAST, PREVIOUS))
+    is_old = overwrites and (folder / ENDING).exists()
+    return folder if is_there and not is_old else None
 
 
 def load_state(path: Path) -> SavedState | None:
