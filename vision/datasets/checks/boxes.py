@@ -260,13 +260,14 @@ def report_unknown_classes(
 ) -> None:
     """Report every class that is not in the list, once, with its number of boxes."""
     counts = np.bincount(index.labels, minlength=len(index.class_names))
-    labels, firsts = np.unique(index.labels, return_index=True)
     known, spelled = set(class_names[1:]), {name.lower(): name for name in class_names[1:]}
+    is_unknown = np.array([name not in known for name in index.class_names])
+    is_unknown[0] = False  # the place of BACKGROUND
+    boxes = np.flatnonzero(is_unknown[index.labels])
+    labels, firsts = np.unique(index.labels[boxes], return_index=True)
     hinted = 0
-    for label, box in zip(labels.tolist(), firsts.tolist()):
+    for label, box in zip(labels.tolist(), boxes[firsts].tolist()):
         name = index.class_names[label]
-        if not label or name in known:
-            continue
         file, line, _ = place(index.image_ids[index.row_of(box)], int(index.origins[box]))
         kind, message = _judge_name(name)
         if kind == "unknown class" and hinted < MOST_HINTS:
