@@ -96,8 +96,8 @@ def train(typed: Mapping[str, Any]) -> bool:
     preflight(device, options.checkpoint_folder, options.net, options.keep)
     if options.compile_net:
         require_compiler(device)
-    earlier = saved.path.parent if saved else None  # its folder
-    data, files = open_training_data(options, device, earlier)
+    earlier_folder = saved.path.parent if saved else None
+    data, files = open_training_data(options, device, earlier_folder)
     options = with_sizes(options, len(data.train), device)
     loaders = make_loaders(options, data, device)
     steps = len(loaders.train)
@@ -109,7 +109,7 @@ def train(typed: Mapping[str, Any]) -> bool:
     progress = begin_or_go_on(training, options, saved, steps, data.validation)
 
     folder = ModelFolder(options, description)
-    folder.prepare(progress, files, earlier)
+    folder.prepare(progress, files, earlier_folder)
     folder.save_for_restart(training, progress)
     reports = Reports(folder.path, description, progress.epoch)
     reports.begin(loaders.train)
@@ -189,11 +189,13 @@ def pretrained_file(options: TrainOptions) -> Path | None:
 
 def log_how_to_go_on(options: TrainOptions, is_saved: bool) -> None:
     """Say what to type to go on with a run that was stopped."""
+    from vision.checkpoints.detector import LAST
+
     folder = options.checkpoint_folder
     command = f"python3 train_ssd.py --model-dir={shlex.quote(str(folder))} --resume"
     if is_saved:
         logger.info("Saved. To go on: %s", command)
-    elif (folder / "last.pth").is_file():
+    elif (folder / LAST).is_file():
         logger.info("Not saved, as the loss is not finite. To go on from before: %s", command)
     else:
         logger.info("Not saved, as the loss is not finite. Begin again with a lower --lr")

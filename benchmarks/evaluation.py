@@ -274,10 +274,7 @@ def draw_dataset(folder: Path, images: int, classes: int) -> None:
         if number >= MOST_DRAWN:
             os.link(pictures / f"{number % MOST_DRAWN}.jpg", pictures / f"{number}.jpg")
             continue
-        coarse = [rng.integers(0, 256, (side, side, 3), np.uint8) for side in (4, 30, 250)]
-        layers = [cv2.resize(one, (1024, 768), interpolation=cv2.INTER_CUBIC) for one in coarse]
-        picture = np.mean(layers, axis=0).astype(np.uint8)
-        cv2.imwrite(str(pictures / f"{number}.jpg"), picture)
+        cv2.imwrite(str(pictures / f"{number}.jpg"), draw_picture(rng))
     for number in range(images):
         name, (x, y) = class_names(classes)[1 + number % classes], rng.integers(1, 500, 2)
         box = f"<xmin>{x}</xmin><ymin>{y}</ymin><xmax>{x + 250}</xmax><ymax>{y + 250}</ymax>"
@@ -287,6 +284,15 @@ def draw_dataset(folder: Path, images: int, classes: int) -> None:
     lines = "".join(f"{number}\n" for number in range(images))
     (folder / "ImageSets" / "Main" / "test.txt").write_text(lines)
     (folder / "labels.txt").write_text("\n".join(class_names(classes)[1:]))
+
+
+def draw_picture(rng: np.random.Generator) -> np.ndarray:
+    """Return a picture of 1024x768 pixels with edges of all sizes."""
+    import cv2
+
+    coarse = [rng.integers(0, 256, (side, side, 3), np.uint8) for side in (4, 30, 250)]
+    layers = [cv2.resize(one, (1024, 768), interpolation=cv2.INTER_CUBIC) for one in coarse]
+    return np.mean(layers, axis=0).astype(np.uint8)
 
 
 def class_names(classes: int) -> list[str]:

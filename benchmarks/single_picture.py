@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 import numpy as np
 from compared import Compared, hand_on
+from evaluation import draw_picture, write_untrained
 
 if TYPE_CHECKING:
     from vision.ssd.predictor import Predictor
@@ -52,7 +53,7 @@ def main(args: argparse.Namespace) -> None:
     from vision.utils.threads import share_cores
 
     share_cores()
-    image = drawn() if args.picture is None else read_picture(args.picture)
+    image = read_picture(args.picture) if args.picture else draw_picture(np.random.default_rng(0))
     with tempfile.TemporaryDirectory() as folder:
         for model in args.model or untrained(Path(folder)):
             measure(model, image, args.runs)
@@ -129,20 +130,8 @@ def timed(work: Callable, *given: Any) -> tuple[float, Any]:
     return time.perf_counter() - start, outcome
 
 
-def drawn() -> np.ndarray:
-    """Return a picture with edges of all sizes."""
-    import cv2
-
-    rng = np.random.default_rng(0)
-    coarse = [rng.integers(0, 256, (side, side, 3), np.uint8) for side in (4, 30, 250)]
-    layers = [cv2.resize(one, (1024, 768), interpolation=cv2.INTER_CUBIC) for one in coarse]
-    return np.mean(layers, axis=0).astype(np.uint8)
-
-
 def untrained(folder: Path) -> list[Path]:
     """Write a net that finds about 10 boxes of every class, as a .pth and as a .onnx."""
-    from evaluation import write_untrained
-
     from vision.checkpoints.detector import load_detector
     from vision.deploy.export import build_model
     from vision.utils.labels import write_labels

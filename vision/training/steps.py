@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Sequence
 
 import numpy as np
@@ -70,10 +71,6 @@ class LossMeter:
         return losses
 
 
-def _false() -> Tensor:
-    return torch.tensor(False)
-
-
 @dataclass
 class Training:
     """Everything that changes while a net learns."""
@@ -88,7 +85,7 @@ class Training:
     assignment: type[Assignment] = ByOverlap
     step: int = 0  # steps done, those that were skipped included
     # () bool, whether the last step was skipped, or the net has no finite loss in validation.
-    is_lost: Tensor = field(default_factory=_false)
+    is_lost: Tensor = field(default_factory=partial(torch.tensor, False))
 
     @property
     def best_net(self) -> SSD:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 from vision.datasets.files.folders import part_of_path
@@ -111,7 +110,8 @@ def agreement(file: str, name: str) -> tuple[int, int, int]:
     """
     steps, named = _comparable(file), _comparable(name)
     ends = zip(reversed(steps), reversed(named))
-    equal = sum(1 for _ in itertools.takewhile(_is_pair_equal, ends))
+    shorter = min(len(steps), len(named))
+    equal = next((n for n, (one, other) in enumerate(ends) if one != other), shorter)
     return equal, len(set(steps) & set(named)), -len(named)
 
 
@@ -124,10 +124,6 @@ def name_different_files(one: str, other: str) -> bool:
 
 def _comparable(path: str) -> list[str]:
     return [fold_name(step) for step in steps_of(strip_suffix(path))]
-
-
-def _is_pair_equal(pair: tuple[str, str]) -> bool:
-    return pair[0] == pair[1]
 
 
 def _bare(file: str) -> str:

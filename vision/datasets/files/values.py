@@ -52,9 +52,7 @@ def around_turned(
         half: half of its width and of its height before it was turned.
         angle: in radians.
     """
-    if not math.isfinite(angle):
-        angle = 0.0
-    cosine, sine = abs(math.cos(angle)), abs(math.sin(angle))
+    cosine, sine = map(abs, _turn(angle))
     x, y = half[0] * cosine + half[1] * sine, half[0] * sine + half[1] * cosine
     return centre[0] - x, centre[1] - y, centre[0] + x, centre[1] + y
 
@@ -69,12 +67,15 @@ def around_ellipse(
         radii: half of its width and of its height before it was turned.
         angle: in radians.
     """
-    if not math.isfinite(angle):
-        angle = 0.0
-    cosine, sine = math.cos(angle), math.sin(angle)
+    cosine, sine = _turn(angle)
     x = math.hypot(radii[0] * cosine, radii[1] * sine)
     y = math.hypot(radii[0] * sine, radii[1] * cosine)
     return centre[0] - x, centre[1] - y, centre[0] + x, centre[1] + y
+
+
+def _turn(angle: float) -> tuple[float, float]:
+    """Return cosine and sine; those of no turn for an angle that is no number."""
+    return (math.cos(angle), math.sin(angle)) if math.isfinite(angle) else (1.0, 0.0)
 
 
 def around_points(values: list) -> tuple[float, ...]:

@@ -18,7 +18,13 @@ from vision.datasets.options import TRAINING_ARGUMENTS
 from vision.training.bad_batches import BAD_BATCHES
 from vision.training.compute.processes import is_main, process_count
 from vision.training.data import Writable
-from vision.training.model_folder.results import ResultsTable, epoch_row
+from vision.training.model_folder.results import (
+    CURVES,
+    EXAMPLES,
+    RESULTS,
+    ResultsTable,
+    epoch_row,
+)
 from vision.training.model_folder.state import ENDING, Progress, save_state
 from vision.training.options import TrainOptions
 from vision.training.steps import Losses, Training
@@ -27,10 +33,9 @@ from vision.training.validation import Validation
 from vision.utils.files import remove_leftovers, write_together
 from vision.utils.labels import write_labels
 
-RESULTS = "results.csv"
 # What holds or shows how far a run is. The state goes first, and of its two files the older one:
 # without last.pth a run goes on from previous.pth.
-OF_A_RUN = (PREVIOUS, LAST, BEST, RESULTS, BAD_BATCHES, "results.png", "val_predictions.jpg")
+OF_A_RUN = (PREVIOUS, LAST, BEST, RESULTS, BAD_BATCHES, CURVES, EXAMPLES)
 
 logger = logging.getLogger(__name__)
 

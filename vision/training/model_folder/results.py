@@ -21,6 +21,10 @@ SEPARATORS = ",;\t"
 LARGEST = 1e100  # a number that a curve can be drawn through
 
 
+# Files of the model folder: the table, its curves, and what the best weights find.
+RESULTS, CURVES, EXAMPLES = "results.csv", "results.png", "val_predictions.jpg"
+
+
 class ResultsTable:
     """One row an epoch; an epoch that is run again takes the place of its old row."""
 

@@ -8,6 +8,7 @@ from typing import Mapping, Sequence
 
 import numpy as np
 
+from vision.checkpoints.detector import BEST
 from vision.evaluation.thresholds import SURE
 from vision.training.model_folder.results import Row, curve
 
@@ -41,7 +42,7 @@ def closing_lines(
         return ["No epoch has a finite loss; a smaller --lr may help."]
     best: Row = next((row for row in rows if int(row["epoch"]) == best_epoch), {})
     return [
-        *_results(best, best_epoch, folder / "best.pth"),
+        *_results(best, best_epoch, folder / BEST),
         *(f"Hint: {hint}" for hint in _hints(rows, best, folder, training_objects or {})),
         *_next_commands(folder, datasets),
     ]

@@ -12,6 +12,7 @@ from vision.datasets.report.portrait import write_portrait
 from vision.loading.loaders import EpochLoader
 from vision.loading.workers import leave_signals_to_parent
 from vision.training.compute.processes import is_main
+from vision.training.model_folder.results import CURVES, EXAMPLES
 from vision.training.reports.pictures import draw_batch, draw_predictions
 from vision.training.reports.plots import plot_results
 from vision.training.reports.tensorboard import TensorBoardLog
@@ -62,10 +63,10 @@ class Reports:
         """Draw the curves with a new epoch; if it is the best, also what it finds in pictures."""
         if self.curves is None:
             return
-        _draw(plot_results, rows, self.folder / "results.png")
+        _draw(plot_results, rows, self.folder / CURVES)
         _draw(self.curves.add_epoch, epoch, losses, validation, learning_rates)
         if is_best and validation is not None and validation.examples is not None:
-            path = self.folder / "val_predictions.jpg"
+            path = self.folder / EXAMPLES
             class_names = self.description.class_names
             _draw(draw_predictions, validation.examples, class_names, path)
 
