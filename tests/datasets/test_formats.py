@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.drawing import CLASS_NAMES
@@ -55,6 +57,19 @@ def test_a_picture_that_is_gone_is_reported(tmp_path, name):
     datasets = open_datasets(tmp_path)
     assert len(datasets.train) + len(datasets.validation) == 11
     assert datasets.problems[0].counts == {"picture missing": 1}
+
+
+@pytest.mark.parametrize("word", ["__background__", "_Background_", "BACKGROUND", "__ignore__"])
+@pytest.mark.parametrize("name", [one for one in IN_FILES if KINDS[one] not in ("ccpd", "yolo")])
+def test_background_under_any_name_is_no_class(tmp_path, name, word):
+    WRITERS[name](tmp_path)
+    for path in tmp_path.rglob("*"):
+        if path.suffix in (".csv", ".json", ".txt", ".xml"):
+            path.write_text(re.sub(r"\bred\b", word, path.read_text(encoding="utf-8")))
+    datasets = open_datasets(tmp_path, allow_unusable=True)
+    assert set(datasets.class_names) == {"BACKGROUND", "green", "blue"}
+    kind = "area to ignore" if word == "__ignore__" else "class called BACKGROUND"
+    assert set(datasets.problems[0].counts) == {kind}
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -93,9 +93,10 @@ def test_a_bare_list_names_its_pictures(name, path, image_id, tmp_path):
     assert this.boxes.tolist() == [[0, 0, 10, 10]]
 
 
-def test_pictures_that_the_file_does_not_list_were_not_looked_at(tmp_path):
+@pytest.mark.parametrize("background", ["background", "__background__", "_background_"])
+def test_pictures_that_the_file_does_not_list_were_not_looked_at(tmp_path, background):
     images = [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "gone.jpg"}]
-    categories = [{"id": 0, "name": "background"}, {"id": 5, "name": "dog"}]
+    categories = [{"id": 0, "name": background}, {"id": 5, "name": "dog"}]
     rows = [{**GOOD, "image_id": number, "category_id": 5} for number in (1, 2)]
     content = {"images": images, "categories": categories, "annotations": rows}
     stored = read_detections(write(tmp_path, content))

@@ -25,7 +25,7 @@ import numpy as np
 from vision.evaluation.collection import Collection, EvaluatedPicture
 from vision.structures import Detections
 from vision.utils.files import atomic_write
-from vision.utils.labels import BACKGROUND
+from vision.utils.labels import BACKGROUND, is_background
 
 KEYS = ("image_id", "category_id", "bbox", "score")
 COCO_DIGITS = 12  # COCO's pictures are named by their number, filled up with zeros
@@ -194,7 +194,7 @@ def _read_categories(
     named = [(one.get("id"), one.get("name")) for one in categories]
     if not all(_is_key(key) and isinstance(name, str) and name for key, name in named):
         raise ValueError(f"categories of {path} must each have an id and a name")
-    named = [(key, name) for key, name in named if name.upper() != BACKGROUND]
+    named = [(key, name) for key, name in named if not is_background(name)]
     names = [BACKGROUND, *dict.fromkeys(name for _, name in named)]
     return {key: names.index(name) for key, name in named}, names
 

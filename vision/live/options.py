@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vision.utils.labels import BACKGROUND, typed_class_names
+from vision.utils.labels import is_background, typed_class_names
 from vision.utils.options import (
     ListOf,
     LogOptions,
@@ -53,7 +53,7 @@ def classes_to_label(value: Any) -> tuple[str, ...]:
     Raises:
         ValueError: one cannot be the name of a class, or is there twice.
     """
-    return tuple(typed_class_names([one for one in tokens(value) if one.upper() != BACKGROUND]))
+    return tuple(typed_class_names([one for one in tokens(value) if not is_background(one)]))
 
 
 @dataclass(frozen=True)

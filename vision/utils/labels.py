@@ -17,10 +17,16 @@ from vision.utils.text import shown
 logger = logging.getLogger(__name__)
 
 BACKGROUND = "BACKGROUND"
-# What lists of classes call the background or pixels to leave out; readers of datasets skip it.
-BACKGROUNDS = {BACKGROUND, "__BACKGROUND__", "_BACKGROUND_", "__IGNORE__"}
+IGNORED_PIXELS = "__IGNORE__"  # what LabelMe calls pixels that are to be left out
+# What datasets call the background or pixels to leave out; none of it is a class.
+BACKGROUNDS = {BACKGROUND, "__BACKGROUND__", "_BACKGROUND_", IGNORED_PIXELS}
 MAX_CLASSES = 10_000
 MOST_LETTERS = 100  # of the name of a class that is typed
+
+
+def is_background(name: str) -> bool:
+    """Return whether a name in a dataset means no class: BACKGROUND under one of its names."""
+    return name.upper() in BACKGROUNDS
 
 
 def read_labels(path: str | Path) -> list[str]:
@@ -77,7 +83,7 @@ def typed_class_names(names: Sequence[str]) -> list[str]:
             raise ValueError(
                 f"the name of a class must be 1 to {MOST_LETTERS} letters, got {name[:200]!r}"
             )
-        if name.upper() in BACKGROUNDS:
+        if is_background(name):
             raise ValueError(f"{name} is what is no object; leave it out")
     if len(cleaned) > MAX_CLASSES:
         raise ValueError(f"there can be at most {MAX_CLASSES} classes, got {len(cleaned)}")

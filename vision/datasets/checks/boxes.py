@@ -11,7 +11,7 @@ import numpy as np
 from vision.datasets.checks.problems import KINDS, Problems
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.arrays import blocks
-from vision.utils.labels import BACKGROUND
+from vision.utils.labels import IGNORED_PIXELS, is_background
 
 # From (image id, origin) to the file of an object, its line or None, and what to call it or "".
 Place = Callable[[str, int], Tuple[str, Optional[int], str]]
@@ -297,7 +297,9 @@ def _judge_name(name: str) -> tuple[str, str]:
     if not name or not name.isprintable():
         unseen = next((f" (U+{ord(one):04X} in it)" for one in name if not one.isprintable()), "")
         return "object without name", f"'{name}' is no class name{unseen}"
-    if name.upper() == BACKGROUND:
+    if name.upper() == IGNORED_PIXELS:
+        return "area to ignore", f"'{name}' marks what is to be left out, and no object"
+    if is_background(name):
         return (
             "class called BACKGROUND",
             f"'{name}' means that there is no object; leave such boxes away",

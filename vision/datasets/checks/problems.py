@@ -52,6 +52,7 @@ KINDS = {
     "object without name": ProblemKind("box", "left out"),
     "unknown class": ProblemKind("box", "left out"),
     "class called BACKGROUND": ProblemKind("box", "left out"),
+    "area to ignore": ProblemKind("", "left out"),
     "class called void": ProblemKind("", "detectnet will not show it", doubtful=True),
     "class names alike": ProblemKind("", "kept apart", doubtful=True),
     "box without numbers": ProblemKind("box", "left out"),

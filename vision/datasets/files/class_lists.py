@@ -9,7 +9,7 @@ from typing import Callable, Iterable
 
 from vision.datasets.files.values import decode
 from vision.utils.files import read_regular
-from vision.utils.labels import BACKGROUND, BACKGROUNDS, MAX_CLASSES
+from vision.utils.labels import BACKGROUND, MAX_CLASSES, is_background
 from vision.utils.text import name_as_seen, printable
 
 NUMBER_FIRST = re.compile(r"(\d+)\s*[\s:;,=.)]\s*(\S.*)")
@@ -43,7 +43,7 @@ def read_class_list(
         raise ValueError(f"{path} must name at most {MAX_CLASSES} classes, it has {len(lines):,}")
     seen: dict[str, int] = {}
     for number, name in _names_in(lines, path, used_names, [] if notes is None else notes):
-        if name.upper() in BACKGROUNDS:
+        if is_background(name):
             continue
         if name in seen:
             raise ValueError(

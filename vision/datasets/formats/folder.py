@@ -7,7 +7,7 @@ from typing import Iterable
 
 from vision.datasets.checks.problems import Problems
 from vision.datasets.index.annotation_index import AnnotationIndex
-from vision.utils.labels import BACKGROUND
+from vision.utils.labels import is_background
 from vision.utils.text import names_as_seen
 
 
@@ -80,4 +80,4 @@ def usable_names(names: Iterable[str]) -> list[str]:
 
 def is_class_name(name: str) -> bool:
     """Return whether a name can be a class: it is printable, not empty, and not BACKGROUND."""
-    return bool(name) and name.isprintable() and name.upper() != BACKGROUND
+    return bool(name) and name.isprintable() and not is_background(name)

@@ -34,7 +34,7 @@ from vision.live.saving import Budget
 from vision.pictures.reading import read_picture_size
 from vision.pictures.suffixes import PICTURE_SUFFIXES
 from vision.utils.files import atomic_write, path_inside
-from vision.utils.labels import BACKGROUND, typed_class_names, with_background
+from vision.utils.labels import is_background, typed_class_names, with_background
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class LabelStore:
         """
         self.folder, self._budget, self._now = Path(folder), budget, now
         self._lock = threading.RLock()
-        self.class_names = [name for name in class_names if name.upper() != BACKGROUND]
+        self.class_names = [name for name in class_names if not is_background(name)]
         if self.class_names:
             with_background(self.class_names)  # refuses what is there twice
         self._files = _top_files(self.folder / PICTURES, PICTURE_SUFFIXES)
