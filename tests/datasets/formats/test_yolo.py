@@ -11,6 +11,7 @@ from vision.datasets.formats.yolo import YOLOFolder
 from vision.datasets.formats.yolo_files import read_label, read_settings, read_yaml
 from vision.datasets.opening import open_datasets, open_split
 from vision.datasets.recognition import find_dataset
+from vision.datasets.selection import Selection
 
 
 def write_samples(root, count, labels="", pictures="", seed=0, first=0):
@@ -255,7 +256,48 @@ def test_a_class_beyond_the_names_is_reported(tmp_path):
 
 def test_blank_lines_of_a_names_file_keep_the_numbers(tmp_path):
     (tmp_path / "classes.txt").write_text("red\n\nblue\n\n")
-    assert read_settings(tmp_path).names == {0: "red", 2: "blue"}
+    assert read_settings(tmp_path).names == {0: "red", 1: "", 2: "blue"}
+
+
+NO_CLASS = [
+    ("classes.txt", "BACKGROUND\nred\ngreen\nblue\n", "which is BACKGROUND in classes.txt:1,"),
+    ("labels.txt", "_background_\nred\ngreen\nblue\n", "which is _background_ in labels.txt:1,"),
+    ("obj.names", "\nred\ngreen\nblue\n", "which is blank in obj.names:1,"),
+    ("_darknet.labels", "\ufeff\r\nred\r\ngreen\r\nblue\r\n", "blank in _darknet.labels:1,"),
+    ("classes.txt", "0 background\n1 red\n2 green\n3 blue\n", "background in entry 1 of the names"),
+    ("classes.txt", "background,red,green,blue\n", "background in entry 1 of the names"),
+    ("data.yaml", "names: [BACKGROUND, red, green, blue]\n", "entry 1 of the names in data.yaml"),
+    ("data.yaml", "names:\n- ''\n- red\n- green\n- blue\n", "which is blank in entry 1 of"),
+    (
+        "data.yaml",
+        "names: {0: __ignore__, 1: red, 2: green, 3: blue}\n",
+        "is __ignore__ in entry 1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "text", "message"), NO_CLASS)
+def test_a_number_of_background_or_of_a_blank_line_is_refused(tmp_path, file, text, message):
+    samples = write_samples(tmp_path, 6)
+    (tmp_path / file).write_bytes(text.encode("utf-8"))
+    with pytest.raises(ValueError, match=rf"_\d+.txt:\d has class 0, .*{message}.*neighbours"):
+        open_datasets(tmp_path)
+    for sample in samples:  # numbered by the list as it is
+        lines = (f"{int(line[0]) + 1}{line[1:]}\n" for line in yolo_label(sample).splitlines())
+        (tmp_path / f"{sample.image_id}.txt").write_text("".join(lines))
+    datasets = open_datasets(tmp_path, selection=Selection(val_split=0))
+    assert datasets.class_names == CLASS_NAMES
+    assert not any(datasets.problems)
+    by_id = {annotation.image_id: annotation.labels.tolist() for annotation in datasets.train}
+    assert by_id == {sample.image_id: sample.labels.tolist() for sample in samples}
+
+
+def test_a_blank_line_between_the_names_is_refused_where_a_label_uses_it(tmp_path):
+    write_samples(tmp_path, 6)
+    (tmp_path / "classes.txt").write_text("red\n\ngreen\n\nblue\n")
+    message = r"has class 1, which is blank in classes.txt:2, .*take the blank line out"
+    with pytest.raises(ValueError, match=message):
+        open_datasets(tmp_path)
 
 
 @pytest.mark.parametrize("below", ["", "labels/"])

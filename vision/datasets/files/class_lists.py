@@ -25,6 +25,19 @@ def read_class_list(
 ) -> list[str]:
     """Return the class names of a file in their order, without BACKGROUND under any name.
 
+    The rest is as `class_list_entries` says.
+    """
+    entries = class_list_entries(path, used_names, notes)
+    return [name for _, name in entries if not is_background(name)]
+
+
+def class_list_entries(
+    path: Path,
+    used_names: Callable[[], Iterable[str]] = tuple,
+    notes: list[str] | None = None,
+) -> list[tuple[int, str]]:
+    """Return the lines of a file of class names, by number, and the names, BACKGROUND among them.
+
     It may have one name a line, with numbers counted from 0 or 1 before or behind the names; one
     line of names with commas between them; or be CVAT's labelmap.txt.
 
@@ -42,16 +55,15 @@ def read_class_list(
     if len(lines) > MAX_CLASSES:
         raise ValueError(f"{path} must name at most {MAX_CLASSES} classes, it has {len(lines):,}")
     seen: dict[str, int] = {}
-    for number, name in _names_in(lines, path, used_names, [] if notes is None else notes):
-        if is_background(name):
-            continue
-        if name in seen:
+    entries = _names_in(lines, path, used_names, [] if notes is None else notes)
+    for number, name in entries:
+        if name in seen and not is_background(name):
             raise ValueError(
                 f"{path}:{number}: names the class '{printable(name)}' twice; remove one of the "
                 "lines"
             )
         seen[name] = number
-    return list(seen)
+    return entries
 
 
 def class_list_lines(class_names: Iterable[str]) -> list[str]:

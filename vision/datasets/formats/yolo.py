@@ -15,13 +15,16 @@ from vision.datasets.formats.yolo_files import (
     NAMES_BELOW,
     NOT_LABELS,
     PART_KEYS,
+    LabelLine,
     names_classes,
+    place_of_class,
     read_label,
     read_settings,
 )
 from vision.datasets.formats.yolo_parts import StatedPath, describe_faults, match_parts
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder
+from vision.utils.labels import is_background
 
 LABEL_LINE = re.compile(rb"\s*\d+(?:\.0+)?(?:[\s,;]+[-+.\deE]+){4,}[\s,;]*?\s*(?:\r?\n|$)")
 WORD_FIRST = re.compile(rb"\s*[^\d\s.+-]")
@@ -96,6 +99,7 @@ class YOLOFolder(DatasetFolder):
             used.add(file)
             negatives += file is None
             objects = read_label(self.root / file, self._settings.pose) if file else []
+            self._require_classes(file, objects)
             names = [self._name(one.number) for one in objects]
             numbers.update(one.number for one in objects if one.number is not None)
             builder.add(
@@ -113,6 +117,31 @@ class YOLOFolder(DatasetFolder):
     def annotation_file(self, part: str, image_id: str) -> str:
         """Return the label file of a picture, relative to the folder."""
         return self._label_of(image_id) or f"{image_id}.txt"
+
+    def _require_classes(self, file: str | None, objects: list[LabelLine]) -> None:
+        """Refuse a number whose line in the class list is no class: the list was shifted by it.
+
+        Raises:
+            ValueError: the line is BACKGROUND or blank, so that names of neighbours are likely.
+        """
+        for line, one in enumerate(objects if self._no_classes else (), start=1):
+            name = self._no_classes.get(one.number)
+            if name is None:
+                continue
+            place = place_of_class(self.root / self._settings.names_from, one.number or 0, name)
+            what, entry = (name, f"the entry {name}") if name else ("blank", "the blank line")
+            raise ValueError(
+                f"{self.root}: {file}:{line} has class {one.number}, which is {what} in {place}, "
+                "so that boxes may have the names of their neighbours: take "
+                f"{entry} out if class {one.number} is the name behind it; if such boxes are no "
+                "objects, write a name there and leave it out by --class-map NAME=-"
+            )
+
+    @cached_property
+    def _no_classes(self) -> dict[int | None, str]:
+        """The entries of the class list that are no classes, by number: BACKGROUND or blank."""
+        names = self._settings.names.items()
+        return {number: name for number, name in names if not name or is_background(name)}
 
     def _require_count_from_zero(self, numbers: set[int]) -> None:
         """Refuse labels that count classes from 1: boxes would get the names of their neighbours.

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Union
 
 import yaml
 
-from vision.datasets.files.class_lists import read_class_list
+from vision.datasets.files.class_lists import class_list_entries
 from vision.datasets.files.folders import folders_in, some_files
 from vision.datasets.files.listing import base_name, read_list
 from vision.datasets.files.values import NO_BOX, around_points, decode, to_number
@@ -39,7 +39,7 @@ LARGEST_CLASS_NUMBER = 1 << 31
 class YOLOSettings(NamedTuple):
     """What the files of a YOLO folder say about classes and parts."""
 
-    names: dict[int, str]  # class names by number
+    names: dict[int, str]  # class names by number; of a blank line of a list ""
     names_from: str  # the file that has them
     parts: dict[str, list[str]]  # by part: folders or lists of pictures, as written
     parts_from: str
@@ -160,10 +160,11 @@ def _require_one_order(
 ) -> None:
     """Refuse two lists that give one number to two classes: boxes would get the wrong name."""
     for number in sorted(set(names) & set(others)):
-        if names[number].casefold() != others[number].casefold():
+        one, other = names[number], others[number]
+        if one and other and one.casefold() != other.casefold():
             raise ValueError(
                 f"{first} and {second} must name the classes in one order, but class {number} is "
-                f"'{printable(names[number])}' in the first and '{printable(others[number])}' in "
+                f"'{printable(one)}' in the first and '{printable(other)}' in "
                 "the second: number the labels beside both by one list and copy it over the "
                 "other; if all labels are numbered by one of them already, delete the other"
             )
@@ -222,10 +223,18 @@ def read_class_names(path: Path, notes: list[str]) -> dict[int, str]:
         ValueError: if it is not UTF-8, or names more than MAX_CLASSES.
     """
     lines = decode(read_regular(path), path).splitlines()
-    known = read_class_list(path, notes=notes)
+    entries = class_list_entries(path, notes=notes)
     # A blank line counts as a class without a name, and one that is called background counts too.
-    plain = [line.strip() for line in lines if line.strip()]
-    return _number(lines if set(known) <= set(plain) else known, path)
+    is_plain = all(lines[line - 1].strip() == name for line, name in entries)
+    return _number(lines if is_plain else [name for _, name in entries], path)
+
+
+def place_of_class(path: Path, number: int, name: str) -> str:
+    """Return where a file names a class, for messages: its line if it has one name a line."""
+    lines = decode(read_regular(path), path).splitlines()
+    if number < len(lines) and lines[number].strip() == name:
+        return f"{path.name}:{number + 1}"
+    return f"entry {number + 1} of the names in {path.name}"
 
 
 def read_label(path: Path, pose: bool = False) -> list[LabelLine]:
@@ -276,10 +285,15 @@ def _divide(text: str, count: Value | None) -> list[str]:
 
 
 def _number(names: list[str] | dict[str, str], path: Path) -> dict[int, str]:
-    """Return class names by number, from a list, whose blank lines count, or from a table."""
+    """Return class names by number, from a list, whose blank lines count, or from a table.
+
+    A blank line is "", unless no name comes behind it; a table names only what it names.
+    """
     pairs = names.items() if isinstance(names, dict) else enumerate(names)
     numbered = {int(to_number(n)): name.strip() for n, name in pairs if 0 <= to_number(n) < 1e9}
-    numbered = {number: name for number, name in numbered.items() if name}
+    last = max((number for number, name in numbered.items() if name), default=-1)
+    is_list = isinstance(names, list)
+    numbered = {n: name for n, name in numbered.items() if name or (is_list and n < last)}
     if len(numbered) > MAX_CLASSES:
         raise ValueError(
             f"{path} must name at most {MAX_CLASSES} classes, it has {len(numbered):,}"
