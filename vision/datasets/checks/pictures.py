@@ -9,6 +9,7 @@ import numpy as np
 
 from vision.datasets.checks.picture_scan import PictureFacts, PictureScanner
 from vision.datasets.checks.problems import Problems
+from vision.datasets.checks.resizing import same_shape, tell_resized
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.options import EXIF, DataOptions
 from vision.pictures.headers import FORMATS, KINDS_OF_PIXELS
@@ -120,7 +121,8 @@ class _OpenedPictures:
             return None
         stored, stated = self.facts.sizes[row], self.index.sizes[row]
         if (stated > 0).all():
-            as_stored, as_upright = _same_shape(stated, stored), _same_shape(stated, stored[::-1])
+            as_stored = bool(same_shape(stated, stored))
+            as_upright = bool(same_shape(stated, stored[::-1]))
         elif self.index.relative[row]:
             return None
         else:
@@ -145,9 +147,10 @@ class _OpenedPictures:
         stated = (index.sizes > 0).all(axis=1) & (stored > 0).all(axis=1)
         differs = stated & (index.sizes != frames).any(axis=1)
         moved = (orientations > 1) & (turned != upright)
+        resized = self.decide_resized(differs, frames, int((stated & ~differs).sum()))
         for row in np.flatnonzero(moved | differs).tolist():
             objects = slice(index.offsets[row], index.offsets[row + 1])
-            if differs[row] and self.is_resized(row, frames[row]) and not index.relative[row]:
+            if resized[row] and not index.relative[row]:
                 index.boxes[objects] *= np.tile(frames[row] / index.sizes[row], 2)
             if moved[row]:
                 size = [1, 1] if index.relative[row] else stored[row].tolist()
@@ -155,18 +158,42 @@ class _OpenedPictures:
                 index.boxes[objects] = turn(index.boxes[objects], int(orientations[row]), size)
         return swapped if upright else stored
 
-    def is_resized(self, row: int, frame: np.ndarray) -> bool:
-        """Return, and report, whether a picture was resized after its boxes were marked.
+    def decide_resized(self, differs: np.ndarray, frames: np.ndarray, agreeing: int) -> np.ndarray:
+        """Return, and report, which pictures were resized after their boxes were marked, (N,) bool.
 
-        So it was if its shape is still the stated one, or if the boxes do not fit it as it is. Else
-        the boxes themselves contradict the stated size, which is taken for a slip.
+        Args:
+            differs: (N,) bool, of which pictures the stated size is not the real one.
+            frames: (N, 2), width and height of the pictures that the boxes mean.
+            agreeing: the number of those whose stated size is right.
         """
-        stated, extent = self.index.sizes[row], self.extent(row)
-        resized = _fits(extent, stated) and (_same_shape(stated, frame) or not _fits(extent, frame))
-        kind = "picture resized after labelling" if resized else "stated size wrong"
-        words = f"is {frame[0]} x {frame[1]}, annotated as {stated[0]} x {stated[1]}"
-        self.problems.add(kind, words, self.shown(row))
+        rows = np.flatnonzero(differs)
+        extents = np.array([self.extent(row) for row in rows.tolist()]).reshape(-1, 2)
+        told = tell_resized(self.index.sizes[rows], frames[rows], extents, agreeing)
+        for row, is_resized, unclear in zip(rows.tolist(), *told):
+            stated, frame = self.index.sizes[row], frames[row]
+            kind = "picture resized after labelling" if is_resized else "stated size wrong"
+            kind = "picture resized or not" if unclear else kind
+            words = f"is {frame[0]} x {frame[1]}, annotated as {stated[0]} x {stated[1]}"
+            self.problems.add(kind, words, self.shown(row))
+        resized = np.zeros(len(differs), dtype=bool)
+        resized[rows] = told.resized
+        if resized.sum() > agreeing:
+            self.report_without_size(frames)
         return resized
+
+    def report_without_size(self, frames: np.ndarray) -> None:
+        """Report pictures that may have been resized too, but whose annotation states no size.
+
+        Args:
+            frames: as for `decide_resized`.
+        """
+        unknown = (self.index.sizes <= 0).any(axis=1) & (frames > 0).all(axis=1)
+        has_boxes = np.diff(self.index.offsets) > 0
+        rows = np.flatnonzero(unknown & has_boxes & ~self.index.relative)
+        words = "no size is stated, and most other pictures were resized after labelling"
+        self.problems.add_each(
+            "picture resized or not", rows, lambda row: (words, self.shown(row), None)
+        )
 
     def extent(self, row: int) -> np.ndarray:
         """Return the largest x and y (2,) of the boxes of a picture, 0 without boxes."""
@@ -177,10 +204,3 @@ class _OpenedPictures:
 
 def _fits(extent: np.ndarray, size: np.ndarray) -> bool:
     return bool((extent <= size + 1).all())
-
-
-def _same_shape(size: np.ndarray, other: np.ndarray) -> bool:
-    """Return whether one picture is the other made larger or smaller, give or take a pixel."""
-    (width, height), (other_width, other_height) = size.tolist(), other.tolist()
-    difference = abs(width * other_height - height * other_width)
-    return difference <= max(other_width + other_height, width + height)

@@ -40,6 +40,9 @@ KINDS = {
     "test picture is validated on": ProblemKind("", "a score on it means less", doubtful=True),
     "picture of another format": ProblemKind("", "read as what it is"),
     "picture resized after labelling": ProblemKind("", "boxes rescaled", doubtful=True),
+    "picture resized or not": ProblemKind(
+        "", "boxes taken as they are; look at --preview, correct the stated size", doubtful=True
+    ),
     "stated size wrong": ProblemKind("", "the real size counts", doubtful=True),
     "EXIF turn, boxes marked upright": ProblemKind("", "boxes fit the upright picture"),
     "EXIF turn, boxes marked as stored": ProblemKind("", "boxes fit the picture as stored"),
