@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -117,3 +118,9 @@ def test_the_report_of_a_check_is_no_annotation(tmp_path):
 
 def test_a_folder_of_a_training_that_is_named_itself_is_read(listing):
     assert listing("training_args.json", "a.jpg", "below/b.jpg").files == ["a.jpg", "below/b.jpg"]
+
+
+def test_only_one_function_compares_names_in_any_case():
+    """What only makes capitals small takes the two ways to store an accent for two names."""
+    modules = (Path(__file__).resolve().parents[3] / "vision" / "datasets").rglob("*.py")
+    assert [one.name for one in modules if "casefold()" in one.read_text("utf-8")] == ["listing.py"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import unicodedata
+
 import numpy as np
 import pytest
 
@@ -71,6 +73,21 @@ def test_which_list_is_which_part(tmp_path, lists, train, val):
     assert parts["train"] == f"ImageSets/Main/{train}.txt"
     assert parts.get("val") == (val and f"ImageSets/Main/{val}.txt")
     assert ("test" in parts) == ("test" in lists)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_an_accent_in_either_form_is_the_same_name(tmp_path, form):
+    """macOS stores names in one form, and people type the other."""
+    other = "NFD" if form == "NFC" else "NFC"
+    names = [f"{letter}_{number}" for letter in "äé" for number in range(2)]
+    for name in names:
+        stored = unicodedata.normalize(form, name)
+        write_xml(tmp_path, f"{stored}.jpg", voc_xml([(1, 1, 9, 9)], ["red"], (20, 20)))
+        write_picture(tmp_path / f"JPEGImages/{stored}.png", np.zeros((20, 20, 3), np.uint8))
+    write_list(tmp_path, "train", [unicodedata.normalize(other, name) for name in names])
+    index, problems = read(tmp_path, "train")
+    assert (len(index), kinds(problems)) == (4, {})
+    assert VOCFolder(tmp_path).notes == []
 
 
 def test_what_is_not_plain_is_noted(tmp_path):

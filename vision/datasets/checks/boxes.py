@@ -9,6 +9,7 @@ from typing import Callable, Iterator, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from vision.datasets.checks.problems import KINDS, Problems
+from vision.datasets.files.listing import fold_name
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.arrays import blocks
 from vision.utils.labels import IGNORED_PIXELS, is_background
@@ -282,7 +283,7 @@ def report_class_names(class_names: Sequence[str], problems: Problems) -> None:
     """Report class names that differ only by case or blanks, and those that detectnet hides."""
     spellings: dict[str, list[str]] = {}
     for name in class_names[1:]:
-        spellings.setdefault("".join(filter(str.isalnum, name.casefold())), []).append(name)
+        spellings.setdefault("".join(filter(str.isalnum, fold_name(name))), []).append(name)
     for key, names in spellings.items():
         if key and len(names) > 1:
             listed = " and ".join(f"'{name}'" for name in names)

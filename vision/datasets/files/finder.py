@@ -63,7 +63,7 @@ class PictureFinder:
             self._unreadable = {}
             for file in FileListing(self.folder, UNREADABLE_SUFFIXES).files:
                 self._unreadable.setdefault(_bare(file), file)
-        wanted = (base_name(name).casefold(), _key(name), _bare(name))
+        wanted = (fold_name(base_name(name)), _key(name), _bare(name))
         files = [self._unreadable[bare] for bare in wanted if bare in self._unreadable]
         return f"'{min(files)}' {unreadable_fault(min(files))}" if files else ""
 
@@ -127,8 +127,8 @@ def _comparable(path: str) -> list[str]:
 
 
 def _bare(file: str) -> str:
-    return split_suffix(base_name(file))[0].casefold()
+    return fold_name(split_suffix(base_name(file))[0])
 
 
 def _key(file: str) -> str:
-    return strip_suffix(base_name(file)).casefold()
+    return fold_name(strip_suffix(base_name(file)))

@@ -11,7 +11,7 @@ import numpy as np
 from vision.datasets.checks.problems import Problems
 from vision.datasets.files.finder import PictureFinder, agreement
 from vision.datasets.files.folders import part_of_path
-from vision.datasets.files.listing import FileListing, base_name, strip_suffix
+from vision.datasets.files.listing import FileListing, base_name, fold_name, strip_suffix
 from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder, Record
@@ -121,13 +121,13 @@ class PerPictureFolder(DatasetFolder):
 
     def find_annotation(self, image_id: str) -> str | None:
         """Return the annotation of a picture, p.xml or p.jpg.xml as some tools call it, or None."""
-        return self._annotations.find(image_id) or self._suffixed.get(image_id.casefold())
+        return self._annotations.find(image_id) or self._suffixed.get(fold_name(image_id))
 
     @cached_property
     def _suffixed(self) -> dict[str, str]:
         """Annotations called p.jpg.xml, by the id p."""
         return {
-            strip_suffix(stem).casefold(): self._annotations.file_of(stem)
+            fold_name(strip_suffix(stem)): self._annotations.file_of(stem)
             for stem in reversed(self._annotations.stems)
             if strip_suffix(stem) != stem
         }

@@ -8,7 +8,13 @@ from xml.etree.ElementTree import Element, ParseError
 
 from vision.datasets.files.class_lists import read_class_list
 from vision.datasets.files.folders import read_head, some_files
-from vision.datasets.files.listing import FileListing, find_child, read_list, strip_suffix
+from vision.datasets.files.listing import (
+    FileListing,
+    find_child,
+    fold_name,
+    read_list,
+    strip_suffix,
+)
 from vision.datasets.files.values import around, around_turned, to_number, to_side
 from vision.datasets.formats.per_picture import AnnotationError, PerPictureFolder
 from vision.datasets.index.builder import Record
@@ -83,9 +89,9 @@ class VOCFolder(PerPictureFolder):
         if not chosen:
             self.divide_by_folders()
         else:
-            listed = {strip_suffix(one).casefold() for ids in lists.values() for one in ids}
+            listed = {fold_name(strip_suffix(one)) for ids in lists.values() for one in ids}
             stems = self._annotations.stems
-            left = [one for one in stems if strip_suffix(one).casefold() not in listed]
+            left = [one for one in stems if fold_name(strip_suffix(one)) not in listed]
             if left:
                 self.notes.append(
                     f"{len(left):,} annotated pictures are in no list of {self._lists_folder} and "

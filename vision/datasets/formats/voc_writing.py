@@ -16,7 +16,13 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from vision.datasets.files.class_lists import class_list_lines
-from vision.datasets.files.listing import base_name, read_list, split_suffix, strip_suffix
+from vision.datasets.files.listing import (
+    base_name,
+    fold_name,
+    read_list,
+    split_suffix,
+    strip_suffix,
+)
 from vision.datasets.formats.voc import VOC_CORNERS
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.pictures.files import copy_picture, read_bytes
@@ -109,7 +115,7 @@ def copy_as_voc(parts: Mapping[str, AnnotationIndex], folder: str | Path) -> Non
     require_new_folder(folder)
     class_names = next(iter(parts.values())).class_names
     counts = Counter(
-        _stem(image_id).casefold() for index in parts.values() for image_id in index.image_ids
+        fold_name(_stem(image_id)) for index in parts.values() for image_id in index.image_ids
     )
     unique = {stem for stem, count in counts.items() if count == 1}
     pictures = {part: _pictures_of(index, unique) for part, index in parts.items()}
@@ -226,10 +232,10 @@ def safe_name(image_id: str, taken: set[str]) -> str:
     """Turn an id into a file name that stays in its folder and is not taken; add it to `taken`."""
     stem = re.sub(r"[^\w .()&+=@,-]", "_", strip_suffix(image_id)).strip(" .") or "picture"
     name, number = stem[:120], 1
-    while name.casefold() in taken:
+    while fold_name(name) in taken:
         number += 1
         name = f"{stem[:120]}_{number}"
-    taken.add(name.casefold())
+    taken.add(fold_name(name))
     return name
 
 
@@ -264,7 +270,7 @@ def _pictures_of(index: AnnotationIndex, unique: set[str]) -> Iterator[VOCPictur
             (width, height),
             boxes,
             [index.class_names[label] for label in annotation.labels],
-            stem if stem.casefold() in unique else annotation.image_id,
+            stem if fold_name(stem) in unique else annotation.image_id,
             annotation.difficult.tolist(),
         )
 

@@ -10,7 +10,7 @@ import yaml
 
 from vision.datasets.files.class_lists import class_list_entries
 from vision.datasets.files.folders import folders_in, some_files
-from vision.datasets.files.listing import base_name, read_list
+from vision.datasets.files.listing import base_name, fold_name, read_list
 from vision.datasets.files.values import NO_BOX, around_points, decode, to_number
 from vision.utils.files import read_regular
 from vision.utils.labels import MAX_CLASSES
@@ -161,7 +161,7 @@ def _require_one_order(
     """Refuse two lists that give one number to two classes: boxes would get the wrong name."""
     for number in sorted(set(names) & set(others)):
         one, other = names[number], others[number]
-        if one and other and one.casefold() != other.casefold():
+        if one and other and fold_name(one) != fold_name(other):
             raise ValueError(
                 f"{first} and {second} must name the classes in one order, but class {number} is "
                 f"'{printable(one)}' in the first and '{printable(other)}' in "
