@@ -58,6 +58,42 @@ def test_roboflows_folders(tmp_path):
     assert not any(datasets.problems)
 
 
+def write_divided(root, column, words):
+    """Write a table of ten pictures whose column states a part, as it calls them."""
+    lines = [f"filename,class,xmin,ymin,xmax,ymax,{column}"]
+    for number, word in enumerate(words):
+        write_picture(root / f"p{number}.png", draw_samples(1, number)[0].image)
+        lines.append(f"p{number}.png,cat,10,20,60,70,{word}")
+    (root / "annotations.csv").write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("column", ["split", "Subset", "data_split", "set", "usage"])
+@pytest.mark.parametrize("words", [("train", "val"), ("TRAIN", "Valid"), ("Training", "test")])
+def test_a_column_states_the_parts(tmp_path, column, words):
+    write_divided(tmp_path, column, [words[number % 2] for number in range(8)])
+    datasets = open_datasets(tmp_path)
+    assert sorted(datasets.train.image_ids) == ["p0", "p2", "p4", "p6"]
+    assert sorted(datasets.validation.image_ids) == ["p1", "p3", "p5", "p7"]
+    assert f"(the {column} {words[1]} of annotations.csv)" in datasets.lines[0]
+    assert not any(datasets.problems)
+
+
+def test_lines_of_no_known_part_are_trained_on_and_named(tmp_path):
+    write_divided(tmp_path, "split", ["train", "val", "2", "2", ""])
+    datasets = open_datasets(tmp_path)
+    assert sorted(datasets.train.image_ids) == ["p0", "p2", "p3", "p4"]
+    note = "annotations.csv: 2 lines have a split such as '2', which is none of train, val and test"
+    assert f"{note}; they are trained on" in "\n".join(datasets.lines)
+
+
+def test_a_split_that_says_nothing_is_named(tmp_path):
+    write_divided(tmp_path, "split", ["1", "2"] * 5)
+    datasets = open_datasets(tmp_path)
+    assert len(datasets.train) == 8
+    assert "10 lines have a split such as '1'" in "\n".join(datasets.lines)
+    assert "the column is not used" in "\n".join(datasets.lines)
+
+
 def test_one_table_is_split_by_seed(tmp_path):
     samples = draw_samples(10)
     for sample in samples:

@@ -8,6 +8,7 @@ import pytest
 from tests.drawing import CLASS_NAMES, draw_samples, voc_xml, write_list, write_picture, write_voc
 from vision.datasets.checks.problems import Problems
 from vision.datasets.formats.voc import VOCFolder, read_annotation
+from vision.datasets.formats.voc_writing import require_no_lists
 
 OBJECT = "<object><name>red</name><bndbox>{}</bndbox></object>"
 BNDBOX = "<xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax>"
@@ -73,6 +74,89 @@ def test_which_list_is_which_part(tmp_path, lists, train, val):
     assert parts["train"] == f"ImageSets/Main/{train}.txt"
     assert parts.get("val") == (val and f"ImageSets/Main/{val}.txt")
     assert ("test" in parts) == ("test" in lists)
+
+
+WHOLE = {"train": "abcd", "val": "ef"}
+
+
+def move_lists(root, folder, names):
+    """Put the lists of WHOLE where people put them, under the names that they give them."""
+    for part, ids in WHOLE.items():
+        path = root / folder / names[part]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{one}\n" for one in ids))
+
+
+@pytest.mark.parametrize("folder", ["ImageSets/Main", "imagesets/main", "ImageSets", ""])
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"train": "train.txt", "val": "val.txt"},
+        {"train": "Train.txt", "val": "Valid.txt"},
+        {"train": "TRAIN.TXT", "val": "validation.txt"},
+        {"train": "training.txt", "val": "valid.txt"},
+    ],
+)
+def test_lists_are_found_in_any_case_and_place(tmp_path, folder, names):
+    for name in "abcdef":
+        write_xml(tmp_path, name, voc_xml([(1, 1, 9, 9)], ["cat"]))
+    move_lists(tmp_path, folder, names)
+    found = VOCFolder(tmp_path)
+    prefix = f"{folder}/" if folder else ""
+    assert found.parts == {part: prefix + name for part, name in names.items()}
+    assert found.notes == []
+    with pytest.raises(ValueError, match="there is a split already in"):
+        require_no_lists(tmp_path)
+
+
+def test_a_list_on_one_line(tmp_path):
+    for name in "abcdef":
+        write_xml(tmp_path, name, voc_xml([(1, 1, 9, 9)], ["cat"]))
+        write_picture(tmp_path / "JPEGImages" / f"{name}.png", np.zeros((9, 9, 3), np.uint8))
+    write_list(tmp_path, "train", ["a,b, c;'d.jpg'"])
+    write_list(tmp_path, "val", ["e,f"])
+    folder = VOCFolder(tmp_path)
+    assert list(folder.read("train", Problems()).image_ids) == list("abcd")
+    assert list(folder.read("val", Problems()).image_ids) == list("ef")
+    assert folder.notes == []
+
+
+def test_a_column_that_is_the_name_of_a_picture_too_is_no_picture(tmp_path):
+    for name in ("1", "12", "13"):
+        write_xml(tmp_path, name, voc_xml([(1, 1, 9, 9)], ["cat"]))
+    write_list(tmp_path, "train", ["12,1", "13 1"])
+    problems = Problems()
+    VOCFolder(tmp_path).read("train", problems)
+    assert kinds(problems) == {"picture missing": 2}
+
+
+def test_a_list_that_is_there_and_is_not_used_is_named(tmp_path):
+    write_voc(tmp_path, {"train": 4})
+    for name, text in {"dev": "drawn_0000", "val": "", "training": "a", "cat_train": "b 1"}.items():
+        (tmp_path / f"ImageSets/Main/{name}.txt").write_text(text)
+    assert VOCFolder(tmp_path).notes == [
+        "ImageSets/Main/val.txt is empty and is not used",
+        "ImageSets/Main/dev.txt is not used, as it is not called train, val or test",
+        "ImageSets/Main/training.txt is not used, as train.txt is",
+    ]
+
+
+def test_a_text_beside_the_annotations_that_lists_none_of_them_is_named(tmp_path):
+    write_voc(tmp_path, {})
+    (tmp_path / "train.txt").write_text("how I trained it\n")
+    (tmp_path / "notes.txt").write_text("drawn_0000\n")
+    folder = VOCFolder(tmp_path)
+    assert list(folder.parts) == ["all"]
+    assert folder.notes == ["train.txt is not used, as no annotated picture is listed there"]
+
+
+@pytest.mark.parametrize("name", ["LABELS.TXT", "Labels.txt"])
+def test_labels_txt_is_found_in_any_case(tmp_path, name):
+    write_voc(tmp_path, {}, labels=False)
+    (tmp_path / name).write_text("blue\ngreen\nred\nwhite\n")
+    folder = VOCFolder(tmp_path)
+    assert folder.class_names() == ["blue", "green", "red", "white"]
+    assert folder.classes_from == name
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])

@@ -276,6 +276,25 @@ NO_CLASS = [
 ]
 
 
+@pytest.mark.parametrize("name", ["Classes.txt", "LABELS.TXT", "Obj.Names", "Data.YAML"])
+def test_class_lists_are_found_in_any_case(tmp_path, name):
+    write_samples(tmp_path, 5)
+    is_yaml = name.lower().endswith("yaml")
+    (tmp_path / name).write_text("Names: [red, green, blue]\n" if is_yaml else NAMES)
+    assert open_datasets(tmp_path).class_names == CLASS_NAMES
+
+
+@pytest.mark.parametrize("key", ["val", "valid", "validation", "Val"])
+def test_a_data_yaml_that_says_validation_means_val(tmp_path, key):
+    write_samples(tmp_path, 4, "labels/one", "images/one")
+    write_samples(tmp_path, 2, "labels/two", "images/two", first=10)
+    (tmp_path / "data.yaml").write_text(
+        f"train: images/one\n{key}: images/two\nnames: [red, green, blue]\n"
+    )
+    datasets = open_datasets(tmp_path)
+    assert (len(datasets.train), len(datasets.validation)) == (4, 2)
+
+
 @pytest.mark.parametrize(("file", "text", "message"), NO_CLASS)
 def test_a_number_of_background_or_of_a_blank_line_is_refused(tmp_path, file, text, message):
     samples = write_samples(tmp_path, 6)

@@ -116,6 +116,16 @@ def find_child(folder: Path, names: Sequence[str]) -> Path | None:
     return next((child for child in found if child is not None and child.is_dir()), None)
 
 
+def find_file(folder: Path, name: str) -> Path | None:
+    """Return the file of a name inside `folder`, else one of that name in any case, or None."""
+    exact = folder / name
+    if exact.is_file() or not folder.is_dir():
+        return exact if exact.is_file() else None
+    wanted = name.lower()
+    found = sorted(one for one in folder.iterdir() if one.name.lower() == wanted)
+    return next(filter(Path.is_file, found), None)
+
+
 def read_list(path: Path) -> list[str]:
     """Return the lines of a text file, stripped, without blank ones.
 

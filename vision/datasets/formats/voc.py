@@ -11,20 +11,21 @@ from vision.datasets.files.folders import read_head, some_files
 from vision.datasets.files.listing import (
     FileListing,
     find_child,
+    find_file,
     fold_name,
-    read_list,
     strip_suffix,
 )
+from vision.datasets.files.split_lists import SplitLists, find_split_lists
 from vision.datasets.files.values import around, around_turned, to_number, to_side
 from vision.datasets.formats.per_picture import AnnotationError, PerPictureFolder
 from vision.datasets.index.builder import Record
 from vision.utils.files import read_regular
 from vision.utils.text import names_as_seen
 
-VOC_LISTS = ("trainval", "train", "val", "test", "default")
 VOC_PICTURE_FOLDERS = ("JPEGImages", "images", "JPG", "JPEG", "PNGImages")
 TURNED_BOX = ("cx", "cy", "w", "h", "angle")
 VOC_CORNERS = ("xmin", "ymin", "xmax", "ymax")
+COLUMN_MARKS = ("-1", "0", "1")  # behind the ids of VOC's lists of one class
 ROOT_ELEMENT = re.compile(rb"<annotation[\s>]", re.IGNORECASE)
 
 
@@ -67,8 +68,8 @@ class VOCFolder(PerPictureFolder):
 
     def class_names(self) -> list[str]:
         """Return the names of labels.txt; without it all names in the XML files, sorted."""
-        path = self.root / "labels.txt"
-        if path.is_file():
+        path = find_file(self.root, "labels.txt")
+        if path:
             listed = read_class_list(path, super().class_names, self.notes)
             self.classes_from = path.name
             return names_as_seen(listed)
@@ -77,14 +78,12 @@ class VOCFolder(PerPictureFolder):
         return names
 
     def _find_parts(self) -> None:
-        folder = find_child(self.root / "ImageSets", ("Main",)) or self.root / "ImageSets"
-        self._lists_folder = folder.relative_to(self.root).as_posix()
-        files = {name: folder / f"{name}.txt" for name in VOC_LISTS}
-        lists = {name: read_list(path) for name, path in files.items() if path.is_file()}
-        lists = {name: list(map(self._id_in, lines)) for name, lines in lists.items() if lines}
+        found = find_split_lists(self.root)
+        self.notes += found.notes
+        lists = self._ids_of(found)
         chosen = self._choose(lists)
         for part, name in chosen.items():
-            self.parts[part] = files[name].relative_to(self.root).as_posix()
+            self.parts[part] = found.files[name].relative_to(self.root).as_posix()
             self._ids[part] = lists[name]
         if not chosen:
             self.divide_by_folders()
@@ -92,13 +91,39 @@ class VOCFolder(PerPictureFolder):
             listed = {fold_name(strip_suffix(one)) for ids in lists.values() for one in ids}
             stems = self._annotations.stems
             left = [one for one in stems if fold_name(strip_suffix(one)) not in listed]
+            folder = found.folder.relative_to(self.root).as_posix()
+            where = f"no list of {folder}" if folder != "." else "none of these lists"
             if left:
                 self.notes.append(
-                    f"{len(left):,} annotated pictures are in no list of {self._lists_folder} and "
-                    f"are not used, such as {left[0]}"
+                    f"{len(left):,} annotated pictures are in {where} and are not used, such as "
+                    f"{left[0]}"
                 )
         if "all" in self.parts and not chosen:
             self.parts["all"] = "every XML file, as ImageSets/Main lists none"
+
+    def _ids_of(self, found: SplitLists) -> dict[str, list[str]]:
+        """Return the ids in the lists; nothing of texts beside the annotations without any."""
+        lists = {
+            name: [one for line in lines for one in self._ids_in(line)]
+            for name, lines in found.lines.items()
+        }
+        if found.folder == self.root and lists:
+            ids = (one for name in ("trainval", "train") for one in lists.get(name, ()))
+            if not any(map(self.find_annotation, ids)):
+                names = ", ".join(path.name for path in found.files.values())
+                self.notes.append(f"{names} is not used, as no annotated picture is listed there")
+                return {}
+        return lists
+
+    def _ids_in(self, line: str) -> list[str]:
+        """Return the ids in a line of a list: one, or several with commas between them."""
+        words = [word.strip().strip("'\"") for word in re.split("[,;]", line)]
+        words = [word for word in words if word]
+        if len(words) > 1 and not set(words[1:]) & set(COLUMN_MARKS):
+            ids = list(map(self._id_in, words))
+            if len({self.find_annotation(one) for one in ids} - {None}) > 1:
+                return ids
+        return [self._id_in(line)]
 
     def _id_in(self, line: str) -> str:
         """Return the id in a line of a list, whatever stands around it.

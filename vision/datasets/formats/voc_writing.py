@@ -23,6 +23,7 @@ from vision.datasets.files.listing import (
     split_suffix,
     strip_suffix,
 )
+from vision.datasets.files.split_lists import find_split_lists
 from vision.datasets.formats.voc import VOC_CORNERS
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.pictures.files import copy_picture, read_bytes
@@ -222,10 +223,9 @@ def require_no_lists(folder: str | Path) -> None:
     Raises:
         ValueError: one of its lists is not empty.
     """
-    for part in (*VOC_PARTS, "trainval"):
-        path = _list_path(folder, part)
-        if path.is_file() and path.stat().st_size:
-            raise ValueError(f"there is a split already in {path}; move it away to write another")
+    path = next(iter(find_split_lists(Path(folder)).files.values()), None)
+    if path:
+        raise ValueError(f"there is a split already in {path}; move it away to write another")
 
 
 def safe_name(image_id: str, taken: set[str]) -> str:

@@ -31,7 +31,11 @@ NAMES_FILES = (
 NAMES_BELOW = ("classes.txt", "_darknet.labels", "obj.names")  # in a folder of any name
 LEVELS_OF_NAMES = 2  # of folders: labels/train
 NOT_LABELS = ("classes", "train", "val", "valid", "test", "obj", "labels", "readme", "notes")
-PART_KEYS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
+PART_KEYS = {  # of data.yaml and obj.data, in any case
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
 WORDS_OF_A_BOX = 5
 LARGEST_CLASS_NUMBER = 1 << 31
 
@@ -74,9 +78,9 @@ def read_settings(root: Path, file: Path | None = None) -> YOLOSettings:
         ValueError: one of them is not UTF-8 or not YAML, or names too many classes; or two lists
             disagree.
     """
-    known = [file] if file else [root / name for name in YAML_NAMES]
-    others = sorted([*root.glob("*.yaml"), *root.glob("*.yml")])
-    path = next((path for path in (*known, *others) if path.is_file()), None)
+    here = _Spelled(root)
+    known = [file] if file else [root / here.name_of(name) for name in YAML_NAMES]
+    path = next((path for path in (*known, *here.ending(".yaml", ".yml")) if path.is_file()), None)
     if path is not None:
         values = read_yaml(path)
         listed = values.get("names", [])
@@ -93,17 +97,34 @@ def read_settings(root: Path, file: Path | None = None) -> YOLOSettings:
                 "kpt_shape" in values,
                 base if isinstance(base, str) else "",
             )
-    data = next(iter(sorted(root.glob("*.data"))), None)
+    data = next(iter(here.ending(".data")), None)
     pairs = [line.partition("=") for line in read_list(data)] if data else []
-    values = {key.strip(): value.strip() for key, _, value in pairs}
+    values = {key.strip().lower(): value.strip() for key, _, value in pairs}
     notes: list[str] = []
     stated = str(values.get("names", "")).rsplit("/", 1)[-1]
-    names, names_from = _find_names(root, stated, notes)
+    names, names_from = _find_names(here, stated, notes)
     parts_from = data.name if data else ""
     return YOLOSettings(names, names_from, _parts(values), parts_from, False, notes=tuple(notes))
 
 
-def _find_names(root: Path, stated: str, notes: list[str]) -> tuple[dict[int, str], str]:
+class _Spelled:
+    """Finds the names in a folder in any case."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._names = {path.name.lower(): path.name for path in sorted(folder.iterdir())}
+
+    def name_of(self, name: str) -> str:
+        """Return a name as the folder spells it; as it is if it is there so, or not at all."""
+        return name if (self.folder / name).exists() else self._names.get(name.lower(), name)
+
+    def ending(self, *suffixes: str) -> list[Path]:
+        """Return the paths of all names with one of the suffixes, sorted."""
+        found = sorted(name for low, name in self._names.items() if low.endswith(suffixes))
+        return [self.folder / name for name in found]
+
+
+def _find_names(here: _Spelled, stated: str, notes: list[str]) -> tuple[dict[int, str], str]:
     """Return the class names of the first list in a folder, and its file; {} and "" without one.
 
     Args:
@@ -113,14 +134,16 @@ def _find_names(root: Path, stated: str, notes: list[str]) -> tuple[dict[int, st
     Raises:
         ValueError: the labels of two folders are numbered by different lists.
     """
-    found = [name for name in (stated, *NAMES_FILES) if name and (root / name).is_file()]
-    found += [path.name for path in sorted(root.glob("*.names"))]
+    root = here.folder
+    wanted = [here.name_of(name) for name in (stated, *NAMES_FILES) if name]
+    found = [name for name in wanted if (root / name).is_file()]
+    found += [path.name for path in here.ending(".names")]
     found += _lists_below(root)
     if not found:
         return {}, ""
     first, *others = dict.fromkeys(found)
     names = read_class_names(root / first, notes)
-    for file in others if first != stated else ():
+    for file in others if first != here.name_of(stated) else ():
         if base_name(file) in NAMES_BELOW and _has_labels((root / file).parent):
             more = read_class_names(root / file, notes)
             _require_one_order(root / first, names, root / file, more)
@@ -184,7 +207,7 @@ def names_classes(root: Path) -> bool:
 def read_yaml(path: Path) -> dict[str, Value]:
     """Return the keys of a YAML file whose value is a text, a list of texts or a table of texts.
 
-    What is nested deeper is left out.
+    Keys are in small letters. What is nested deeper is left out.
 
     Raises:
         ValueError: if the file is not UTF-8 or not YAML, or far too large for what it should hold.
@@ -201,7 +224,7 @@ def read_yaml(path: Path) -> dict[str, Value]:
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"{path}: not YAML: {printable(str(error))}") from None
     values = values if isinstance(values, dict) else {}
-    return {key: value for key, value in values.items() if _is_plain(key, value)}
+    return {key.lower(): value for key, value in values.items() if _is_plain(key, value)}
 
 
 def _is_plain(key: object, value: object) -> bool:
