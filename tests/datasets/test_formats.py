@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 
 import pytest
@@ -57,6 +58,45 @@ def test_a_picture_that_is_gone_is_reported(tmp_path, name):
     datasets = open_datasets(tmp_path)
     assert len(datasets.train) + len(datasets.validation) == 11
     assert datasets.problems[0].counts == {"picture missing": 1}
+
+
+def texts_of(root):
+    found = (path for path in sorted(root.rglob("*")) if path.is_file())
+    return [path for path in found if path.suffix in (".csv", ".json", ".txt", ".xml", ".yaml")]
+
+
+@pytest.mark.parametrize("name", [one for one in IN_FILES if one != "ccpd"])
+def test_a_mark_of_utf_8_changes_nothing(tmp_path, name):
+    WRITERS[name](tmp_path)
+    boxes = open_datasets(tmp_path).train.boxes.tolist()
+    for path in texts_of(tmp_path):
+        path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    datasets = open_datasets(tmp_path)
+    assert datasets.train.boxes.tolist() == boxes
+    assert not any(datasets.problems)
+
+
+@pytest.mark.parametrize("name", [one for one in IN_FILES if one != "ccpd"])
+def test_utf_16_is_read_or_named_with_what_to_do(tmp_path, name):
+    WRITERS[name](tmp_path)
+    boxes = open_datasets(tmp_path).train.boxes.tolist()
+    for path in texts_of(tmp_path):
+        path.write_text(path.read_text(encoding="utf-8"), encoding="utf-16")
+    try:
+        found = open_datasets(tmp_path).train.boxes.tolist()
+    except ValueError as error:
+        assert "is UTF-16 text, which is not read here: save it and its like as UTF-8" in str(error)
+    else:
+        assert found == boxes
+
+
+def test_a_file_of_utf_16_that_is_typed_is_named(tmp_path):
+    WRITERS["coco"](tmp_path)
+    path = tmp_path / "annotations/instances_train2017.json"
+    path.write_text(path.read_text(encoding="utf-8"), encoding="utf-16")
+    (tmp_path / "annotations/instances_val2017.json").unlink()
+    with pytest.raises(ValueError, match=r"train2017.json is UTF-16 text, .*; save it as UTF-8"):
+        open_datasets(path)
 
 
 @pytest.mark.parametrize("word", ["__background__", "_Background_", "BACKGROUND", "__ignore__"])

@@ -15,7 +15,7 @@ from vision.datasets.files.folders import (
 from vision.datasets.formats import DATASETS
 from vision.datasets.formats.per_part import PerPartFolder
 from vision.datasets.formats.yolo_files import read_yaml
-from vision.datasets.unknown import LAYOUTS_PAGE, contents_of, looks_like
+from vision.datasets.unknown import LAYOUTS_PAGE, contents_of, is_utf16, looks_like
 from vision.utils.buckets import bucket_and_key
 
 ANY_FORMAT = "auto"
@@ -63,10 +63,7 @@ def find_dataset(path: str | Path, kind: str = ANY_FORMAT) -> FoundDataset:
     if around is None and path.name.lower().endswith(PACKED):
         raise ValueError(f"{path} is packed; unpack it, and give the folder that comes out")
     if around is None:
-        raise ValueError(
-            f"{path} is a file of no known format; give the folder of the dataset, a data.yaml, or "
-            f"an annotation file for many pictures. {LAYOUTS_PAGE}"
-        )
+        raise ValueError(_explain_file(path))
     return around
 
 
@@ -138,6 +135,15 @@ def _root_of_settings(path: Path) -> Path:
         if root.is_dir() and has_pictures(root):
             return root
     return path.resolve().parent
+
+
+def _explain_file(path: Path) -> str:
+    if is_utf16(path):
+        return f"{path} is UTF-16 text, which is not read here; save it as UTF-8"
+    return (
+        f"{path} is a file of no known format; give the folder of the dataset, a data.yaml, or an "
+        f"annotation file for many pictures. {LAYOUTS_PAGE}"
+    )
 
 
 def _explain(root: Path, kind: str) -> str:

@@ -7,8 +7,9 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from vision.datasets.files.folders import ANNOTATION_SUFFIXES, file_has
+from vision.datasets.files.folders import ANNOTATION_SUFFIXES, file_has, read_head
 from vision.datasets.files.listing import FileListing
+from vision.datasets.files.values import encoding_of
 from vision.pictures.suffixes import PICTURE_SUFFIXES, UNREADABLE_SUFFIXES
 
 LAYOUTS_PAGE = "docs/datasets.md shows every layout that is read"
@@ -58,6 +59,11 @@ def contents_of(root: Path) -> list[str]:
     return found + [f"{count:,} file{'s' * (count > 1)} {suffix}" for suffix, count in common]
 
 
+def is_utf16(path: Path) -> bool:
+    """Return whether a file of annotations is UTF-16, which only tables and VOC's XML may be."""
+    return path.suffix.lower() != ".csv" and encoding_of(read_head(path, 4)) == "utf-16"
+
+
 def looks_like(root: Path) -> str:
     """Return what a folder looks like and what to do, without a full stop."""
     for likeness in LOOKS_LIKE:
@@ -69,6 +75,9 @@ def looks_like(root: Path) -> str:
     if not pictures:
         return "There are no pictures in it: check the path"
     texts = FileListing(root, ANNOTATION_SUFFIXES).files
+    coded = next((one for one in texts[:FILES_TO_LOOK_AT] if is_utf16(root / one)), None)
+    if coded:
+        return f"{coded} is UTF-16 text, which is not read here: save it and its like as UTF-8"
     if texts:
         others = f" and {len(texts) - 1:,} more" if len(texts) > 1 else ""
         return (

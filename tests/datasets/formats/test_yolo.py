@@ -223,6 +223,27 @@ def test_lines_that_are_no_box_keep_their_place(tmp_path, line):
     assert (first.number, second.number) == (None if line == "x" else 0, 1)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_labels_of_another_encoding_among_others_are_read(tmp_path, encoding):
+    samples = write_samples(tmp_path, 5)
+    (tmp_path / "classes.txt").write_text(NAMES)
+    path = tmp_path / f"{samples[0].image_id}.txt"
+    path.write_text(path.read_text(), encoding=encoding)
+    datasets = open_datasets(tmp_path)
+    assert not any(datasets.problems)
+    found = datasets.train.num_boxes + datasets.validation.num_boxes
+    assert found == sum(len(sample.boxes) for sample in samples)
+
+
+@pytest.mark.parametrize("between", [" ", ", "])
+def test_labels_with_a_mark_of_utf_8_are_recognised(tmp_path, between):
+    for sample in write_samples(tmp_path, 5):
+        path = tmp_path / f"{sample.image_id}.txt"
+        path.write_text(path.read_text().replace(" ", between), encoding="utf-8-sig")
+    datasets = open_datasets(tmp_path)
+    assert not any(datasets.problems)
+
+
 def test_a_line_break_in_a_file_name_loses_no_label(tmp_path):
     write_samples(tmp_path, 2, "labels", "images")
     for path in (tmp_path / "images" / "drawn_0000.png", tmp_path / "labels" / "drawn_0000.txt"):

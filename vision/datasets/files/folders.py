@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import itertools
 import mmap
@@ -135,11 +136,12 @@ def all_files(root: Path, suffix: Suffixes) -> list[Path]:
 
 
 def read_head(path: Path, size: int = 4096) -> bytes:
-    """Return the first bytes of a file; none if it is not a file."""
+    """Return the first bytes of a file, without a mark of UTF-8; none if it is not a file."""
     if not path.is_file():
         return b""
     with path.open("rb") as file:
-        return file.read(size)
+        head = file.read(size)
+    return head[len(codecs.BOM_UTF8) :] if head.startswith(codecs.BOM_UTF8) else head
 
 
 def has_pictures(root: Path) -> bool:

@@ -62,7 +62,7 @@ class COCOFolder(PerPartFolder):
     @classmethod
     def accepts(cls, path: Path) -> bool:
         """Return whether a JSON file is an object with COCO's lists, and marks areas."""
-        head = read_head(path).lstrip(b"\xef\xbb\xbf \t\r\n")
+        head = read_head(path).lstrip()
         if not head.startswith(b"{") or not file_matches(path, LIST_OF_PICTURES):
             return False
         # Of a download that broke off the other lists are missing; reading it says so.

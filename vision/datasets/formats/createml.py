@@ -21,7 +21,7 @@ class CreateMLFolder(PerPartFolder):
     @classmethod
     def accepts(cls, path: Path) -> bool:
         """Return whether a JSON file is a list with coordinates and labels."""
-        head = read_head(path).lstrip(b"\xef\xbb\xbf \t\r\n")
+        head = read_head(path).lstrip()
         return head.startswith(b"[") and file_has(path, b'"coordinates"', b'"label"')
 
     def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:

@@ -11,7 +11,7 @@ import yaml
 from vision.datasets.files.class_lists import class_list_entries
 from vision.datasets.files.folders import folders_in, some_files
 from vision.datasets.files.listing import base_name, fold_name, read_list
-from vision.datasets.files.values import NO_BOX, around_points, decode, to_number
+from vision.datasets.files.values import NO_BOX, around_points, decode, encoding_of, to_number
 from vision.utils.files import read_regular
 from vision.utils.labels import MAX_CLASSES
 from vision.utils.text import printable
@@ -262,7 +262,8 @@ def place_of_class(path: Path, number: int, name: str) -> str:
 
 def read_label(path: Path, pose: bool = False) -> list[LabelLine]:
     """Return the lines that are not blank; what is not text is not a number."""
-    text = read_regular(path).decode("utf-8-sig", "replace")
+    data = read_regular(path)
+    text = data.decode(encoding_of(data), "replace")
     return [_parse(_words(line), pose) for line in text.splitlines() if line.strip()]
 
 
