@@ -341,7 +341,11 @@ def test_a_folder_that_holds_a_run_is_not_overwritten_by_default(squares, tmp_pa
     assert "holds a run, whose weights would be overwritten" in error
     assert "--resume" in error and "--overwrite" in error
     weights = next(path for path in before if "-Epoch-" in path.name)
-    assert "--overwrite" in fail(capsys, f"{TINY} --epochs 1 --resume {weights}", *words)
+    for file in (weights, tmp_path / "best.pth"):  # as older commands go on
+        error = fail(capsys, f"{TINY} --epochs 1 --resume={file}", *words)
+        assert f"--resume={file} names weights only" in error
+        assert f"type --resume without a file, or --resume={tmp_path / 'last.pth'}," in error
+        assert "--overwrite" in error
     assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
     run(f"{TINY} --epochs 1 --overwrite --lr 0", *words)
     assert (tmp_path / "best.pth").read_bytes() != before[tmp_path / "best.pth"]

@@ -48,6 +48,7 @@ from vision.training.model_folder.state import (
     ENDING,
     Progress,
     SavedState,
+    explain_run,
     find_state,
     holds_run,
     own_state_in,
@@ -132,10 +133,7 @@ def options_and_state(typed: Mapping[str, Any]) -> tuple[TrainOptions, SavedStat
     folder = options.checkpoint_folder
     goes_on = saved is not None and saved.path.parent.resolve() == folder.resolve()
     if not goes_on and not options.overwrite and holds_run(folder):
-        raise ValueError(
-            f"--model-dir {folder} holds a run, whose weights would be overwritten; name another "
-            "folder, go on with it by --resume, or begin anew there by --overwrite"
-        )
+        raise ValueError(explain_run(folder, None if saved else path))
     if not goes_on and may_restart() and not is_restart() and is_main() and folder.is_dir():
         (folder / ENDING).touch()  # for a restart before the old run is removed
     return options, saved

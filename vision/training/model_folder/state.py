@@ -264,6 +264,25 @@ def holds_run(folder: Path) -> bool:
     return False
 
 
+def explain_run(folder: Path, weights: Path | None) -> str:
+    """Return what to do where a folder holds a run that is not gone on with.
+
+    Args:
+        folder: of the run.
+        weights: the file of weights that --resume names.
+    """
+    if weights and weights.parent.resolve() == folder.resolve():
+        return (
+            f"--resume={weights} names weights only, without the state of the run in {folder}; "
+            f"type --resume without a file, or --resume={folder / LAST}, to go on exactly where it "
+            "stopped, or begin anew with these weights by --overwrite or in another --model-dir"
+        )
+    return (
+        f"--model-dir {folder} holds a run, whose weights would be overwritten; name another "
+        "folder, go on with it by --resume, or begin anew there by --overwrite"
+    )
+
+
 def own_state_in(folder: Path, overwrites: bool) -> Path | None:
     """Return the folder if it holds a state of the run that torchrun has started again.
 
