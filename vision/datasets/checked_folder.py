@@ -56,6 +56,7 @@ class CheckedFolder:
         self.pictures = pictures
         self.selection = selection
         self.parts: dict[str, AnnotationIndex] = {}
+        self.lost: dict[str, int] = {}  # pictures of the parts that were read
         self.found_classes: dict[str, None] = {}  # as the folder spells them, in their order
         self.drawn: Sequence[str] = ()  # ids of the pictures that `divide` has held out by seed
 
@@ -70,10 +71,28 @@ class CheckedFolder:
             self.found_classes.update(dict.fromkeys(index.class_names[1:]))
             index = rename_classes(index, self.selection.class_map)
             index = check_annotations(index, place, self.problems, self.pictures)
-            if len(index) or self.problems.count_lost("picture") > lost:
+            self.lost[part] = self.problems.count_lost("picture") - lost
+            if len(index) or self.lost[part]:
                 self.parts[part] = index
                 return part
         return None
+
+    def explain_no_validation(self, val_split: float) -> str:
+        """Return why the folder has no picture to validate on though it should, else ""."""
+        for part, index in list(self.parts.items())[not self.selection.validation_only :]:
+            if not len(index):
+                return (
+                    f"{self.root} has nothing to validate on, as all {self.lost[part]:,} pictures "
+                    f"of {self.reader.parts[part]} are missing or cannot be used: correct it, or "
+                    "take it away to have pictures held out by seed"
+                )
+        if val_split > 0 and len(self.parts) == 1 and sum(map(len, self.parts.values())) == 1:
+            return (
+                f"{self.root} has one picture and nothing to validate on: two are needed, one to "
+                "train on and one to validate on; add pictures (a hundred for each class is a "
+                "start)"
+            )
+        return ""
 
     def read_for_training(self, validation: Sequence[str] = ("val", "test")) -> None:
         """Read the training part, and the first of the validation parts that has pictures.

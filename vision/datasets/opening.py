@@ -37,6 +37,7 @@ class Datasets:
     lines: list[str]  # what was understood, as it was logged
     problems: list[Problems]  # of every folder
     held_out: HeldOut  # what was drawn, of folders that state no split or a useless one
+    no_validation: str = ""  # why there is no picture to validate on, unless none was asked for
 
 
 def open_datasets(
@@ -95,7 +96,9 @@ def open_datasets(
     problems = [folder.problems for folder in (*folders, *others)]
     drawn = {os.path.realpath(folder.root): folder.drawn for folder in folders if folder.drawn}
     held_out = HeldOut(selection.val_split, selection.seed, drawn)
-    return Datasets(train, validation, class_names, known_classes, lines, problems, held_out)
+    without = (folder.explain_no_validation(selection.val_split) for folder in others or folders)
+    why = "" if len(validation) else next(filter(None, without), "")
+    return Datasets(train, validation, class_names, known_classes, lines, problems, held_out, why)
 
 
 def open_split(

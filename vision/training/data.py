@@ -103,7 +103,8 @@ def _open(options: TrainOptions, pictures: PictureChecks, earlier: Path | None) 
         )
         if not len(datasets.validation):
             raise ValueError(
-                "there is no picture to validate on, so no epoch would be the best; give a "
+                datasets.no_validation
+                or "there is no picture to validate on, so no epoch would be the best; give a "
                 "--validation-dataset or a --val-split above 0"
             )
     return datasets

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.drawing import write_list, write_voc
+from tests.formats import WRITERS
 from vision.datasets.checks.picture_scan import PictureScanner
 from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.opening import open_datasets
@@ -14,6 +15,14 @@ from vision.datasets.options import REPORT_FILE
 from vision.datasets.report.report import inspect, open_test_part, size_histogram
 from vision.datasets.selection import Selection
 
+# The part to validate on, as the reader names it.
+KINDS_OF_LISTS = {
+    "voc": "ImageSets/Main/val.txt",
+    "voc beside": "the folder valid",
+    "coco": "annotations/instances_val2017.json",
+    "csv": "val_labels.csv",
+    "retinanet": "val_annotations.csv",
+}
 PRIORS = {
     300: np.float32([[0.5, 0.5, 1, 1]]),
     512: np.float32(
@@ -47,6 +56,34 @@ def test_a_sound_folder_has_a_short_summary(tmp_path):
     assert lines[1] == f"training: {total} boxes ({counts}), 1 pictures without objects"
     assert "or --resolution 512" in lines[3]
     assert lines[4] == "no problem was found"
+
+
+@pytest.mark.parametrize("name", [one for one in WRITERS if KINDS_OF_LISTS.get(one)])
+def test_a_validation_part_of_which_nothing_is_there_is_no_use(tmp_path, name):
+    """A training would refuse it, so that the check must not find it usable."""
+    WRITERS[name](tmp_path, {"train": 8, "val": 3})
+    for path in tmp_path.rglob("*"):
+        if path.name.endswith(("0008.png", "0009.png", "0010.png")):
+            path.unlink()
+    datasets, report = open_and_inspect(tmp_path)
+    assert len(datasets.train) == 8
+    assert report.unusable() == (
+        f"{tmp_path} has nothing to validate on, as all 3 pictures of {KINDS_OF_LISTS[name]} are "
+        "missing or cannot be used: correct it, or take it away to have pictures held out by seed"
+    )
+
+
+def test_one_picture_is_no_use(tmp_path):
+    write_voc(tmp_path, {"train": 1})
+    unusable = open_and_inspect(tmp_path)[1].unusable()
+    assert unusable.startswith(f"{tmp_path} has one picture and nothing to validate on: two are")
+
+
+def test_nothing_to_validate_on_is_no_fault_where_it_was_asked_for(tmp_path):
+    write_voc(tmp_path, {"train": 4})
+    pictures = PictureChecks(PictureScanner(progress=False))
+    datasets = open_datasets(tmp_path, selection=Selection(val_split=0), pictures=pictures)
+    assert inspect(datasets, pictures, PRIORS, 300).unusable() == ""
 
 
 def test_copies_of_a_picture_are_reported(tmp_path):

@@ -40,6 +40,7 @@ class DatasetReport:
     problems: Sequence[Problems]  # of every folder, and of all together
     resolution: int = 300  # side of the net's input, pixels
     coverage: DatasetCoverage | None = None  # of the training part
+    no_validation: str = ""  # why a training would have nothing to validate on
 
     @property
     def class_names(self) -> list[str]:
@@ -61,7 +62,7 @@ class DatasetReport:
 
     def unusable(self) -> str:
         """Return why the dataset should not be used, "" if it can be."""
-        return explain_unusable(list(self.parts.values()), self.problems)
+        return explain_unusable(list(self.parts.values()), self.problems) or self.no_validation
 
     def lines(self, first: int = 3) -> list[str]:
         """Return what was understood, then each kind of problem with its `first` cases."""
@@ -162,6 +163,7 @@ def inspect(
         [one for one in [*problems, copies] if one],
         resolution,
         measure_coverage(datasets.train, priors, resolution),
+        datasets.no_validation,
     )
 
 
