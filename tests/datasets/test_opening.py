@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 import re
 import shutil
@@ -446,3 +447,66 @@ def test_an_archive_is_said_to_be_one(tmp_path):
     (tmp_path / "fruit.zip").write_bytes(b"PK")
     with pytest.raises(ValueError, match=r"fruit\.zip is packed; unpack it"):
         open_datasets(tmp_path / "fruit.zip")
+
+
+def write_cameras(root, form):
+    """Write pictures of one name in the folders of two cameras, one to a part; that of val is gone.
+
+    cam1/2.png is trained on; cam2/2.png and cam2/3.png are to be validated on.
+    """
+    for number, one in enumerate(("cam1/1", "cam1/2", "cam2/3")):
+        write_picture(root / "JPEGImages" / f"{one}.png", draw_samples(1, number)[0].image)
+    for part, names in {"train": ("cam1/1", "cam1/2"), "val": ("cam2/2", "cam2/3")}.items():
+        if form == "voc":
+            write_list(root, part, names)
+            for one in names:
+                path = root / "Annotations" / f"{one}.xml"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(voc_xml([[10, 20, 60, 70]], [part], filename=f"{one}.png"))
+        elif form == "csv":
+            lines = [f"{one}.png,{part},10,20,60,70" for one in names]
+            header = "filename,class,xmin,ymin,xmax,ymax"
+            (root / f"{part}.csv").write_text("\n".join([header, *lines]))
+        else:
+            images = [{"id": n, "file_name": f"{one}.png"} for n, one in enumerate(names)]
+            marks = [{"image_id": n, "category_id": 1, "bbox": [10, 20, 50, 50]} for n in range(2)]
+            data = {"images": images, "annotations": marks}
+            data["categories"] = [{"id": 1, "name": "thing"}]
+            (root / f"{part}.json").write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize("form", ["voc", "csv", "coco"])
+@pytest.mark.parametrize("gone", ["val", "train"])
+def test_a_picture_that_is_gone_is_not_that_of_the_other_part(tmp_path, form, gone):
+    write_cameras(tmp_path, form)
+    if gone == "train":
+        (tmp_path / "JPEGImages/cam1/2.png").rename(tmp_path / "JPEGImages/cam2/2.png")
+    datasets = open_datasets(tmp_path, allow_unusable=True)
+    counts = len(datasets.train), len(datasets.validation)
+    assert counts == ((2, 1) if gone == "val" else (1, 2))
+    assert datasets.problems[0].counts["picture missing"] == 1
+    (problem,) = (one for one in datasets.problems[0] if one.kind == "picture missing")
+    left = "cam1/2" if gone == "val" else "cam2/2"
+    assert f"/{left}.png' is that of '{left}" in str(problem) or f"'{left}.png' is" in str(problem)
+
+
+def test_when_no_picture_is_there_the_message_says_so(tmp_path):
+    write_voc(tmp_path, {}, labels=False)
+    shutil.rmtree(tmp_path / "JPEGImages")
+    (tmp_path / "JPEGImages").mkdir()
+    write_picture(tmp_path / "JPEGImages/other.png", draw_samples(1)[0].image)
+    message = rf"none of the annotated pictures in {tmp_path} can be used; the first of 8 losses"
+    with pytest.raises(ValueError, match=message):
+        open_datasets(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["coco", "createml", "via"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.99])
+def test_a_json_file_that_breaks_off_is_said_to(tmp_path, name, share):
+    WRITERS[name](tmp_path)
+    path = next(one for one in sorted(tmp_path.rglob("*.json")) if one.stat().st_size > 100)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    message = r"\.json:\d+: not JSON: the file breaks off before its end; copy, download or export it again"
+    with pytest.raises(ValueError, match=message):
+        open_datasets(path)

@@ -228,8 +228,7 @@ def _join_classes(
     union = dict.fromkeys(name for folder in folders for name in folder.class_names())
     if not set(union) - {BACKGROUND}:
         raise ValueError(
-            f"no annotation in {_names(folders)} names a class"
-            f"{first_losses([folder.problems for folder in folders])}"
+            _explain_no_class(folders) + first_losses([folder.problems for folder in folders])
         )
     union_names = class_names = with_background(list(union), _names(folders))
     known = dict.fromkeys(name for folder in folders for name in folder.found_classes)
@@ -252,6 +251,16 @@ def _join_classes(
         class_names = chosen
     line = f"classes: {len(class_names) - 1} + background ({'; '.join(origins)})"
     return union_names, class_names, line
+
+
+def _explain_no_class(folders: Sequence[CheckedFolder]) -> str:
+    """Say why there is no class: of pictures that are gone, nobody reads the names."""
+    left = sum(len(index) for folder in folders for index in folder.parts.values())
+    kinds = ("picture missing", "picture unreadable")
+    gone = sum(folder.problems.counts.get(kind, 0) for folder in folders for kind in kinds)
+    if gone and not left:
+        return f"none of the annotated pictures in {_names(folders)} can be used"
+    return f"no annotation in {_names(folders)} names a class"
 
 
 def _limit_negatives(

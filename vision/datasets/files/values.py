@@ -102,6 +102,14 @@ def decode(data: bytes, path: Path) -> str:
         raise ValueError(f"{path}:{line}: must be UTF-8 text; save it as UTF-8") from None
 
 
+def _breaks_off(text: str, error: json.JSONDecodeError) -> bool:
+    """Return whether a text is JSON up to its end, which comes too early."""
+    rest = text[error.pos :].strip()
+    is_begun = any(word.startswith(rest) for word in ("true", "false", "null"))
+    is_begun |= not rest.strip("-+.eE")  # of a number
+    return bool(text.strip()) and (is_begun or error.msg.startswith("Unterminated string"))
+
+
 def read_json(path: Path, hook: Callable[[dict], Any] | None = None) -> Any:
     """Return the content of a JSON file, with each object replaced by `hook(object)`.
 
@@ -112,6 +120,11 @@ def read_json(path: Path, hook: Callable[[dict], Any] | None = None) -> Any:
     try:
         return json.loads(text, object_hook=hook)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
+        fault = f"not JSON: {error.msg}"
+        if _breaks_off(text, error):
+            fault = (
+                "not JSON: the file breaks off before its end; copy, download or export it again"
+            )
+        raise ValueError(f"{path}:{error.lineno}: {fault}") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read as JSON: {printable(str(error))}") from None
