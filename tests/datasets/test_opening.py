@@ -507,6 +507,6 @@ def test_a_json_file_that_breaks_off_is_said_to(tmp_path, name, share):
     path = next(one for one in sorted(tmp_path.rglob("*.json")) if one.stat().st_size > 100)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
-    message = r"\.json:\d+: not JSON: the file breaks off before its end; copy, download or export it again"
+    message = r"\.json:\d+: not JSON: the file breaks off before its end; copy, download or export"
     with pytest.raises(ValueError, match=message):
         open_datasets(path)

@@ -37,6 +37,19 @@ def read(root, part="all"):
     return folder, index, problems
 
 
+def test_a_file_without_a_list_of_annotations_is_named(tmp_path):
+    write(tmp_path, "train.json", ["a.png", "b.png"])
+    write(tmp_path, "val.json", ["c.png"])
+    write(tmp_path, "image_info_test.json", ["d.png"])
+    for name in ("val.json", "image_info_test.json"):
+        data = json.loads((tmp_path / name).read_text())
+        del data["annotations"]
+        (tmp_path / name).write_text(json.dumps(data))
+    folder = COCOFolder(tmp_path)
+    assert folder.parts == {"train": "train.json"}
+    assert folder.notes == ["val.json is not used, as it has no list of annotations"]
+
+
 def test_roboflows_folders_and_its_first_category(tmp_path):
     for split, count in {"train": 3, "valid": 2, "test": 1}.items():
         samples = draw_samples(count, seed=count)

@@ -78,6 +78,13 @@ class COCOFolder(PerPartFolder):
             return files
         return [path for path in files if not path.name.startswith(OTHER_TASKS)]
 
+    @classmethod
+    def explain_left(cls, path: Path) -> str:
+        """Return that a file has no annotations, unless it is one of COCO's other tasks."""
+        is_of_instances = not path.name.startswith(OTHER_TASKS)
+        has_no_list = is_of_instances and not file_has(path, b'"annotations"')
+        return "as it has no list of annotations" if has_no_list else ""
+
     def read_file(self, path: Path, names: list[str], problems: Problems) -> Iterator[Record]:
         """Yield the pictures of a file with their annotations."""
         data = read_json(path, _shrink)

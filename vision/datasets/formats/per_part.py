@@ -42,12 +42,18 @@ class PerPartFolder(DatasetFolder):
         super().__init__(root)
         self._files: dict[str, list[Path]] = {}
         self._names: dict[str, list[str]] = {}  # of the classes in every part read
+        self._owners: dict[str, tuple[str, _Found]] = {}  # by picture: part and entry that fits it
         self._finder = PictureFinder(self.root)
         if file is not None:
             self._files["all"] = [file.resolve()]
         else:
             files = [path for path in all_files(self.root, self.suffix) if self.accepts(path)]
-            for path in self.choose(files):
+            chosen = self.choose(files)
+            for path in files:
+                why = "" if path in chosen else self.explain_left(path)
+                where = path.relative_to(self.root).as_posix()
+                self.notes += [f"{where} is not used, {why}"] if why else []
+            for path in chosen:
                 below = path.relative_to(self.root).as_posix()
                 part = part_of_name(path.stem) or part_of_path(below) or "all"
                 self._files.setdefault(part, []).append(path)
@@ -63,6 +69,11 @@ class PerPartFolder(DatasetFolder):
     def choose(cls, files: list[Path]) -> list[Path]:
         """Return those of the accepted files that shall be read."""
         return files
+
+    @classmethod
+    def explain_left(cls, path: Path) -> str:
+        """Return why a file that was not chosen should be named in a note, "" if it should not."""
+        return ""
 
     def stated_parts(self, path: Path) -> dict[str, str]:
         """Return the parts that a file states for its pictures, and what it calls them."""
@@ -105,6 +116,7 @@ class PerPartFolder(DatasetFolder):
                     problems.add("picture missing", message, str(where))
                 else:
                     found.setdefault(file, []).append(_Found(record, str(where)))
+        self._leave_to_other_parts(part, found, problems)
         pictures = {file: _join_all(file, records, problems) for file, records in found.items()}
         if part == "all":
             left = [file for file in self._finder.listing.files if file not in pictures]
@@ -118,6 +130,29 @@ class PerPartFolder(DatasetFolder):
         # A name that is not listed is a slip of the pen, which the checks report.
         self._names[part] = list(dict.fromkeys(names or index.class_names[1:]))
         return index
+
+    def _leave_to_other_parts(
+        self, part: str, found: dict[str, list[_Found]], problems: Problems
+    ) -> None:
+        """Leave a picture to the part whose entry fits it better; that of the other is missing."""
+        for file, entries in list(found.items()):
+            fits = [agreement(file, one.record.filename) for one in entries]
+            best = entries[fits.index(max(fits))]
+            owner, entry = self._owners.setdefault(file, (part, best))
+            name, other = best.record.filename, entry.record.filename
+            fit = agreement(file, other)
+            if owner == part or max(fits) == fit or not name_different_files(name, other):
+                continue
+            if max(fits) > fit:
+                self._owners[file] = (part, best)
+                message = f"there is no picture '{other}': '{file}' is that of '{name}'"
+                problems.add("picture missing", message, entry.where)
+                continue
+            del found[file]
+            for one in entries:
+                name = one.record.filename
+                message = f"there is no picture '{name}': '{file}' is that of '{other}'"
+                problems.add("picture missing", message, one.where)
 
     def _divide_by_records(self) -> None:
         """Take the parts that the records of the files state, where no file name states one."""

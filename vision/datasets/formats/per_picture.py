@@ -181,11 +181,30 @@ class PerPictureFolder(DatasetFolder):
             problems.add("annotation broken", str(error), file, error.line)
             return picture or self._find_otherwise(image_id, "", part), None
         picture = picture or self._find_otherwise(image_id, record.filename, part)
+        if picture and self._is_of_another_part(picture, image_id, part):
+            owner = strip_suffix(picture)
+            message = f"its picture is not there: '{picture}' is that of '{owner}'"
+            problems.add("picture missing", message, self.annotation_file(part, image_id))
+            return None, None
         if picture is None:
             several = self._finder.explain_several(record.filename, part)
             message = several or self._finder.explain_missing(image_id, part)
             problems.add("picture missing", message, self.annotation_file(part, image_id))
         return picture, record
+
+    def _is_of_another_part(self, picture: str, image_id: str, part: str) -> bool:
+        """Return whether a picture is called as an annotation of another part, and not as this."""
+        parts = self._parts_of.get(fold_name(strip_suffix(picture)), {part})
+        return part not in parts and self._finder.listing.find(image_id) != picture
+
+    @cached_property
+    def _parts_of(self) -> dict[str, set[str]]:
+        """The parts of every annotation, by its id as it is compared."""
+        found: dict[str, set[str]] = {}
+        for part, ids in self._ids.items():
+            for one in ids:
+                found.setdefault(fold_name(strip_suffix(one)), set()).add(part)
+        return found
 
     def _find_otherwise(self, image_id: str, filename: str, part: str) -> str | None:
         """Find a picture by the file name that its annotation states, else by its name anywhere."""
