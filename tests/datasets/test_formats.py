@@ -99,6 +99,17 @@ def test_a_file_of_utf_16_that_is_typed_is_named(tmp_path):
         open_datasets(path)
 
 
+@pytest.mark.parametrize("name", ["voc", "voc beside", "labelme", "kitti", "oidv4"])
+def test_an_annotation_that_the_system_does_not_give_is_reported_in_words(tmp_path, name):
+    WRITERS[name](tmp_path)
+    path = next(one for one in texts_of(tmp_path) if one.stem == "drawn_0000")
+    path.unlink()
+    path.symlink_to(path.name)
+    (problem,) = open_datasets(tmp_path).problems[0]
+    assert "it is a link that leads back to itself; remove the link" in str(problem)
+    assert "Errno" not in str(problem)
+
+
 @pytest.mark.parametrize("word", ["__background__", "_Background_", "BACKGROUND", "__ignore__"])
 @pytest.mark.parametrize("name", [one for one in IN_FILES if KINDS[one] not in ("ccpd", "yolo")])
 def test_background_under_any_name_is_no_class(tmp_path, name, word):

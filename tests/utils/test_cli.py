@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import logging
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -15,6 +17,7 @@ import pytest
 import train_ssd
 from vision.download.transfer.retry import DownloadError
 from vision.utils.cli import one_line, parse_options, run_main, set_up_logging
+from vision.utils.files import FILE_FAULTS, NOT_ALLOWED
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -114,7 +117,13 @@ class Main:
             1,
             "error: there is no file or folder a/labels.txt; check the path\n",
         ),
-        (PermissionError(13, "denied", "x"), 1, "error: PermissionError: [Errno 13] denied: 'x'\n"),
+        (
+            PermissionError(13, "denied", "x"),
+            1,
+            f"error: x: {NOT_ALLOWED}\n",
+        ),
+        (OSError(errno.EBUSY, "Device Busy", "x"), 1, "error: x: device busy\n"),
+        (PermissionError("x may not be written to"), 1, "error: x may not be written to\n"),
         (ImportError("No module named 'onnx'"), 1, "error: No module named 'onnx'\n"),
         (RuntimeError("out of memory"), 1, "error: RuntimeError: out of memory\n"),
         (ValueError(), 1, "error: ValueError\n"),
@@ -124,6 +133,13 @@ class Main:
 def test_exit_status_and_one_line(capsys, outcome, status, text):
     assert run_main(Main(outcome), argparse.Namespace(debug=False)) == status
     assert capsys.readouterr().err == text
+
+
+@pytest.mark.parametrize("number", [*FILE_FAULTS, errno.EBUSY, errno.ETXTBSY])
+def test_an_error_of_a_file_is_a_sentence_without_pythons_words(number):
+    line = one_line(OSError(number, os.strerror(number), "data/a.xml"))
+    assert "data/a.xml" in line
+    assert not re.search(r"Error|Errno|\[", line)
 
 
 def test_debug_keeps_the_traceback_and_our_own_mistakes_always_have_one():

@@ -62,6 +62,20 @@ def test_a_failure_before_anything_is_written(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
+def test_what_cannot_be_written_is_called_by_its_own_name():
+    message = r"^/proc/x\.json was not written: there is no such file or place; check"
+    with pytest.raises(OSError, match=message), atomic_write("/proc/x.json") as temporary:
+        temporary.write_text("new")
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    (tmp_path / "x.json").mkdir()
+    message = rf"^{tmp_path}/x\.json was not written: it is a folder and must be a file; name"
+    with pytest.raises(OSError, match=message), atomic_write(tmp_path / "x.json") as temporary:
+        temporary.write_text("new")
+
+
 def test_a_block_that_writes_nothing_is_an_error_and_keeps_the_old_file(tmp_path):
     path = tmp_path / "result.txt"
     path.write_text("old")

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,3 +57,19 @@ def test_a_failure_leaves_nothing_and_an_interruption_what_was_found(tmp_path):
         records.add(FoundObjects("a.jpg", (64, 48), found(1)))
         raise KeyboardInterrupt
     assert len(json.loads(path.read_text(encoding="utf-8"))["pictures"]) == 1
+
+
+def test_a_file_that_cannot_be_begun_takes_the_other_with_it(tmp_path, monkeypatch):
+    """Without its temporary name, which nobody has typed."""
+    opened = Path.open
+
+    def refuse(path, *arguments, **keywords):
+        if path.suffix == ".csv":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *arguments, **keywords)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    records = Records(NAMES, tmp_path / "x.json", tmp_path / "x.csv")
+    with pytest.raises(OSError, match=rf"^{tmp_path}/x\.csv was not written: this user may not"):
+        records.begin({})
+    assert not any(tmp_path.iterdir())

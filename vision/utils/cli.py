@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
+from vision.utils.files import file_fault
 from vision.utils.options import Options, checked
 from vision.utils.text import printable
 
@@ -229,7 +230,11 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         # Python's own error; ours are sentences, and name no file beside them.
         return f"there is no file or folder {printable(str(error.filename))}; check the path"
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        return f"{printable(str(error.filename))}: {file_fault(error)}"
     ours = type(error).__module__.startswith("vision.")
+    # Python's errors of a file have a number; one without has been raised with a sentence.
+    ours |= isinstance(error, OSError) and error.errno is None
     if text and (ours or isinstance(error, (ValueError, FileNotFoundError, ImportError))):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

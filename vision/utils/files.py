@@ -27,6 +27,20 @@ WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d) *(\..*)?", re.IGNOR
 WINDOWS_REFUSES = re.compile(r"""[<>:"|?*]|[ .]$""")
 FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 DISK_ERRORS = {errno.EIO, errno.EFBIG}
+# What a person can do about a fault of a file, by the system's number of it.
+NOT_ALLOWED = "this user may not read or write it; give the permission with chmod or chown"
+FILE_FAULTS = {
+    errno.EACCES: NOT_ALLOWED,
+    errno.EPERM: NOT_ALLOWED,
+    errno.EROFS: "its disk can only be read; name another place",
+    errno.ENOENT: "there is no such file or place; check the path",
+    errno.EIO: "its disk fails to read or write it; look after the disk, or name another place",
+    errno.EISDIR: "it is a folder and must be a file; name another",
+    errno.ENOTDIR: "what lies above it is a file and must be a folder; name another",
+    errno.ENAMETOOLONG: "its name is too long; give a shorter one",
+    errno.ELOOP: "it is a link that leads back to itself; remove the link",
+    errno.EMFILE: "too many files are open; allow more with ulimit -n",
+}
 LITTLE = 1 << 20  # bytes that a full disk may still have
 TEMPORARY = re.compile(r"\..+\.(\d+)\.part(\.[^.]*)?")  # the name of a file that is being written
 
@@ -42,6 +56,19 @@ class DiskFullError(OSError):
         )
         self.errno = errno.ENOSPC
         self.path = Path(path)
+
+
+class NotWrittenError(OSError):
+    """A file that could not be written, named as it was to be called in the end."""
+
+    def __init__(self, path: str | Path, error: OSError) -> None:
+        super().__init__(f"{path} was not written: {file_fault(error)}")
+        self.errno = error.errno
+
+
+def file_fault(error: OSError) -> str:
+    """Return what is wrong with a file and what to do, in words and without its name."""
+    return FILE_FAULTS.get(error.errno or 0) or (error.strerror or str(error)).lower()
 
 
 def path_inside(folder: str | Path, name: str) -> Path:
@@ -163,17 +190,33 @@ def write_together() -> Iterator[Callable[[str | Path], Path]]:
             full = [path for path, part in files.items() if named in (None, part)][-1:]
             if error.errno in FULL and full:
                 raise DiskFullError(full[0]) from None
+            _raise_for_target(error, files)
             raise
         for path, temporary in files.items():
             with naming_file(path):
                 _flush_to_disk(temporary)
-        _put_in_place(files)
+        try:
+            _put_in_place(files)
+        except OSError as error:
+            _raise_for_target(error, files)
+            raise
         is_done = True
     finally:
         for temporary in files.values():
             if temporary.exists():
                 temporary.unlink()
         remove_empty([] if is_done else folders)
+
+
+def _raise_for_target(error: OSError, files: dict[Path, Path]) -> None:
+    """Name the file that was to be written in place of the temporary one, if that failed.
+
+    Raises:
+        NotWrittenError: the error is that of a temporary file.
+    """
+    path = next((path for path, part in files.items() if str(part) == error.filename), None)
+    if path is not None:
+        raise NotWrittenError(path, error) from None
 
 
 @contextmanager

@@ -50,14 +50,16 @@ class Records:
 
     def begin(self, facts: Mapping[str, object]) -> Records:
         """Open the files; `facts` about the detector go into the head of the JSON."""
-        place = self._stack.enter_context(write_together())
-        if self._json_path:
-            self._json = self._open(place(self._json_path))
-            head = json.dumps({**facts, "class_names": self._class_names}, ensure_ascii=False)
-            self._json.write(f'{head[:-1]}, "pictures": [')
-        if self._csv_path:
-            self._csv = self._open(place(self._csv_path))
-            csv.writer(self._csv).writerow(COLUMNS)
+        with ExitStack() as stack:  # which closes what is open already where a file cannot be
+            place = stack.enter_context(write_together())
+            if self._json_path:
+                self._json = stack.enter_context(_open(place(self._json_path)))
+                head = json.dumps({**facts, "class_names": self._class_names}, ensure_ascii=False)
+                self._json.write(f'{head[:-1]}, "pictures": [')
+            if self._csv_path:
+                self._csv = stack.enter_context(_open(place(self._csv_path)))
+                csv.writer(self._csv).writerow(COLUMNS)
+            self._stack = stack.pop_all()
         return self
 
     def __enter__(self) -> Records:
@@ -85,9 +87,6 @@ class Records:
             kind, error, traceback = None, None, None
         self._stack.__exit__(kind, error, traceback)
 
-    def _open(self, part: Path) -> TextIO:
-        return self._stack.enter_context(part.open("w", encoding="utf-8", newline=""))
-
     def _as_object(self, found: FoundObjects) -> dict[str, object]:
         place = {"frame": found.frame, "seconds": found.seconds}
         return {
@@ -114,3 +113,7 @@ class Records:
             [*place, self._class_names[label], f"{score:.4f}", *(f"{value:.2f}" for value in box)]
             for box, label, score in zip(*found.detections)
         ]
+
+
+def _open(part: Path) -> TextIO:
+    return part.open("w", encoding="utf-8", newline="")

@@ -10,7 +10,7 @@ from vision.datasets.files.listing import FileListing, strip_suffix
 from vision.datasets.files.values import decode, to_number
 from vision.datasets.formats.per_picture import AnnotationError, PerPictureFolder
 from vision.datasets.index.builder import Record
-from vision.utils.files import read_regular
+from vision.utils.files import file_fault, read_regular
 
 # Class, truncated, occluded, alpha, then left, top, right, bottom, then seven numbers of a box in
 # space, and perhaps a score. Only the class may hold letters, and a blank.
@@ -72,7 +72,9 @@ class KITTIFolder(PerPictureFolder):
 def _read(path: Path) -> str:
     try:
         return decode(read_regular(path), path)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise AnnotationError(file_fault(error)) from None
+    except ValueError as error:
         raise AnnotationError(str(error)) from None
 
 

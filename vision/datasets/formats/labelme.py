@@ -14,6 +14,7 @@ from vision.datasets.files.values import NO_BOX, around, read_json, to_number, t
 from vision.datasets.formats.per_picture import AnnotationError, PerPictureFolder
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import Record
+from vision.utils.files import file_fault
 
 POINT_TYPES = ("point", "points")
 LIST_OF_SHAPES = re.compile(rb'"shapes"\s*:\s*\[')
@@ -52,7 +53,9 @@ class LabelMeFolder(PerPictureFolder):
         """Read one JSON file; take the box around every shape that is no point."""
         try:
             data = read_json(path)
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise AnnotationError(file_fault(error)) from None
+        except ValueError as error:
             raise AnnotationError(str(error)) from None
         shapes = data.get("shapes") if isinstance(data, dict) else None
         if not isinstance(shapes, list):

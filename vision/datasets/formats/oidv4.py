@@ -16,7 +16,7 @@ from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder, Record
 from vision.datasets.likeness import same_content
-from vision.utils.files import read_regular
+from vision.utils.files import file_fault, read_regular
 
 LABEL_FOLDER_NAME = "Label"
 OIDV4_LINE = re.compile(rb"\s*[^\d\s][^\r\n]*?(?:[ \t]+[-+.\deE]+){4}[ \t]*(?:\r?\n|$)")
@@ -127,7 +127,8 @@ class OIDv4Folder(DatasetFolder):
         try:
             text = decode(read_regular(self.root / label), self.root / label)
         except (OSError, ValueError) as error:
-            problems.add("annotation broken", str(error), label)
+            fault = file_fault(error) if isinstance(error, OSError) else str(error)
+            problems.add("annotation broken", fault, label)
             return
         for line, words in enumerate(map(str.split, text.splitlines()), start=1):
             if words:

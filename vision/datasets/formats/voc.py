@@ -19,7 +19,7 @@ from vision.datasets.files.split_lists import SplitLists, find_split_lists
 from vision.datasets.files.values import around, around_turned, to_number, to_side
 from vision.datasets.formats.per_picture import AnnotationError, PerPictureFolder
 from vision.datasets.index.builder import Record
-from vision.utils.files import read_regular
+from vision.utils.files import file_fault, read_regular
 from vision.utils.text import names_as_seen
 
 VOC_PICTURE_FOLDERS = ("JPEGImages", "images", "JPG", "JPEG", "PNGImages")
@@ -167,7 +167,9 @@ def read_annotation(path: Path) -> Record:
     """Read a Pascal VOC file; raise as `parse_annotation` does, and if there is no such file."""
     try:
         data = read_regular(path)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise AnnotationError(f"cannot be read: {file_fault(error)}") from None
+    except ValueError as error:
         raise AnnotationError(f"cannot be read: {error}") from None
     return parse_annotation(data)
 
