@@ -141,6 +141,16 @@ def test_a_list_that_is_there_and_is_not_used_is_named(tmp_path):
     ]
 
 
+def test_lists_of_one_class_alone_are_named(tmp_path):
+    write_voc(tmp_path, {})
+    for part in ("train", "val"):
+        write_list(tmp_path, f"red_{part}", ["drawn_0000 1"])
+    assert VOCFolder(tmp_path).notes == [
+        "ImageSets/Main/red_train.txt is of one class and is not used; write train.txt and val.txt "
+        "of all"
+    ]
+
+
 def test_a_text_beside_the_annotations_that_lists_none_of_them_is_named(tmp_path):
     write_voc(tmp_path, {})
     (tmp_path / "train.txt").write_text("how I trained it\n")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator, NamedTuple
+from typing import Iterable, Iterator, NamedTuple
 
 from vision.datasets.files.folders import PART_OF_WORD, part_of_name
-from vision.datasets.files.listing import find_child, read_list, split_suffix
+from vision.datasets.files.listing import find_child, read_list
 
 VOC_LISTS = ("train", "val", "test", "trainval", "default")
 LIST_SUFFIX = ".txt"
@@ -56,7 +56,24 @@ def find_split_lists(root: Path) -> SplitLists:
         notes += said
         if files:
             return SplitLists(folder, files, lines, notes)
+    notes += _note_of_one_class(root, filter(None, (main, sets)))
     return SplitLists(main or sets or root / "ImageSets", {}, {}, notes)
+
+
+def _note_of_one_class(root: Path, folders: Iterable[Path]) -> list[str]:
+    """Return a note where there are lists of one class alone, as VOC has them beside the others."""
+    paths = (path for folder in folders for path in _texts_in(folder) if part_of_name(path.stem))
+    first = next((path for path in paths if not _called(path)), None)
+    if first is None:
+        return []
+    where = first.relative_to(root).as_posix()
+    return [f"{where} is of one class and is not used; write train.txt and val.txt of all"]
+
+
+def _called(path: Path) -> str:
+    """Return which of VOC_LISTS a file is by its name, "" if none."""
+    word = path.stem.lower()
+    return word if word in VOC_LISTS else PART_OF_WORD.get(word, "")
 
 
 def _lists_in(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -64,11 +81,14 @@ def _lists_in(folder: Path) -> Iterator[tuple[Path, str]]:
 
     Lists of one class, as VOC has them, are left out: aeroplane_train.txt.
     """
+    paths = _texts_in(folder)
+    usual = [path for one in VOC_LISTS for path in paths if path.name == one + LIST_SUFFIX]
+    for path in dict.fromkeys([*usual, *paths]):
+        called = _called(path)
+        if called or not part_of_name(path.stem):
+            yield path, called
+
+
+def _texts_in(folder: Path) -> list[Path]:
     paths = (path for path in sorted(folder.iterdir()) if path.suffix.lower() == LIST_SUFFIX)
-    names = [path.name for path in paths if not path.name.startswith(".") and path.is_file()]
-    usual = [name for one in VOC_LISTS for name in names if name == one + LIST_SUFFIX]
-    for name in dict.fromkeys([*usual, *names]):
-        word = split_suffix(name)[0].lower()
-        called = word if word in VOC_LISTS else PART_OF_WORD.get(word, "")
-        if called or not part_of_name(word):
-            yield folder / name, called
+    return [path for path in paths if not path.name.startswith(".") and path.is_file()]
