@@ -132,7 +132,7 @@ def test_a_full_disk_ends_it_at_the_first_picture(model, pictures, tmp_path, cap
     assert run("--model", model, pictures, "--output", tmp_path / "out") == 1
     assert len(asked) == 1
     captured = capsys.readouterr()
-    assert "No space left" in captured.err and "could not be read" not in captured.out
+    assert "no space left" in captured.err and "could not be read" not in captured.out
 
 
 def test_detectnets_postprocessing_needs_an_onnx_file(model, pictures, capsys):

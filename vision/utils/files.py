@@ -34,6 +34,7 @@ FILE_FAULTS = {
     errno.EPERM: NOT_ALLOWED,
     errno.EROFS: "its disk can only be read; name another place",
     errno.ENOENT: "there is no such file or place; check the path",
+    **dict.fromkeys(FULL, "no space left on its disk; make room there, or name another"),
     errno.EIO: "its disk fails to read or write it; look after the disk, or name another place",
     errno.EISDIR: "it is a folder and must be a file; name another",
     errno.ENOTDIR: "what lies above it is a file and must be a folder; name another",
