@@ -81,6 +81,7 @@ def train(typed: Mapping[str, Any]) -> bool:
         make_loaders,
         make_net,
         make_training,
+        mark_old_run,
         options_and_state,
         with_sizes,
     )
@@ -96,6 +97,7 @@ def train(typed: Mapping[str, Any]) -> bool:
     preflight(device, options.checkpoint_folder, options.net, options.keep)
     if options.compile_net:
         require_compiler(device)
+    mark_old_run(options.checkpoint_folder, saved)
     earlier_folder = saved.path.parent if saved else None
     data, files = open_training_data(options, device, earlier_folder)
     options = with_sizes(options, len(data.train), device)
@@ -112,7 +114,7 @@ def train(typed: Mapping[str, Any]) -> bool:
     folder.prepare(progress, files, earlier_folder)
     folder.save_for_restart(training, progress)
     reports = Reports(folder.path, description, progress.epoch)
-    reports.begin(loaders.train)
+    reports.begin(loaders.train, options.viz_inputs)
     bad_batches = BadBatches(folder.path, data.class_names, options.max_bad_batches, progress)
     shown_ids = example_ids(data.validation)
 

@@ -27,7 +27,10 @@ from vision.utils import files
 from vision.utils.cli import run_main
 
 FULL = "on a full disk: "  # in front of a command
-TRAIN = f"--net {NET} --resolution 64 --batch-size 2 --epochs 1 --workers 0 --use-cuda false"
+TRAIN = (
+    f"--net {NET} --resolution 64 --batch-size 2 --epochs 1 --workers 0 --use-cuda false "
+    "--viz-inputs 2"
+)
 NOWHERE = "http://127.0.0.1:9"  # no one answers there
 COMMANDS = {
     train_ssd: [
@@ -40,6 +43,7 @@ COMMANDS = {
         (f"{TRAIN} --data data --model-dir new --classes cat", "cat"),
         (f"{TRAIN} --data data --model-dir new --validation-dataset nowhere", "nowhere"),
         (f"{TRAIN} --data data --model-dir new --pretrained-ssd corrupt.pth", "corrupt.pth"),
+        (f"{TRAIN} --data data --model-dir new --base-net corrupt.pth", "corrupt.pth"),
         (f"{TRAIN} --data data --model-dir taken --base-net corrupt.pth", "corrupt.pth"),
         (f"{TRAIN} --data data --model-dir taken --base-net nowhere.pth", "nowhere.pth"),
         (f"{TRAIN} --data nosplit --model-dir new --val-split 0", "no picture to validate on"),

@@ -12,11 +12,13 @@ from tests.tiny import NET, SIDE, tiny_description, tiny_net, tiny_training
 from vision.checkpoints.detector import BEST, LAST
 from vision.checkpoints.weights_file import save_weights
 from vision.datasets.opening import open_split
-from vision.training.model_folder.state import Progress, load_state, save_state
+from vision.training.compute.launching import RESTARTS
+from vision.training.model_folder.state import ENDING, Progress, load_state, save_state
 from vision.training.options import TrainOptions
 from vision.training.setup import (
     begin_or_go_on,
     load_initial_weights,
+    mark_old_run,
     options_and_state,
     require_named_files,
     training_transform,
@@ -93,6 +95,28 @@ def test_a_folder_that_was_renamed_is_gone_on_in(tmp_path, caplog):
     options, _ = options_and_state({"resume": str(renamed), "checkpoint_folder": other})
     assert options.checkpoint_folder == other
     assert not (tmp_path / "fruit").exists()
+
+
+@pytest.mark.parametrize(
+    ("restarts", "words", "is_marked"),
+    [
+        (None, {"overwrite": True}, False),
+        ("0", {"overwrite": True}, True),
+        ("1", {"overwrite": True}, False),
+        ("0", {"resume": "fruit"}, False),
+    ],
+)
+def test_reading_the_options_writes_nothing_and_an_old_run_is_marked_before_its_end(
+    tmp_path, monkeypatch, restarts, words, is_marked
+):
+    folder = state_in(tmp_path / "fruit")
+    monkeypatch.chdir(tmp_path)
+    if restarts is not None:
+        monkeypatch.setenv(RESTARTS, restarts)
+    options, saved = options_and_state({"net": NET, "checkpoint_folder": folder, **words})
+    assert [path.name for path in folder.iterdir()] == [LAST]
+    mark_old_run(options.checkpoint_folder, saved)
+    assert (folder / ENDING).exists() == is_marked
 
 
 @pytest.mark.parametrize("earlier", [False, True])

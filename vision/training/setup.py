@@ -54,7 +54,6 @@ from vision.training.model_folder.state import (
 )
 from vision.training.options import AUTO, NO_FILE, OF_THE_PAPER, TrainOptions
 from vision.training.prior_choice import choose_config, config_to_go_on
-from vision.training.reports.pictures import write_inputs
 from vision.training.steps import Training
 from vision.training.validation import what_is_measured
 from vision.transforms import EvalTransform, TrainTransform
@@ -130,15 +129,23 @@ def options_and_state(typed: Mapping[str, Any]) -> tuple[TrainOptions, SavedStat
     if saved is None:
         require_named_files(options)
     folder = options.checkpoint_folder
-    goes_on = saved is not None and saved.path.parent.resolve() == folder.resolve()
-    if not goes_on and not options.overwrite and holds_run(folder):
+    if not _goes_on_in(folder, saved) and not options.overwrite and holds_run(folder):
         raise ValueError(
             f"--model-dir {folder} holds a run, whose weights would be overwritten; name another "
             "folder, go on with it by --resume, or begin anew there by --overwrite"
         )
-    if not goes_on and may_restart() and not is_restart() and is_main() and folder.is_dir():
-        (folder / ENDING).touch()  # for a restart before the old run is removed
     return options, saved
+
+
+def _goes_on_in(folder: Path, saved: SavedState | None) -> bool:
+    return saved is not None and saved.path.parent.resolve() == folder.resolve()
+
+
+def mark_old_run(folder: Path, saved: SavedState | None) -> None:
+    """Mark that a folder holds what the new run will remove, for a restart before it has."""
+    is_first = may_restart() and not is_restart() and is_main()
+    if is_first and folder.is_dir() and not _goes_on_in(folder, saved):
+        (folder / ENDING).touch()
 
 
 def require_named_files(options: TrainOptions) -> None:
@@ -177,8 +184,6 @@ def make_loaders(options: TrainOptions, data: Datasets, device: torch.device) ->
     )
     of_training = replace(of_validation, batch_size=batch_size * options.accumulate)
     train = EpochLoader(data.train, training_transform(options), of_training, shuffle=True)
-    if options.viz_inputs and is_main():
-        write_inputs(train, options.viz_inputs, options.checkpoint_folder)
     validation = EpochLoader(data.validation, EvalTransform(options.resolution), of_validation)
     return Loaders(train, validation)
 
