@@ -28,6 +28,11 @@ def printable(text: str, longest: int = 300) -> str:
     return line if len(line) <= longest else line[:longest] + "..."
 
 
+def cut(text: str, longest: int) -> str:
+    """Return a text, and where it is longer than `longest` letters its beginning and a "…"."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
 def shown(value: object, longest: int = 60) -> str:
     """Return a value of a file for a message: text and numbers, of anything else only its kind."""
     if isinstance(value, str):
