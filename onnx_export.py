@@ -21,8 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from vision.datasets.options import DataOptions
+from vision.deploy.nms import IOU_RANGE, MOST_CANDIDATES, GraphNms
+from vision.deploy.targets import DEFAULT_TARGET, EXPORTABLE_OPSETS, TARGETS
 from vision.utils.cli import parse_options, require_partners, run_main, set_up_logging
 from vision.utils.options import (
+    INPUT_SIDES,
     LogOptions,
     Number,
     OneOf,
@@ -64,8 +67,8 @@ class WeightsOptions(Overrides):
     input: Path | None = option(
         None, kind=path_or_none, metavar="FILE", help="weights; a bare name is in --model-dir"
     )
-    width: int | None = option(None, kind=Whole(1), help="the same as --resolution")
-    height: int | None = option(None, kind=Whole(1), help="the same as --resolution")
+    width: int | None = option(None, kind=INPUT_SIDES, help="the same as --resolution")
+    height: int | None = option(None, kind=INPUT_SIDES, help="the same as --resolution")
 
 
 @dataclass(frozen=True)
@@ -81,25 +84,33 @@ class FileOptions(Options):
     nms: float | None = option(
         None,
         nargs="?",
-        const=0.45,
-        kind=Number(0.1, 0.9),
+        const=GraphNms.iou_threshold,
+        kind=Number(*IOU_RANGE),
         metavar="IOU",
         help="put non-maximum suppression into the graph, so that detectnet shows one box an "
-        "object: a box goes if its IoU with a better one is over this (0.45 if no value is given)",
+        "object: a box goes if its IoU with a better one is over this "
+        f"({GraphNms.iou_threshold:g} if no value is given)",
     )
     nms_candidates: int = option(
-        200, kind=Whole(1, 1000), metavar="N", help="with --nms: the best N boxes are looked at"
+        GraphNms.candidates,
+        kind=Whole(1, MOST_CANDIDATES),
+        metavar="N",
+        help="with --nms: the best N boxes are looked at",
     )
     nms_across_classes: bool = switch(
         help="with --nms: a box also goes because of a better one of another class"
     )
     target: str | None = option(
         None,
-        kind=OneOf("trt7.1", "trt8.2", "trt8.4", "trt8.6", "trt10"),
-        help="TensorRT that must read the file (default: every one from trt7.1 on)",
+        kind=OneOf(*TARGETS),
+        help="TensorRT that must read the file "
+        f"(default: every one from {DEFAULT_TARGET.option} on)",
     )
     opset: int | None = option(
-        None, kind=Whole(9, 20), metavar="N", help="ONNX opset (default: 11, or the target's)"
+        None,
+        kind=Whole(EXPORTABLE_OPSETS[0], EXPORTABLE_OPSETS[-1]),
+        metavar="N",
+        help="ONNX opset (default: 11, or the target's)",
     )
     batch_size: int = option(
         1, kind=Whole(1), metavar="N", help="pictures at once; detectnet needs 1"
@@ -172,7 +183,6 @@ def check_file(model: Path, labels: Path | None, target_name: str | None) -> int
     from vision.deploy.readiness.candidate import ERROR
     from vision.deploy.readiness.readiness import guess_bindings, judge, open_candidate
     from vision.deploy.readiness.table import check_table
-    from vision.deploy.targets import DEFAULT_TARGET, TARGETS
 
     beside = model.with_name("labels.txt")
     labels = labels or (beside if beside.is_file() else None)
@@ -180,7 +190,7 @@ def check_file(model: Path, labels: Path | None, target_name: str | None) -> int
     candidate = open_candidate(model, labels, guess_bindings(read_model(model)), target)
     verdicts = judge(candidate)
     print("\n".join(check_table(verdicts, model, target)))
-    if target.name == "TensorRT 10":
+    if target.needs_patched_detectnet:
         print(PRECAUTION)
     return int(any(finding.severity == ERROR for v in verdicts for finding in v.findings))
 
@@ -239,8 +249,6 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
 def export_settings(options: ExportOptions) -> ExportSettings:
     """Return the kind of file that the options ask for."""
     from vision.deploy.export import ExportSettings
-    from vision.deploy.nms import GraphNms
-    from vision.deploy.targets import EXPORTABLE_OPSETS, TARGETS
 
     nms = None
     if options.nms is not None:

@@ -418,7 +418,7 @@ def test_files_that_are_not_there_are_named_in_words(model_dir, tmp_path, capsys
 
 def test_debug_shows_where(model_dir):
     with pytest.raises(ValueError, match="must be square"):
-        export("--model-dir", model_dir, "--width=1", "--height=2", "--debug")
+        export("--model-dir", model_dir, "--width=64", "--height=32", "--debug")
 
 
 @pytest.mark.parametrize(

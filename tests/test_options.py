@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from vision.datasets.options import DataOptions
-from vision.utils.options import LogOptions
+from vision.deploy.nms import GraphNms
+from vision.deploy.targets import EXPORTABLE_OPSETS, TARGETS
+from vision.utils.options import INPUT_SIDES, WIDTHS, LogOptions, Options
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted(path.stem for path in ROOT.glob("*.py"))
@@ -82,6 +84,38 @@ def test_values_are_checked_in_one_place(parsers):
         if action.type is not None
     ]
     assert unchecked == []
+
+
+def kinds_of(script):
+    """Return what each option of a script takes, by the name of its field."""
+    there = vars(importlib.import_module(script)).values()
+    options = [one for one in there if isinstance(one, type) and issubclass(one, Options)]
+    all_of_them = max(options, key=lambda one: len(fields(one)))
+    return {one.name: one.metadata["kind"] for one in fields(all_of_them)}
+
+
+def test_an_option_has_the_limits_of_what_it_is_for():
+    owners = {
+        "resolution": INPUT_SIDES, "width": INPUT_SIDES, "height": INPUT_SIDES,
+        "mb2_width_mult": WIDTHS,
+    }  # fmt: skip
+    kinds = {script: kinds_of(script) for script in SCRIPTS}
+    wrong = [
+        (script, name)
+        for script, known in kinds.items()
+        for name, owner in owners.items()
+        if known.get(name, owner) != owner
+    ]
+    assert wrong == []
+    export = kinds["onnx_export"]
+    assert list(EXPORTABLE_OPSETS) == [one for one in range(40) if one in export["opset"]]
+    assert export["target"].words == tuple(TARGETS)
+    for limit in (export["nms"].lowest, export["nms"].highest):
+        assert GraphNms(iou_threshold=limit)
+    for limit in (export["nms_candidates"].lowest, export["nms_candidates"].highest):
+        assert GraphNms(candidates=limit)
+    with pytest.raises(ValueError, match="--nms-candidates must be 1 to"):
+        GraphNms(candidates=export["nms_candidates"].highest + 1)
 
 
 def test_an_abbreviation_is_no_option():

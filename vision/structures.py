@@ -13,6 +13,7 @@ import numpy as np
 
 # detectnet feeds every net (pixel - 127.5) / 127.5. New trainings do the same, except those of VGG.
 DETECTNET_MEAN = DETECTNET_STD = 127.5
+DETECTNET_THRESHOLD = 0.5  # the least score that it shows, if it is not told otherwise
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,11 +15,11 @@ from typing import Any, Mapping
 import torch
 from torch import Tensor
 
-from vision.checkpoints.description import MAX_EPOCHS, Description
+from vision.checkpoints.description import Description
 from vision.checkpoints.plain_pickle import METADATA
 from vision.checkpoints.pth_format import read_tensors
 from vision.utils.files import atomic_write, require_regular
-from vision.utils.options import Whole
+from vision.utils.options import MAX_EPOCHS, Whole
 from vision.utils.text import printable
 
 DESCRIPTION_KEY = "ssd_description"

@@ -80,7 +80,7 @@ class ExportableNet(Protocol):
 class ExportSettings:
     """What kind of file to write.
 
-    `opset`: 9 to 20; beyond 11 TensorRT 7.1 cannot read the file.
+    `opset`: one of EXPORTABLE_OPSETS; beyond 11 TensorRT 7.1 cannot read the file.
     `batch_size`: pictures in the fixed input shape; detectnet needs 1.
     `target`: the TensorRT that must read the file; None for the oldest that reads the opset.
     `nms`: NMS to put into the graph; None for none.
@@ -94,8 +94,10 @@ class ExportSettings:
     def __post_init__(self) -> None:
         """Check opset and batch size."""
         if self.opset not in EXPORTABLE_OPSETS:
+            lowest, *_, highest = EXPORTABLE_OPSETS
             raise ValueError(
-                f"the opset must be 9 to 20, got {self.opset}; every TensorRT reads 11"
+                f"the opset must be {lowest} to {highest}, got {self.opset}; every TensorRT reads "
+                "11"
             )
         if self.batch_size < 1:
             raise ValueError(f"the batch size must be 1 or more, got {self.batch_size}")

@@ -281,6 +281,7 @@ class NumberOrWord(Range):
 
 INPUT_SIDES = Whole(32, 4096)  # of a net's square input, pixels
 WIDTHS = Number(0.1, 4)  # what multiplies the channels of a backbone
+MAX_EPOCHS = 1_000_000  # of a run
 
 
 def finite(value: Any, convert: Callable[[Any], float]) -> float | None:

@@ -8,19 +8,16 @@ import math
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from vision.checkpoints.description import MAX_EPOCHS
 from vision.training.steps import Losses
 from vision.training.validation import Validation
 from vision.utils.files import atomic_write, require_regular
-from vision.utils.options import Whole
+from vision.utils.options import MAX_EPOCHS, Whole
 from vision.utils.text import printable, shown
 
 Row = Mapping[str, Any]  # by column; "" or None where an epoch has no such value
 # What people's spreadsheets put between the columns.
 SEPARATORS = ",;\t"
 LARGEST = 1e100  # a number that a curve can be drawn through
-
-
 # Files of the model folder: the table, its curves, and what the best weights find.
 RESULTS, CURVES, EXAMPLES = "results.csv", "results.png", "val_predictions.jpg"
 

@@ -9,7 +9,7 @@ from typing import Mapping, Sequence
 import numpy as np
 
 from vision.checkpoints.detector import BEST
-from vision.evaluation.thresholds import SURE
+from vision.structures import DETECTNET_THRESHOLD
 from vision.training.model_folder.results import Row, curve
 
 SMOKE_TEST = 10  # fewer epochs only show that everything works
@@ -63,11 +63,12 @@ def _results(best: Row, epoch: int, path: Path) -> list[str]:
             f"Suggested threshold: {threshold:.2f}, where F1 is {f1:.2f} with NMS;"
             " onnx_export.py finds the one for detectnet."
         )
-    sure = _number(best, f"pictures with a detection at {SURE}")
+    sure = _number(best, f"pictures with a detection at {DETECTNET_THRESHOLD}")
     if sure is not None:
         pictures = _number(best, "validation pictures")
         lines.append(
-            f"{sure:.0f} of {pictures:.0f} validation pictures have a detection at {SURE}."
+            f"{sure:.0f} of {pictures:.0f} validation pictures have a detection at "
+            f"{DETECTNET_THRESHOLD}."
         )
     return lines
 
