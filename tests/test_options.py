@@ -13,7 +13,7 @@ import pytest
 from vision.datasets.options import DataOptions
 from vision.deploy.nms import GraphNms
 from vision.deploy.targets import EXPORTABLE_OPSETS, TARGETS
-from vision.utils.options import INPUT_SIDES, WIDTHS, LogOptions, Options
+from vision.utils.options import INPUT_SIDES, WIDTHS, LogOptions, Options, boolean
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted(path.stem for path in ROOT.glob("*.py"))
@@ -177,6 +177,21 @@ def test_no_value_of_an_option_ends_otherwise(parsers, script, capsys):
             tried += 1
     assert tried >= 33 * 10
     assert 0 < taken < tried
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_what_is_yes_or_no_is_typed_bare_or_with_a_value(parsers, script):
+    parse = importlib.import_module(script).parse_args
+    kinds, tried = kinds_of(script), []
+    for action in parsers[script]._actions:
+        if kinds.get(action.dest) is not boolean or action.nargs == 0:
+            continue
+        for option in action.option_strings:
+            for word, meant in {"": True, "=true": True, "=no": False, "=0": False}.items():
+                args = parse([*NEEDED.get(script, []), option + word])
+                assert getattr(args, action.dest) is meant, option + word
+            tried.append(option)
+    assert ("--use-cuda" in tried) == ("use_cuda" in kinds)
 
 
 def test_a_switch_takes_no_value(parsers):

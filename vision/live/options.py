@@ -13,12 +13,12 @@ from vision.utils.options import (
     Number,
     OneOf,
     Whole,
-    boolean,
     option,
     path_or_none,
     switch,
     text,
     text_or_none,
+    yes_no,
 )
 from vision.utils.overrides import Overrides
 from vision.utils.text import shown
@@ -67,10 +67,7 @@ class DetectorOptions(Overrides):
     model_dir: Path | None = option(
         None, kind=path_or_none, metavar="FOLDER", help="take the best .pth of this folder"
     )
-    use_cuda: bool = option(
-        True, kind=boolean, nargs="?", const=True, metavar="BOOL",
-        help="run a .pth on the GPU if there is one",
-    )  # fmt: skip
+    use_cuda: bool = yes_no(True, help="run a .pth on the GPU if there is one")
 
 
 @dataclass(frozen=True)
@@ -169,10 +166,9 @@ class SourceOptions(FinderOptions):
         0.0, kind=Number(0, 1000), metavar="FPS",
         help="frames per second to ask a camera for, 0 for its own",
     )  # fmt: skip
-    repeat: bool | None = option(
-        None, kind=boolean, nargs="?", const=True, metavar="BOOL",
-        help="play a video again and again (default: true on a page, false in a window)",
-    )  # fmt: skip
+    repeat: bool | None = yes_no(
+        None, help="play a video again and again (default: true on a page, false in a window)"
+    )
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,12 @@ def switch(*names: str, help: str) -> Any:
     return option(False, *names, help=help, kind=boolean, nargs=0)
 
 
+def yes_no(default: bool | None, *names: str, help: str) -> Any:
+    """Return a field that is True where its option is typed bare, or as its value says."""
+    facts: dict[str, Any] = {"kind": boolean, "nargs": "?", "const": True, "metavar": "BOOL"}
+    return option(default, *names, help=help, **facts)
+
+
 @dataclass(frozen=True)
 class Options:
     """What all options share: how they are checked, and how they are read and written."""
