@@ -118,6 +118,18 @@ def test_an_option_has_the_limits_of_what_it_is_for():
         GraphNms(candidates=export["nms_candidates"].highest + 1)
 
 
+@pytest.mark.parametrize("script", [*READS_DATA, "onnx_export"])
+@pytest.mark.parametrize(
+    "words", ["--classes=a,,b", "--classes=a,a", "--class-map=a=b,c", "--negatives=foo"]
+)
+def test_what_of_the_data_is_used_is_checked_as_it_is_typed(script, words, capsys):
+    needed = ["--model-dir=m"] if script == "onnx_export" else NEEDED.get(script, [])
+    with pytest.raises(SystemExit) as error:
+        importlib.import_module(script).parse_args([*needed, words])
+    assert error.value.code == 2
+    assert f"error: {words.split('=')[0]} " in capsys.readouterr().err
+
+
 def test_an_abbreviation_is_no_option():
     for name in SCRIPTS:
         with pytest.raises(SystemExit):
