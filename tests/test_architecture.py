@@ -202,6 +202,13 @@ def test_imports_point_one_way():
     assert wrong == []
 
 
+def test_the_emulation_of_detectnet_knows_nothing_of_what_is_built_on_it():
+    below = ("emulation", "outputs", "stored_settings")
+    for path in (ROOT / "vision" / "deploy" / "emulation").glob("*.py"):
+        used = [name.split(".")[2] for name in imports(path) if name.startswith("vision.deploy.")]
+        assert set(used) <= set(below), name_of(path)
+
+
 def test_of_the_nets_only_the_predictor_looks_at_pictures():
     for path in (ROOT / "vision" / "ssd").glob("*.py"):
         looks = any(name.startswith(("vision.transforms", "cv2")) for name in imports(path))

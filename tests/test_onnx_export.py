@@ -22,7 +22,8 @@ from vision.deploy.detectnet import DetectNet
 from vision.deploy.emulation.clustering import recommended_settings
 from vision.deploy.nms import GraphNms, graph_nms
 from vision.deploy.onnx_reading import open_session
-from vision.deploy.readiness.candidate import Outputs, Reference
+from vision.deploy.outputs import Outputs
+from vision.deploy.readiness.candidate import Reference
 from vision.deploy.targets import TARGETS
 from vision.ssd import NETS
 from vision.utils import files

@@ -8,15 +8,19 @@ from onnx import TensorProto, helper
 from vision.deploy.emulation.clustering import PostProcessing
 from vision.deploy.graph.suppression import add_nms
 from vision.deploy.nms import GraphNms
+from vision.deploy.outputs import Outputs
 from vision.deploy.tuning import (
     DEFAULTS,
     NEEDED_OBJECTS,
     Measured,
     Rating,
     Tuning,
+    best_settings,
     tune,
     tuning_lines,
 )
+from vision.evaluation.collection import EvaluatedPicture
+from vision.evaluation.matching import GroundTruth
 from vision.structures import Sample
 
 LABELS = ["BACKGROUND", "apple", "pear"]
@@ -69,6 +73,14 @@ def pictures(count):
         Sample(image, boxes, np.array([1, 2]), np.zeros(2, bool), str(number))
         for number in range(count)
     ]
+
+
+def test_the_best_settings_follow_from_the_rows_and_the_size_of_the_pictures_alone():
+    rows = Outputs(np.float32(ROWS["scores"]), np.float32(ROWS["boxes"]))
+    wide = np.float32([2, 1, 2, 1])
+    truths = [GroundTruth(one.boxes * wide, one.labels, one.difficult) for one in pictures(20)]
+    facts = [EvaluatedPicture(str(number), "", 200, 100) for number in range(20)]
+    assert best_settings([rows] * 20, facts, truths, LABELS) == PostProcessing(0.55, 0.75)
 
 
 def test_the_best_settings_of_a_detector_on_paper():

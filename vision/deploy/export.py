@@ -24,12 +24,12 @@ from vision.deploy.graph.opset_downgrade import WRITTEN_OPSET, downgrade
 from vision.deploy.graph.suppression import add_nms
 from vision.deploy.nms import GraphNms
 from vision.deploy.onnx_reading import fixed_shape_of
+from vision.deploy.outputs import Outputs
 from vision.deploy.readiness.candidate import (
     DEFAULT_BINDINGS,
     Candidate,
     Finding,
     LabelFile,
-    Outputs,
     Reference,
     References,
 )

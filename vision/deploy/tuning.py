@@ -29,7 +29,10 @@ from vision.deploy.graph.suppression import (
 )
 from vision.deploy.nms import MERGELESS_IOU, GraphNms, graph_nms
 from vision.deploy.onnx_reading import metadata, open_session
-from vision.deploy.readiness.candidate import Outputs, with_outputs
+from vision.deploy.outputs import Outputs
+from vision.deploy.readiness.candidate import with_outputs
+from vision.evaluation.collection import EvaluatedPicture
+from vision.evaluation.matching import GroundTruth
 from vision.structures import Sample
 
 DEFAULTS = PostProcessing()
@@ -125,11 +128,13 @@ def tune(model: ModelProto, samples: Iterable[Sample], labels: Sequence[str]) ->
     plain, trial = Sweep(labels), CandidateTrial(labels, nms)
     with_nms = Sweep(labels, TRIED_CLUSTERINGS if merges else (DEFAULTS.clustering,))
     for sample in samples:
+        height, width = sample.image.shape[:2]
+        truth = GroundTruth(sample.boxes, sample.labels, sample.difficult)
         of_net, *of_nms = run(sample.image)
-        plain.add(sample, of_net)
-        trial.add(sample, of_net)
+        plain.add(truth, (width, height), of_net)
+        trial.add(truth, (width, height), of_net)
         for rows in of_nms:
-            with_nms.add(sample, rows)
+            with_nms.add(truth, (width, height), rows)
     measured = plain.measured(), with_nms.measured() if has_nms else None
     means = trial.mean_precisions()
     return Tuning(plain.pictures, plain.objects, *measured, nms, inside is not None, means)
@@ -174,11 +179,13 @@ class Sweep:
         self._settings = [DEFAULTS, *(PostProcessing(*pair) for pair in pairs)]
         self._counts = np.zeros((len(self._settings), 2), dtype=np.int64)
 
-    def add(self, sample: Sample, rows: Outputs) -> None:
-        """Count one picture: what is on it, and what the file put out for it, (P, C) and (P, 4)."""
+    def add(self, truth: GroundTruth, size: tuple[int, int], rows: Outputs) -> None:
+        """Count one picture: what is on it, its width and height, and what the file put out."""
         self.pictures += 1
-        self.objects += int((~sample.difficult).sum())
-        self._counts += count_right_boxes(sample, *rows, self._settings, self._labels, RIGHT_IOU)
+        self.objects += int((~truth.difficult).sum())
+        self._counts += count_right_boxes(
+            truth, size, rows, self._settings, self._labels, RIGHT_IOU
+        )
 
     def measured(self) -> Measured:
         """Rate all; of equally good settings the best are those nearest to detectnet's own."""
@@ -193,6 +200,26 @@ def _f1_then_nearness(rating: Rating) -> tuple[float, float]:
     threshold, clustering = rating.settings.threshold, rating.settings.clustering
     distance = abs(threshold - DEFAULTS.threshold) + abs(clustering - DEFAULTS.clustering)
     return rating.f1, -distance
+
+
+def best_settings(
+    outputs: Iterable[Outputs],
+    pictures: Iterable[EvaluatedPicture],
+    truths: Iterable[GroundTruth],
+    labels: Sequence[str],
+) -> PostProcessing:
+    """Return the settings with the best F1 for what a net puts out.
+
+    Args:
+        outputs: of each picture.
+        pictures: the same, in the same order.
+        truths: what is on them.
+        labels: class names by label.
+    """
+    sweep = Sweep(labels)
+    for rows, facts, truth in zip(outputs, pictures, truths):
+        sweep.add(truth, (facts.width, facts.height), rows)
+    return sweep.measured().best.settings
 
 
 def tuning_lines(tuning: Tuning) -> list[str]:
