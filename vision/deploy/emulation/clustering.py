@@ -167,8 +167,7 @@ def as_detections(found: Sequence[DetectNetDetection]) -> Detections:
     boxes = np.array(corners, dtype=np.float32).reshape(-1, 4)
     labels = np.array([d.class_id for d in found], dtype=np.int64)
     scores = np.array([d.confidence for d in found], dtype=np.float32)
-    order = np.argsort(-scores, kind="stable")
-    return Detections(boxes[order], labels[order], scores[order])
+    return Detections(boxes, labels, scores).select(np.argsort(-scores, kind="stable"))
 
 
 def best_classes(
