@@ -76,6 +76,7 @@ COMMANDS = {
         ("--model-dir empty", "empty"),
         ("--input corrupt.pth", "corrupt.pth"),
         ("--input bare.pth", "--labels"),
+        ("--input run/lost.pth --tune-pictures 0", "would not work in detectnet"),
         ("--model-dir run --output new/model.txt", "must be called *.onnx"),
         ("--model-dir run --output file.txt/model.onnx", "file.txt"),
         ("--model-dir run --output taken/", "--output"),
@@ -171,6 +172,11 @@ def workplace(tmp_path_factory):
     save_weights(
         folder / "run" / "best.pth", net.state_dict(), tiny_description(metrics={"mAP": 0.5})
     )
+    lost = {
+        name: torch.full_like(tensor, float("nan")) if tensor.is_floating_point() else tensor
+        for name, tensor in net.state_dict().items()
+    }
+    save_weights(folder / "run" / "lost.pth", lost, tiny_description())
     for name in ("labels.txt", "training_args.json", f"{NET}.onnx", "detectnet.txt", "results.csv"):
         (folder / "run" / name).write_text("{}" if name.endswith("json") else f"{name} of before")
     (folder / "run" / "labels.txt").write_text("BACKGROUND\nred\ngreen\nblue\n")

@@ -16,7 +16,6 @@ import torch
 from onnx import ModelProto
 from torch import Tensor, nn
 
-from vision.deploy.command import remove_note
 from vision.deploy.emulation.clustering import SETTINGS_KEY, PostProcessing
 from vision.deploy.emulation.network_input import INPUT_NORMALISATION
 from vision.deploy.graph.clean_up import clean_up
@@ -39,7 +38,6 @@ from vision.deploy.readiness.probes import DARK_PROBE, probe_inputs
 from vision.deploy.readiness.readiness import find_problems, require_ready
 from vision.deploy.targets import EXPORTABLE_OPSETS, Target, oldest_target
 from vision.structures import DETECTNET_MEAN, DETECTNET_STD
-from vision.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
 
@@ -148,30 +146,6 @@ class ForDetectNet(nn.Module):
         if self.is_needed:
             images = images * self.scale + self.offset
         return self.net.detect(images)
-
-
-def export_onnx(
-    net: ExportableNet,
-    path: str | Path,
-    settings: ExportSettings | None = None,
-    labels: LabelFile | None = None,
-    picture: np.ndarray | None = None,
-) -> CheckedModel:
-    """Write a detector as an ONNX file for detectnet, if it passes the checks.
-
-    TensorRT engines and the detectnet.txt of an older file of this name are removed. Arguments as
-    of `make_checked`.
-
-    Raises:
-        ValueError: if the settings are impossible or a check fails; then nothing is written.
-        OSError: if the file cannot be written.
-    """
-    made = make_checked(net, path, settings, labels, picture)
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(made.content)
-    remove_engines(Path(path))
-    remove_note(Path(path))
-    return made
 
 
 def make_checked(
