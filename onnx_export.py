@@ -315,6 +315,7 @@ def require_same_names(path: Path, class_names: Sequence[str], output: Path) -> 
         ValueError: if there is one with other names, or in another order.
     """
     from vision.utils.labels import read_labels
+    from vision.utils.text import first_few
 
     if not path.exists():
         return
@@ -327,18 +328,14 @@ def require_same_names(path: Path, class_names: Sequence[str], output: Path) -> 
     if there != list(class_names):
         fault = "names other classes" if set(there) != set(class_names) else "has another order"
         raise ValueError(
-            f"{path} ({_few(there[1:])}) {fault} than the weights ({_few(class_names[1:])}), and "
-            "what else lies there may need it; "
+            f"{path} ({first_few(there[1:], MOST_NAMES)}) {fault} than the weights "
+            f"({first_few(class_names[1:], MOST_NAMES)}), and what else lies there may need it; "
             f"{_elsewhere(output)}, or remove that file if nothing does"
         )
 
 
 def _elsewhere(output: Path) -> str:
     return f"choose another folder, such as --output={output.with_suffix('')}/"
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:MOST_NAMES]) + ", ..." * (len(names) > MOST_NAMES)
 
 
 def measure(made: CheckedModel, index: AnnotationIndex, count: int) -> Tuning:

@@ -88,8 +88,8 @@ def test_the_best_settings_of_a_detector_on_paper():
     tuning = tune(fixed_detector(**ROWS), pictures(20), LABELS)
     assert (tuning.pictures, tuning.objects, tuning.is_in_file) == (20, 40, False)
     assert tuning.plain.defaults == Rating(DEFAULTS, 60, 40, 40)
-    assert tuning.plain.defaults.precision == pytest.approx(2 / 3)
-    assert tuning.plain.defaults.f1 == pytest.approx(0.8)
+    assert tuning.plain.defaults.counts.precision == pytest.approx(2 / 3)
+    assert tuning.plain.defaults.counts.f1 == pytest.approx(0.8)
     # The threshold nearest to 0.5 that leaves the false pear out, at detectnet's own clustering.
     assert tuning.plain.best == Rating(PostProcessing(0.55, 0.75), 40, 40, 40)
     assert tuning.chosen == PostProcessing(0.55, 0.75)
@@ -105,7 +105,7 @@ def test_a_lower_clustering_where_boxes_overlap_less():
     rows["boxes"][1] = [0.1, 0.1, 0.5, 0.32]  # 0.55 of the apple, and of the larger box
     tuning = tune(fixed_detector(**rows), pictures(20), LABELS)
     assert tuning.chosen == PostProcessing(0.55, 0.5)
-    assert tuning.plain.best.f1 == 1.0
+    assert tuning.plain.best.counts.f1 == 1.0
     # NMS removes it as well: IoU 0.55 > 0.45.
     assert tuning.with_nms.best == Rating(PostProcessing(0.55, 0.75), 40, 40, 40)
 
@@ -147,7 +147,7 @@ def test_a_net_that_finds_nothing():
     tuning = tune(fixed_detector(**rows), pictures(20), LABELS)
     assert tuning.chosen == DEFAULTS
     assert "Nothing was found" in "\n".join(tuning_lines(tuning))
-    assert tuning.plain.best.f1 == tuning.plain.best.precision == 0
+    assert tuning.plain.best.counts.f1 == tuning.plain.best.counts.precision == 0
 
 
 def test_nms_is_advised_where_it_is_better():

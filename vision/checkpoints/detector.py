@@ -24,6 +24,7 @@ from vision.ssd.ssd import SSD
 from vision.utils.labels import read_labels, with_background
 from vision.utils.nms import Suppression
 from vision.utils.overrides import Overrides
+from vision.utils.text import first_few
 
 logger = logging.getLogger(__name__)
 
@@ -229,8 +230,7 @@ def require_fit(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], path: 
         if name in weights and weights[name].shape != own[name].shape
     ]
     if faults:
-        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
-        raise ValueError(f"{path} does not fit the net: {'; '.join(faults[:3])}{more}")
+        raise ValueError(f"{path} does not fit the net: {first_few(faults, 3, '; ')}")
 
 
 def fuse_batch_norms(net: nn.Module) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field, replace
 from typing import Iterable, Mapping, Sequence
 
@@ -11,6 +10,7 @@ import numpy as np
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.options import DataOptions
 from vision.utils.labels import BACKGROUND
+from vision.utils.text import did_you_mean, first_few
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,12 @@ def require_known(wanted: Iterable[str], known: Iterable[str], what: str) -> Non
         ValueError: naming the first unknown one, and the nearest known name.
     """
     known = list(known)
-    lowered = {name.lower(): name for name in known}
     for name in wanted:
         if name not in known:
-            nearest = difflib.get_close_matches(name.lower(), lowered, n=1)
-            hint = f"; did you mean '{lowered[nearest[0]]}'?" if nearest else ""
-            listed = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
-            raise ValueError(f"{what} must be of the data's classes ({listed}), got '{name}'{hint}")
+            raise ValueError(
+                f"{what} must be of the data's classes ({first_few(known, 20)}), got '{name}'"
+                f"{did_you_mean(name, known)}"
+            )
 
 
 def limit_negatives(index: AnnotationIndex, share: float, seed: int) -> AnnotationIndex:

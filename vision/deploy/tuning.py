@@ -33,6 +33,7 @@ from vision.deploy.outputs import Outputs
 from vision.deploy.readiness.candidate import with_outputs
 from vision.evaluation.collection import EvaluatedPicture
 from vision.evaluation.matching import GroundTruth
+from vision.evaluation.thresholds import Counts
 from vision.structures import Sample
 
 DEFAULTS = PostProcessing()
@@ -53,19 +54,9 @@ class Rating(NamedTuple):
     objects: int
 
     @property
-    def precision(self) -> float:
-        """Return the share of the boxes that are right."""
-        return self.right / self.boxes if self.boxes else 0.0
-
-    @property
-    def recall(self) -> float:
-        """Return the share of the objects that are found."""
-        return self.right / self.objects if self.objects else 0.0
-
-    @property
-    def f1(self) -> float:
-        """Return the harmonic mean of both."""
-        return 2 * self.right / (self.boxes + self.objects) if self.right else 0.0
+    def counts(self) -> Counts:
+        """Return what of it is right, wrong and missing."""
+        return Counts(self.right, self.boxes - self.right, self.objects - self.right)
 
 
 class Measured(NamedTuple):
@@ -199,7 +190,7 @@ class Sweep:
 def _f1_then_nearness(rating: Rating) -> tuple[float, float]:
     threshold, clustering = rating.settings.threshold, rating.settings.clustering
     distance = abs(threshold - DEFAULTS.threshold) + abs(clustering - DEFAULTS.clustering)
-    return rating.f1, -distance
+    return rating.counts.f1, -distance
 
 
 def best_settings(
@@ -235,10 +226,10 @@ def tuning_lines(tuning: Tuning) -> list[str]:
             lines.append(f"  {name:10}not measured: it needs opset {LOWEST_OPSET} or more")
             continue
         for role, rating in zip(("defaults", "best"), measured):
-            settings = rating.settings
+            settings, counts = rating.settings, rating.counts
             lines.append(
                 f"  {name:10}{role:9}{settings.threshold:9.2f}{settings.clustering:12.2f}"
-                f"{rating.boxes:7}{rating.precision:11.3f}{rating.recall:8.3f}{rating.f1:7.3f}"
+                f"{rating.boxes:7}{counts.precision:11.3f}{counts.recall:8.3f}{counts.f1:7.3f}"
             )
             name = ""
     return [*lines, *_advice(tuning)]
@@ -259,8 +250,8 @@ def _advice(tuning: Tuning) -> list[str]:
     ]
     needed, candidates = tuning.needed_candidates, tuning.nms.candidates
     option = f"--nms-candidates={needed}" if needed > candidates else ""
-    nms_f1 = tuning.with_nms.best.f1 if tuning.with_nms else 0.0
-    if not tuning.is_in_file and nms_f1 > chosen.f1 + WORTH_IT:
+    nms_f1 = tuning.with_nms.best.counts.f1 if tuning.with_nms else 0.0
+    if not tuning.is_in_file and nms_f1 > chosen.counts.f1 + WORTH_IT:
         lines.append(
             f"NMS in the graph would do better (F1 {nms_f1:.3f}): export with"
             f" {' '.join(filter(None, ['--nms', option]))}."
