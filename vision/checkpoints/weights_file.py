@@ -118,8 +118,8 @@ def _unreadable(path: Path, size: int, error: Exception) -> str:
     first_line = _text_of(start).strip().partition("\n")[0]
     if first_line:
         return (
-            f"{path} is text, which begins with '{printable(first_line, 60)}'; the weights must be "
-            "a .pth, so name that here: it may have changed places with another file"
+            f"{path} is text, which begins with '{printable(first_line, 60)}'; name the .pth with "
+            "the weights here; perhaps two arguments are swapped"
         )
     reason = printable(str(error), 120)
     if path.suffix.lower() not in SUFFIXES:

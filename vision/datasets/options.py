@@ -219,9 +219,8 @@ def options_of_run(model: Path) -> dict[str, Any]:
             raise ValueError(f"it must hold options by name, got {shown(options)}")
     except (ValueError, RecursionError) as error:
         raise ValueError(
-            f"{path} cannot be used: {printable(str(error))}; put a copy of it back, or delete it: "
-            "the weights and the state of the training need it not, but the data and how they "
-            "were read must be typed then (--data and what else the run was told), with --resume "
-            "also --gpus"
+            f"{path} cannot be used: {printable(str(error))}; put a copy of it back, or delete it. "
+            "The weights stay usable, but then type --data and the other data options again (and "
+            "--gpus with --resume)."
         ) from None
     return options

@@ -126,7 +126,7 @@ class NetOptions(Options):
 
     @property
     def fits_priors(self) -> bool:
-        """Whether priors are fitted, as far as can be said before a detector is fetched."""
+        """Whether priors will be fitted, judged by the options alone."""
         has_heads = not self.base_net and self.pretrained_ssd not in (None, "", NO_FILE)
         return self.anchors == "fitted" or (self.anchors == AUTO and not has_heads)
 

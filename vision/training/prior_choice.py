@@ -111,7 +111,10 @@ def with_object_balance(
     logger.info(
         "Objects of %s have %.1f priors each, those of %s %.1f: each object counts the same in the "
         "loss. --object-balance 0 lets each prior count the same, as in the older scripts.",
-        *(most, means[most], fewest, means[fewest]),
+        most,
+        means[most],
+        fewest,
+        means[fewest],
     )
     return options.replace(object_balance=1.0)
 
