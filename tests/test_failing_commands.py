@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import logging
 import os
 from pathlib import Path
 
@@ -191,14 +190,9 @@ def workplace(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def as_before(tmp_path_factory):
     """Put back what a script may set for its whole process."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
     with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng(devices=[]):
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
         yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
     torch.set_num_threads(1)
 
 

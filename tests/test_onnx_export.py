@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import sys
 from dataclasses import replace
@@ -31,16 +30,6 @@ from vision.utils.cli import run_main
 
 NET, SIDE = "mb3-small-ssd-lite", 128
 CLASS_NAMES = ("BACKGROUND", "apple", "pear")
-
-
-@pytest.fixture(autouse=True)
-def root_logger():
-    """Give the root logger back the handlers that the script replaces."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture(scope="module")

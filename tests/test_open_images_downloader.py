@@ -1,6 +1,5 @@
 """The downloader as a user starts it, against servers on this machine."""
 
-import logging
 import re
 import signal
 import subprocess
@@ -43,16 +42,6 @@ def annotations():
         lines.append(line(2000, APPLE, flags="00010"))
         files[f"/2018_04/{split}/{split}-annotations-bbox.csv"] = annotation_file(lines)
     return files
-
-
-@pytest.fixture(autouse=True)
-def root_logger():
-    """Give the root logger back the handlers that the script replaces."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vision.datasets.index.builder import IndexBuilder
+from tests.datasets.indexes import make_index
 from vision.datasets.options import DataOptions
 from vision.datasets.selection import (
     Selection,
@@ -11,13 +11,6 @@ from vision.datasets.selection import (
     rename_classes,
     require_known,
 )
-
-
-def make_index(*names_by_picture):
-    builder = IndexBuilder()
-    for number, names in enumerate(names_by_picture):
-        builder.add(str(number), f"{number}.jpg", [(0, 0, 9, 9)] * len(names), names)
-    return builder.build()
 
 
 def test_options_make_a_selection():

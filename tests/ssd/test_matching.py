@@ -3,9 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vision.ssd.config import mobilenet_config
 from vision.ssd.matching import match_and_encode, match_priors
-from vision.ssd.priors import generate_priors
 from vision.utils import device
 from vision.utils.box_utils import box_iou, cxcywh_to_xyxy, decode_boxes, xyxy_to_cxcywh
 
@@ -21,11 +19,6 @@ def match(*objects, priors=PRIORS, threshold=0.5):
     rows = torch.tensor(objects, dtype=torch.float32).reshape(1, -1, 5)
     boxes, labels, _ = match_priors(rows[..., 1:], rows[..., 0].long(), priors, threshold)
     return boxes[0], labels[0]
-
-
-@pytest.fixture(scope="module")
-def many_priors():
-    return generate_priors(mobilenet_config(300).prior_specs, 300)
 
 
 def crowd(batch, count, seed=0):
