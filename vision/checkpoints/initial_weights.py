@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from vision.checkpoints.description import Description
+from vision.checkpoints.recognition import count_classes
 from vision.checkpoints.torchvision_backbones import (
     TORCHVISION,
     TorchvisionBackbone,
@@ -255,10 +256,9 @@ def _class_names_of(
 ) -> tuple[str, ...]:
     if description is not None:
         return description.class_names
-    rows = weights.get("classification_headers.5.weight")
-    if rows is None or not rows.ndim:
+    num_classes = count_classes(weights, net.config)
+    if not num_classes:
         return ()
-    num_classes = len(rows) // net.config.prior_specs[-1].priors_per_cell
     if num_classes == len(VOC_CLASS_NAMES):
         return VOC_CLASS_NAMES
     return (BACKGROUND, *[f"unnamed class {i}" for i in range(1, num_classes)])

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vision.checkpoints.description import Description, describe_bare
 from vision.ssd import NETS, create_net, resolve_net
+from vision.ssd.config import SSDConfig
 from vision.utils.labels import read_labels
 from vision.utils.overrides import Overrides
 
@@ -27,17 +28,27 @@ def recognise(weights: Mapping[str, Tensor], path: Path, overrides: Overrides) -
     """
     name = resolve_net(overrides.net) if overrides.net else recognise_net(weights, path)
     resolution = overrides.resolution or 300
-    last_head = weights.get("classification_headers.5.weight")  # one convolution in every net
-    if last_head is None or not last_head.ndim:
+    num_classes = count_classes(weights, NETS[name].config(resolution))
+    if not num_classes:
         raise ValueError(
             f"{path} has no prediction heads, so it is no {name}; a backbone is for --base-net"
         )
-    num_classes = len(last_head) // NETS[name].config(resolution).prior_specs[-1].priors_per_cell
     class_names = _class_names(path, num_classes, overrides.labels)
     width_mult = overrides.mb2_width_mult or 1.0
     if NETS[name].has_width_mult and overrides.mb2_width_mult is None:
         width_mult = recognise_width(name, weights)
     return describe_bare(name, class_names, resolution, width_mult)
+
+
+def count_classes(weights: Mapping[str, Tensor], config: SSDConfig) -> int:
+    """Return how many classes the heads of weights have, with BACKGROUND; 0 without heads.
+
+    The last head tells, which is one convolution in every net.
+    """
+    head = weights.get(f"classification_headers.{len(config.prior_specs) - 1}.weight")
+    if head is None or not head.ndim:
+        return 0
+    return len(head) // config.prior_specs[-1].priors_per_cell
 
 
 def recognise_net(weights: Mapping[str, Tensor], path: Path) -> str:
