@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vision.checkpoints.description import Description
-from vision.checkpoints.recognition import recognise
+from vision.checkpoints.recognition import recognise, require_net
 from vision.checkpoints.weights_file import read_weights
-from vision.ssd import resolve_net
 from vision.ssd.onnx_detector import OnnxDetector
 from vision.ssd.predictor import Predictor
 from vision.ssd.ssd import SSD
@@ -191,8 +190,8 @@ def load_detector(path: str | Path, overrides: Overrides | None = None) -> Detec
 
 def _compare(path: Path, description: Description, overrides: Overrides) -> None:
     """Check that the options do not contradict a description, which knows better."""
-    if overrides.net and resolve_net(overrides.net) != description.net:
-        raise ValueError(f"{path} is a {description.net}, not a {overrides.net}; leave --net out")
+    if overrides.net:
+        require_net(path, description.net, overrides.net)
     if overrides.labels:
         names = with_background(read_labels(overrides.labels), overrides.labels)
         if tuple(names) != description.class_names:

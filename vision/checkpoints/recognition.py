@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
-from typing import Mapping
+from typing import AbstractSet, Mapping
 
 import torch
 from torch import Tensor
@@ -26,7 +27,7 @@ def recognise(weights: Mapping[str, Tensor], path: Path, overrides: Overrides) -
     Raises:
         ValueError: naming `path`, if the weights are of no net here, or the labels do not fit.
     """
-    name = resolve_net(overrides.net) if overrides.net else recognise_net(weights, path)
+    name = _net_of(weights, path, overrides.net)
     resolution = overrides.resolution or 300
     num_classes = count_classes(weights, NETS[name].config(resolution))
     if not num_classes:
@@ -51,17 +52,47 @@ def count_classes(weights: Mapping[str, Tensor], config: SSDConfig) -> int:
     return len(head) // config.prior_specs[-1].priors_per_cell
 
 
+def _net_of(weights: Mapping[str, Tensor], path: Path, named: str | None) -> str:
+    """Return the net that was named, if the tensors are not those of another one."""
+    if named is None:
+        return recognise_net(weights, path)
+    name, found = resolve_net(named), find_net(weights)
+    if found is not None:
+        require_net(path, found, name)
+    return name
+
+
+def require_net(path: Path, net: str, named: str) -> None:
+    """Check that weights are of the net that was named for them.
+
+    Raises:
+        ValueError: naming the file and both nets.
+    """
+    if resolve_net(named) != net:
+        raise ValueError(f"{path} is a {net}, not a {named}; name that net, or leave --net out")
+
+
+def find_net(weights: Mapping[str, Tensor]) -> str | None:
+    """Tell from the tensor names which net the weights belong to; None if they belong to none."""
+    names = _names_of_any_width(weights)
+    return next((net for net, its in _names_by_net().items() if its == names), None)
+
+
+@lru_cache(maxsize=None)
+def _names_by_net() -> Mapping[str, AbstractSet[str]]:
+    with torch.device("meta"):
+        return {name: _names_of_any_width(create_net(name, 2).state_dict()) for name in NETS}
+
+
 def recognise_net(weights: Mapping[str, Tensor], path: Path) -> str:
     """Tell from the tensor names which net the weights belong to.
 
     Raises:
         ValueError: if they belong to none.
     """
-    names = _names_of_any_width(weights)
-    for name in NETS:
-        with torch.device("meta"):
-            if _names_of_any_width(create_net(name, 2).state_dict()) == names:
-                return name
+    found = find_net(weights)
+    if found is not None:
+        return found
     raise ValueError(
         f"the {len(weights)} tensors of {path} are those of no net here ({', '.join(NETS)}); "
         "if it is a backbone, train with --base-net"
