@@ -306,12 +306,12 @@ def require_same_names(path: Path, class_names: Sequence[str], output: Path) -> 
     Raises:
         ValueError: if there is one with other names, or in another order.
     """
-    from vision.utils.labels import read_labels
+    from vision.utils.labels import read_labels_for
 
     if not path.exists():
         return
     try:
-        there = read_labels(path)
+        there = read_labels_for(path, len(class_names))
     except ValueError as error:
         raise ValueError(
             f"the class names cannot be put there: {error}; {_elsewhere(output)}"

@@ -113,6 +113,12 @@ def test_the_labels_of_a_bare_file(bare, tmp_path):
         load_detector(bare)
 
 
+def test_a_blank_line_that_was_a_class_of_a_bare_file(bare):
+    bare.with_name("labels.txt").write_text("BACKGROUND\nred\n\nblue")
+    names = load_detector(bare).description.class_names
+    assert names == ("BACKGROUND", "red", "unused class 2", "blue")
+
+
 def test_a_combo_checkpoint(bare):
     net = tiny_net()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)

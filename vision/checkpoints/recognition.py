@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from vision.checkpoints.description import Description, describe_bare
+from vision.checkpoints.own_labels import own_class_names
 from vision.ssd import NETS, create_net, resolve_net
 from vision.ssd.config import SSDConfig
-from vision.utils.labels import read_labels
 from vision.utils.overrides import Overrides
 
 # Width multipliers to try, in percent, the usual ones first.
@@ -34,7 +34,7 @@ def recognise(weights: Mapping[str, Tensor], path: Path, overrides: Overrides) -
         raise ValueError(
             f"{path} has no prediction heads, so it is no {name}; a backbone is for --base-net"
         )
-    class_names = _class_names(path, num_classes, overrides.labels)
+    class_names = tuple(own_class_names(path, overrides.labels, num_classes))
     width_mult = overrides.mb2_width_mult or 1.0
     if NETS[name].has_width_mult and overrides.mb2_width_mult is None:
         width_mult = recognise_width(name, weights)
@@ -117,20 +117,3 @@ def recognise_width(name: str, weights: Mapping[str, Tensor]) -> float:
 
 def _backbone_shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in weights.items() if name.startswith("base_net.")}
-
-
-def _class_names(path: Path, num_classes: int, labels: Path | None) -> tuple[str, ...]:
-    beside = path.with_name("labels.txt")
-    labels = labels or (beside if beside.is_file() else None)
-    if labels is None:
-        raise ValueError(
-            f"{path} does not say its class names and there is no {beside}; "
-            f"name a file of {num_classes - 1} classes with --labels"
-        )
-    names = read_labels(labels)
-    if len(names) != num_classes:
-        raise ValueError(
-            f"{path} has {num_classes} classes with BACKGROUND, {labels} lists {len(names)}; "
-            "give the labels.txt that was written when it was trained"
-        )
-    return tuple(names)
