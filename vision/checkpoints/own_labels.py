@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from pathlib import Path
 
 from vision.utils.labels import read_labels, read_labels_for
 
 LABELS = "labels.txt"
+# How files are called that were published with their precision on PASCAL VOC. They lie in models/,
+# where the labels.txt of a run may lie too.
+PUBLISHED = re.compile(r"-mp-0_\d+\.pth")
+
+logger = logging.getLogger(__name__)
 
 
 def find_labels(path: Path, labels: Path | None, num_classes: int | None) -> Path:
@@ -28,6 +35,31 @@ def find_labels(path: Path, labels: Path | None, num_classes: int | None) -> Pat
         f"{path} does not say its class names and there is no {beside}; "
         f"name a file of {classes} with --labels"
     )
+
+
+def names_beside(path: Path, num_classes: int) -> tuple[str, ...] | None:
+    """Return the class names that the labels.txt beside weights gives them, BACKGROUND first.
+
+    Returns:
+        None if there is none, or it is not theirs.
+
+    Raises:
+        ValueError: if it cannot be read.
+    """
+    beside = path.with_name(LABELS)
+    if not num_classes or PUBLISHED.search(path.name) or not beside.is_file():
+        return None
+    names = read_labels_for(beside, num_classes)
+    if len(names) == num_classes:
+        return tuple(names)
+    logger.warning(
+        "%s has %d classes with BACKGROUND, and %s lists %d: it is not used",
+        path,
+        num_classes,
+        beside,
+        len(names),
+    )
+    return None
 
 
 def own_class_names(path: Path, labels: Path | None, num_classes: int | None) -> list[str]:

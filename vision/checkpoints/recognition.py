@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import AbstractSet, Mapping
+from typing import AbstractSet, Mapping, NamedTuple
 
 import torch
 from torch import Tensor
 
 from vision.checkpoints.description import Description, describe_bare
-from vision.checkpoints.own_labels import own_class_names
+from vision.checkpoints.own_labels import names_beside, own_class_names
 from vision.ssd import NETS, create_net, resolve_net
 from vision.ssd.config import SSDConfig
 from vision.utils.overrides import Overrides
@@ -39,6 +39,35 @@ def recognise(weights: Mapping[str, Tensor], path: Path, overrides: Overrides) -
     if NETS[name].has_width_mult and overrides.mb2_width_mult is None:
         width_mult = recognise_width(name, weights)
     return describe_bare(name, class_names, resolution, width_mult)
+
+
+class Origin(NamedTuple):
+    """What weights are of, as far as can be told."""
+
+    net: str  # a key of NETS
+    num_classes: int  # BACKGROUND among them; 0 without heads
+    class_names: tuple[str, ...] | None  # BACKGROUND first
+
+
+def origin_of(
+    weights: Mapping[str, Tensor], description: Description | None, path: Path, usual: str
+) -> Origin:
+    """Tell of which net weights are, and of which classes: from the file, or what lies beside it.
+
+    Args:
+        weights: of the file.
+        description: that the file carries, if it does.
+        path: of the file; a labels.txt beside it names the classes of weights without description.
+        usual: a key of NETS, the net that tensors of no net are taken for.
+
+    Raises:
+        ValueError: if that labels.txt cannot be read.
+    """
+    if description is not None:
+        return Origin(description.net, len(description.class_names), description.class_names)
+    net = find_net(weights) or usual
+    num_classes = count_classes(weights, NETS[net].config(300))
+    return Origin(net, num_classes, names_beside(path, num_classes))
 
 
 def count_classes(weights: Mapping[str, Tensor], config: SSDConfig) -> int:
