@@ -10,7 +10,6 @@ import torch
 from tests.drawing import CLASS_NAMES, write_voc
 from tests.tiny import NET, SIDE, tiny_description, tiny_net, tiny_training
 from vision.checkpoints.detector import BEST, LAST
-from vision.checkpoints.weights_file import save_weights
 from vision.datasets.opening import open_split
 from vision.training.model_folder.state import Progress, load_state, save_state
 from vision.training.options import TrainOptions
@@ -51,19 +50,6 @@ def test_weights_that_are_named_and_not_loaded_are_said(tmp_path, caplog):
     caplog.clear()
     load_initial_weights(TrainOptions(net=NET, base_net=base), tiny_net(), CLASS_NAMES, None)
     assert not [one for one in caplog.records if one.levelname == "WARNING"]
-
-
-def test_weights_alone_are_gone_on_from_with_their_own_classes_only(tmp_path):
-    path = tmp_path / "best.pth"
-    save_weights(path, tiny_net().state_dict(), tiny_description())
-    options = TrainOptions(net=NET, resume=str(path))
-    load_initial_weights(options, tiny_net(), CLASS_NAMES, None)
-    others = [CLASS_NAMES[0], *reversed(CLASS_NAMES[1:])]
-    message = "best.pth has learnt red, green, blue, the data have blue, green, red; .*--pretrained"
-    with pytest.raises(ValueError, match=message):
-        load_initial_weights(options, tiny_net(), others, None)
-    torch.save(tiny_net().state_dict(), path)  # it does not say which
-    load_initial_weights(options, tiny_net(), others, None)
 
 
 @pytest.mark.parametrize("frozen", [{}, {"freeze_net": True}, {"freeze_base_net": True}])

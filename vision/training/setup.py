@@ -57,6 +57,7 @@ from vision.training.prior_choice import choose_config, config_to_go_on
 from vision.training.reports.pictures import write_inputs
 from vision.training.steps import Training
 from vision.training.validation import what_is_measured
+from vision.training.weights_alone import require_same_to_learn
 from vision.transforms import EvalTransform, TrainTransform
 from vision.transforms.albumentations_file import AlbumentationsTransform
 from vision.transforms.augmentation import GEOMETRY, GEOMETRY_OF_THE_PAPER
@@ -211,6 +212,8 @@ def make_net(
         ValueError: if the net does not fit the state of the run, or its weights cannot be used.
     """
     logger.info("Build network.")
+    if not saved and options.resume_from is not None:
+        require_same_to_learn(options.resume_from, options.net, data.class_names)
     if saved:
         config = config_to_go_on(options, saved.description)
     else:
@@ -245,18 +248,10 @@ def load_initial_weights(
     """Load what --resume (a file of weights), --base-net or --pretrained-ssd name, in this order.
 
     Raises:
-        ValueError: if a file cannot be read, is of another net, or is to be gone on from with other
-            classes.
+        ValueError: if a file cannot be read, or is of another net.
     """
     if options.resume_from is not None:
-        weights, description = read_weights(options.resume_from)
-        if description is not None and description.class_names != tuple(class_names):
-            raise ValueError(
-                f"{options.resume_from} has learnt {', '.join(description.class_names[1:])}, the "
-                f"data have {', '.join(class_names[1:])}; a run goes on with the same classes in "
-                "the same order, which --classes sets, and --pretrained-ssd FILE starts one with "
-                "the heads of each class by its name"
-            )
+        weights, _ = read_weights(options.resume_from)
         load_strictly(net, weights, options.resume_from)
         logger.warning("%s has weights only; the optimizer starts anew", options.resume_from)
     elif options.base_net:
