@@ -44,6 +44,10 @@ COMMANDS = {
         (f"{TRAIN} --data data --model-dir taken --base-net nowhere.pth", "nowhere.pth"),
         (f"{TRAIN} --data nosplit --model-dir new --val-split 0", "no picture to validate on"),
         (f"{TRAIN} --data data --model-dir run", "holds a run"),
+        (f"{TRAIN} --data data --model-dir old", "bare.pth has the classes cat, dog, cow"),
+        (f"{TRAIN} --data data --model-dir exported", ".onnx has the classes cat, dog, cow"),
+        (f"{TRAIN} --data data --model-dir new --resume old/bare.pth", "has learnt cat, dog, cow"),
+        (f"{TRAIN} --data data --model-dir new --resume run/best.pth --net mb1-ssd", f"is a {NET}"),
         ("--model-dir new --resume", "new"),
         (f"{FULL}{TRAIN} --data data --model-dir new --pretrained-ssd none", "no space left"),
         (f"{FULL}{TRAIN} --data data --model-dir taken --pretrained-ssd none", "no space left"),
@@ -155,7 +159,7 @@ def workplace(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workplace")
     write_voc(folder / "data", {"train": 4, "val": 3})
     write_voc(folder / "nosplit", {})
-    for name in ("empty", "run", "taken", "taken.jpg", "fruit"):
+    for name in ("empty", "run", "taken", "taken.jpg", "fruit", "old", "exported"):
         (folder / name).mkdir()
     write_picture(folder / "scene.png", draw_samples(1)[0].image)
     (folder / "damaged.png").write_bytes((folder / "scene.png").read_bytes()[:200])
@@ -163,7 +167,11 @@ def workplace(tmp_path_factory):
     (folder / "corrupt.pth").write_bytes(b"PK\x03\x04 and no more")
 
     net = tiny_net()
-    torch.save(dict(net.state_dict()), folder / "bare.pth")
+    for path in (folder / "bare.pth", folder / "old" / "bare.pth"):
+        torch.save(dict(net.state_dict()), path)
+    (folder / "exported" / f"{NET}.onnx").write_bytes(b"an exported file")
+    for name in ("old", "exported"):
+        (folder / name / "labels.txt").write_text("BACKGROUND\ncat\ndog\ncow\n")
     save_weights(
         folder / "run" / "best.pth", net.state_dict(), tiny_description(metrics={"mAP": 0.5})
     )

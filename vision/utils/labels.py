@@ -141,7 +141,12 @@ def write_labels(path: str | Path, class_names: Sequence[str]) -> None:
     """
     require_class_names(class_names)
     with atomic_write(path) as temporary:
-        temporary.write_bytes("".join(f"{name}\n" for name in class_names).encode("utf-8"))
+        temporary.write_bytes(labels_text(class_names).encode("utf-8"))
+
+
+def labels_text(class_names: Sequence[str]) -> str:
+    """Return what `write_labels` writes."""
+    return "".join(f"{name}\n" for name in class_names)
 
 
 def _read_text(path: Path) -> str:
