@@ -82,11 +82,16 @@ class DataOptions(Options):
         help="share of the pictures to hold out for validation where a folder states no split",
     )
     classes: str = option(
-        "", kind=text, metavar="A,B", help="use only these classes, in this order (default: all)"
+        "",
+        kind=text,
+        nargs=",",
+        metavar="A,B",
+        help="use only these classes, in this order (default: all)",
     )
     class_map: str = option(
         "",
         kind=class_map_text,
+        nargs=",",
         metavar="OLD=NEW,...",
         help="rename classes, join several (van=car,truck=car), or leave one out (bus=-); or a "
         "file with a line 'old name, new name' for each",

@@ -84,8 +84,11 @@ def parse_options(
         parser.error(f"unrecognized argument {printable(unknown[0])}{_advice(typed, known)}")
     for one in fields(options) if options else ():
         if one.name in vars(args):
+            value = getattr(args, one.name)
+            if one.metadata["nargs"] == ",":
+                value = ",".join(filter(None, value))  # it may have been typed several times
             try:
-                setattr(args, one.name, checked(one, getattr(args, one.name)))
+                setattr(args, one.name, checked(one, value))
             except ValueError as error:
                 parser.error(printable(str(error), LONGEST_ERROR))
     return args
