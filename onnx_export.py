@@ -192,7 +192,7 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
     from vision.deploy.command import NOTE, DetectNetCommand, remove_note, settings_text
     from vision.deploy.export import make_checked, remove_engines
     from vision.deploy.readiness.candidate import LabelFile
-    from vision.deploy.tuning import DEFAULTS, tuning_lines
+    from vision.deploy.tuning import DEFAULTS, labels_to_measure, tuning_lines
     from vision.loading.held_out import open_held_out
     from vision.utils.files import require_place, write_together
     from vision.utils.labels import write_labels
@@ -207,16 +207,19 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
         require_place(file)
     class_names = list(detector.description.class_names)
     require_same_names(labels, class_names, output)
-    index = None
+    index, names_shown = None, []
     if settings.batch_size == 1 and options.tune_pictures:
-        index = open_held_out(weights.parent, class_names, options.data, typed)
+        index = open_held_out(weights.parent, options.data, typed)
+    if index:
+        names_shown = labels_to_measure(class_names, index.boxes_per_class())
+        index = index.with_classes(class_names)
 
     with write_together() as place:
         write_labels(place(labels), class_names)
         logger.info("exporting model to ONNX...")
         label_file = LabelFile(labels, place(labels).read_bytes())
         made = make_checked(detector.net, output, settings, label_file)
-        tuning = measure(made, index, options.tune_pictures) if index else None
+        tuning = measure(made, index, names_shown, options.tune_pictures) if index else None
         chosen = tuning.chosen if tuning else DEFAULTS
         measured = tuning_lines(tuning) if tuning else ["Not measured: give --data=FOLDER."]
         command = DetectNetCommand(output, labels, chosen)
@@ -333,7 +336,9 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMES]) + ", ..." * (len(names) > MOST_NAMES)
 
 
-def measure(made: CheckedModel, index: AnnotationIndex, count: int) -> Tuning:
+def measure(
+    made: CheckedModel, index: AnnotationIndex, labels: Sequence[str], count: int
+) -> Tuning:
     """Run detectnet's arithmetic over pictures of an index, with a progress bar on a terminal."""
     import onnx
     from tqdm import tqdm
@@ -345,7 +350,7 @@ def measure(made: CheckedModel, index: AnnotationIndex, count: int) -> Tuning:
     logger.info("measuring what detectnet shows on %d validation pictures...", count)
     samples = spread_samples(index, count)
     bar = tqdm(samples, total=count, unit="picture", disable=not sys.stderr.isatty())
-    return tune(onnx.load_model_from_string(made.content), bar, index.class_names)
+    return tune(onnx.load_model_from_string(made.content), bar, labels)
 
 
 def describe(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -311,6 +312,33 @@ def test_data_that_is_named_wins_and_nothing_is_measured_on_request(drawn_run, t
     told = capsys.readouterr().out
     assert "Not measured" in told
     assert "--threshold=0.5 --clustering=0.75" in told
+
+
+def test_the_classes_that_are_chosen_are_measured_as_eval_ssd_does(drawn_run, capsys):
+    def objects():
+        told = capsys.readouterr().out
+        return told, int(re.search(r"pictures with ([\d,]+) objects", told)[1].replace(",", ""))
+
+    assert export("--model-dir", drawn_run) == 0
+    _, everything = objects()
+    assert export("--model-dir", drawn_run, "--classes=red") == 0
+    told, of_red = objects()
+    assert 0 < of_red < everything
+    assert "Only the net has these classes, whose detections are left out: green, blue." in told
+    assert export("--model-dir", drawn_run, "--classes=plum") == 1
+    assert "'plum'" in capsys.readouterr().err
+
+
+def test_data_without_a_class_of_the_net_are_refused_and_nothing_is_written(
+    drawn_run, tmp_path, capsys
+):
+    before = snapshot(drawn_run)
+    classes = ["--class-map", "red=Greens,green=pear,blue=plum"]
+    assert export("--model-dir", drawn_run, "--data", tmp_path / "data", *classes) == 1
+    told = capsys.readouterr().err
+    assert "share no class: the net has red, green, blue; the dataset has Greens, pear" in told
+    assert "--class-map, as Greens=green" in told
+    assert snapshot(drawn_run) == before
 
 
 def test_a_note_on_an_older_file_goes_with_it_and_that_of_another_stays(model_dir, capsys):

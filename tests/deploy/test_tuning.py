@@ -14,6 +14,7 @@ from vision.deploy.tuning import (
     Measured,
     Rating,
     Tuning,
+    labels_to_measure,
     tune,
     tuning_lines,
 )
@@ -69,6 +70,19 @@ def pictures(count):
         Sample(image, boxes, np.array([1, 2]), np.zeros(2, bool), str(number))
         for number in range(count)
     ]
+
+
+def test_what_the_data_have_not_is_neither_right_nor_wrong():
+    labels = labels_to_measure(LABELS, {"apple": 20, "plum": 3})
+    apples = [
+        Sample(one.image, one.boxes[:1], one.labels[:1], one.difficult[:1], one.image_id)
+        for one in pictures(20)
+    ]
+    of_apples = tune(fixed_detector(**ROWS), apples, labels)
+    assert of_apples.measured.best.f1 == 1.0
+    assert tune(fixed_detector(**ROWS), apples, LABELS).measured.usual.precision < 1.0
+    with pytest.raises(ValueError, match="share no class: the net has apple, pear; the dataset"):
+        labels_to_measure(LABELS, {"plum": 3})
 
 
 def test_the_best_settings_of_a_detector_on_paper():

@@ -20,15 +20,15 @@ logger = logging.getLogger(__name__)
 
 def open_held_out(
     model_dir: Path,
-    class_names: Sequence[str],
     folders: Sequence[Path] | None = None,
     typed: Mapping[str, Any] | None = None,
 ) -> AnnotationIndex | None:
     """Return the validation part of dataset folders, or of those that a run was trained on.
 
+    Its classes are those of the data, or those of them that are chosen.
+
     Args:
         model_dir: of the run; its training_args.json says what was held out, and how.
-        class_names: of the net, BACKGROUND first.
         folders: datasets to take in place of those of the run.
         typed: `DataOptions` that win over those of the run.
 
@@ -48,9 +48,8 @@ def open_held_out(
             run.folders,
             options.dataset_type,
             "val",
-            class_names,
-            run.selection(options),
-            options.picture_checks(),
+            selection=run.selection(options),
+            pictures=options.picture_checks(),
         )
         if not len(index):
             raise ValueError(f"{', '.join(map(str, run.folders))} has no validation picture")
