@@ -200,7 +200,8 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
     settings = export_settings(options)
     weights = find_weights(options.input, options.model_dir)
     logger.info("loading checkpoint: %s", weights)
-    detector = load_detector(weights, options.replace(resolution=side))
+    named = labels_named(options.labels, options.model_dir)
+    detector = load_detector(weights, options.replace(resolution=side, labels=named))
     output = output_path(options.output, options.model_dir, detector)
     labels, note = output.with_name("labels.txt"), output.with_name(NOTE)
     for file in (output, labels, note):
@@ -277,9 +278,14 @@ def find_weights(name: Path | None, model_dir: Path | None) -> Path:
     from vision.checkpoints.detector import WEIGHTS, detector_file
 
     if name is not None:
-        name = model_dir / name if model_dir and _is_bare(name) else name
-        return detector_file(name, WEIGHTS)
+        return detector_file(_in_folder(model_dir, name), WEIGHTS)
     return detector_file(model_dir or Path(), WEIGHTS)
+
+
+def labels_named(name: Path | None, model_dir: Path | None) -> Path | None:
+    """Return the list of class names that was named; a bare name is in the model directory too."""
+    there = _in_folder(model_dir, name) if name else None
+    return name if name and there and name.is_file() and not there.is_file() else there
 
 
 def output_path(name: str | None, model_dir: Path | None, detector: Detector) -> Path:
@@ -296,11 +302,12 @@ def output_path(name: str | None, model_dir: Path | None, detector: Detector) ->
         return path / default
     if path.suffix.lower() != ".onnx":
         raise ValueError(f"--output must be called *.onnx, or end in / for a folder, it is {name}")
-    return model_dir / path if model_dir and _is_bare(path) else path
+    return _in_folder(model_dir, path)
 
 
-def _is_bare(name: Path) -> bool:
-    return name.parent == Path() and not name.is_absolute()
+def _in_folder(model_dir: Path | None, name: Path) -> Path:
+    is_bare = name.parent == Path() and not name.is_absolute()
+    return model_dir / name if model_dir and is_bare else name
 
 
 def require_same_names(path: Path, class_names: Sequence[str], output: Path) -> None:

@@ -139,6 +139,31 @@ def test_bare_weights_need_their_labels(tmp_path, capsys):
     assert (tmp_path / "labels.txt").read_text() == "BACKGROUND\napple\npear\n"
 
 
+def test_labels_of_a_bare_name_are_in_the_model_directory_first(tmp_path, monkeypatch):
+    model_dir = tmp_path / "models"
+    model_dir.mkdir()
+    monkeypatch.chdir(tmp_path)
+    find, name = onnx_export.labels_named, Path("names.txt")
+    assert find(None, model_dir) is None
+    assert find(name, model_dir) == model_dir / name  # which the message then names
+    name.touch()
+    assert find(name, model_dir) == name
+    (model_dir / name).touch()
+    assert find(name, model_dir) == model_dir / name
+    for other, folder in ((name, None), (tmp_path / name, model_dir), (Path("a/b"), model_dir)):
+        assert find(other, folder) == other
+
+
+def test_every_name_of_the_tutorials_is_in_the_model_directory(tmp_path, monkeypatch, capsys):
+    net = Description(NET, CLASS_NAMES, NETS[NET].config(300)).create()
+    torch.save(net.state_dict(), tmp_path / "bare.pth")
+    (tmp_path / "mine.txt").write_text("apple\npear\n")
+    words = ["--model-dir", tmp_path, "--input=bare.pth", "--labels=mine.txt", "--output=a.onnx"]
+    assert export(*words) == 0
+    assert (tmp_path / "labels.txt").read_text() == "BACKGROUND\napple\npear\n"
+    assert (tmp_path / "a.onnx").is_file()
+
+
 def test_mb1_has_the_name_of_the_tutorials():
     for net, name in (("mb1-ssd", "ssd-mobilenet.onnx"), ("vgg16-ssd", "vgg16-ssd.onnx")):
         loaded = SimpleNamespace(description=SimpleNamespace(net=net), path=Path("m/best.pth"))

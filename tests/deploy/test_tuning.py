@@ -80,7 +80,7 @@ def test_what_the_data_have_not_is_neither_right_nor_wrong():
     ]
     of_apples = tune(fixed_detector(**ROWS), apples, labels)
     assert of_apples.measured.best.f1 == 1.0
-    assert tune(fixed_detector(**ROWS), apples, LABELS).measured.usual.precision < 1.0
+    assert tune(fixed_detector(**ROWS), apples, LABELS).measured.defaults.precision < 1.0
     with pytest.raises(ValueError, match="share no class: the net has apple, pear; the dataset"):
         labels_to_measure(LABELS, {"plum": 3})
 
