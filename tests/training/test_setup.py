@@ -41,6 +41,14 @@ def test_the_word_for_the_papers_augmentation_is_no_file_and_others_are(tmp_path
         require_named_files(TrainOptions(augmentation="sdd"))
 
 
+def test_a_pretrained_detector_that_is_not_there_is_fetched_without_the_option():
+    options = TrainOptions(pretrained_ssd="models/mobilenet-v1-ssd-mp-0_675.pth")
+    with pytest.raises(ValueError, match=r"no file models/.*, or leave --pretrained-ssd out: what"):
+        require_named_files(options)
+    with pytest.raises(ValueError, match=r"there is no file models/base.pth; check the path$"):
+        require_named_files(TrainOptions(base_net="models/base.pth"))
+
+
 def test_weights_that_are_named_and_not_loaded_are_said(tmp_path, caplog):
     torch.save(tiny_net().base_net.state_dict(), tmp_path / "base.pth")
     base = str(tmp_path / "base.pth")

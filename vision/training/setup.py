@@ -152,7 +152,9 @@ def require_named_files(options: TrainOptions) -> None:
     for one in named:
         if one and one not in (IMAGENET, AUTO, NO_FILE, OF_THE_PAPER):
             if not Path(one).exists():
-                raise ValueError(f"there is no file {one}; check the path")
+                fetch = ", or leave --pretrained-ssd out: what is published for the net is fetched"
+                advice = fetch if one == options.pretrained_ssd else ""
+                raise ValueError(f"there is no file {one}; check the path{advice}")
             require_regular(one)
     for place in (options.teacher, *options.unlabelled):
         if place and not place.exists():
