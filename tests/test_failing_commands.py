@@ -28,6 +28,7 @@ from vision.utils.cli import run_main
 
 FULL = "on a full disk: "  # in front of a command
 TRAIN = f"--net {NET} --resolution 64 --batch-size 2 --epochs 1 --workers 0 --use-cuda false"
+OTHER_NET = f"old/bare.pth is a {NET}, not a vgg16-ssd; name that net, or leave --net out"
 NOWHERE = "http://127.0.0.1:9"  # no one answers there
 COMMANDS = {
     train_ssd: [
@@ -48,6 +49,7 @@ COMMANDS = {
         (f"{TRAIN} --data data --model-dir exported", ".onnx has the classes cat, dog, cow"),
         (f"{TRAIN} --data data --model-dir new --resume old/bare.pth", "has learnt cat, dog, cow"),
         (f"{TRAIN} --data data --model-dir new --resume run/best.pth --net mb1-ssd", f"is a {NET}"),
+        (f"{TRAIN} --data data --model-dir new --resume old/bare.pth --net vgg16-ssd", f"a {NET}"),
         ("--model-dir new --resume", "new"),
         (f"{FULL}{TRAIN} --data data --model-dir new --pretrained-ssd none", "no space left"),
         (f"{FULL}{TRAIN} --data data --model-dir taken --pretrained-ssd none", "no space left"),
@@ -56,6 +58,7 @@ COMMANDS = {
         ("--model nowhere.pth --data data", "nowhere.pth"),
         ("--model corrupt.pth --data data", "corrupt.pth"),
         ("--model bare.pth --data data", "--labels"),
+        ("--model old/bare.pth --net vgg16-ssd --data data", OTHER_NET),
         ("--model-dir run --data nowhere", "nowhere"),
         ("--model-dir run --data empty", "empty"),
         ("--model-dir run --data data --eval-dir file.txt", "file.txt must be a folder"),
@@ -76,6 +79,7 @@ COMMANDS = {
         ("--model-dir empty", "empty"),
         ("--input corrupt.pth", "corrupt.pth"),
         ("--input bare.pth", "--labels"),
+        ("--input old/bare.pth --net vgg16-ssd", OTHER_NET),
         ("--model-dir run --output new/model.txt", "must be called *.onnx"),
         ("--model-dir run --output file.txt/model.onnx", "file.txt"),
         ("--model-dir run --output taken/", "--output"),
@@ -107,6 +111,8 @@ COMMANDS = {
         ("--model nowhere.pth scene.png", "nowhere.pth"),
         ("--model corrupt.pth scene.png", "corrupt.pth"),
         ("--model bare.pth scene.png", "--labels"),
+        ("--model old/bare.pth --net vgg16-ssd scene.png", OTHER_NET),
+        ("vgg16-ssd old/bare.pth old/labels.txt scene.png", OTHER_NET),
         ("--model-dir run nowhere.png", "nowhere.png"),
         ("--model-dir run file.txt", "file.txt"),
         ("--model-dir run damaged.png --json new.json --save-voc new", "damaged.png"),
@@ -122,6 +128,8 @@ COMMANDS = {
     run_ssd_live_demo: [
         ("--model nowhere.pth scene.png", "nowhere.pth"),
         ("--model-dir run nowhere.mp4", "nowhere.mp4"),
+        ("--model old/bare.pth --net vgg16-ssd scene.png", OTHER_NET),
+        ("vgg16-ssd old/bare.pth old/labels.txt scene.png", OTHER_NET),
         ("--label file.txt scene.png", "file.txt must be a folder"),
         ("--label new --output file.txt/new scene.png", "file.txt is a file"),
         ("--label new --serve nonsense:port scene.png", "nonsense:port"),
