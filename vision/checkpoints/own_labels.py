@@ -11,7 +11,7 @@ from vision.utils.labels import read_labels, read_labels_for
 LABELS = "labels.txt"
 # How files are called that were published with their precision on PASCAL VOC. They lie in models/,
 # where the labels.txt of a run may lie too.
-PUBLISHED = re.compile(r"-mp-0_\d+\.pth")
+PUBLISHED_FILE = re.compile(r"-mp-0_\d+\.pth")
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def names_beside(path: Path, num_classes: int) -> tuple[str, ...] | None:
         ValueError: if it cannot be read.
     """
     beside = path.with_name(LABELS)
-    if not num_classes or PUBLISHED.search(path.name) or not beside.is_file():
+    if not num_classes or PUBLISHED_FILE.search(path.name) or not beside.is_file():
         return None
     names = read_labels_for(beside, num_classes)
     if len(names) == num_classes:

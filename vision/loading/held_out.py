@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
 
@@ -33,11 +34,12 @@ def open_held_out(
         typed: `DataOptions` that win over those of the run.
 
     Returns:
-        None if neither `folders` nor the run name a dataset, or that of the run cannot be read.
+        None if neither `folders` nor the run name a dataset, or that of the run cannot be read and
+        nothing of it was typed.
 
     Raises:
-        OSError: if `folders` cannot be read.
-        ValueError: if there is no picture in their validation part.
+        OSError: if `folders`, or the data of which something was typed, cannot be read.
+        ValueError: if there is no picture in their validation part, or not what was typed.
     """
     run = data_of_run(model_dir, folders or ())
     if not run.folders:
@@ -54,7 +56,7 @@ def open_held_out(
         if not len(index):
             raise ValueError(f"{', '.join(map(str, run.folders))} has no validation picture")
     except (OSError, ValueError) as error:
-        if folders:
+        if folders or {one.name for one in fields(DataOptions)} & set(typed or ()):
             raise
         logger.warning("what the run was validated on cannot be used: %s", error)
         return None

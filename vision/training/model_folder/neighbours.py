@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Sequence
 
 from vision.checkpoints.detector import EXPORTED, LAST, PREVIOUS, WEIGHTS
-from vision.checkpoints.own_labels import LABELS, PUBLISHED
+from vision.checkpoints.own_labels import LABELS, PUBLISHED_FILE
 from vision.checkpoints.recognition import count_classes, find_net
 from vision.checkpoints.weights_file import read_weights
 from vision.ssd import NETS
 from vision.utils.labels import labels_text, read_labels, read_labels_for
 
-MOST_NAMES = 8  # classes in a message
+MOST_SHOWN = 8  # classes in a message
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def _names_by_labels(path: Path, labels: Path, there: list[str]) -> list[str] | 
     suffix = path.suffix.lower()
     if suffix == EXPORTED:
         return there
-    if suffix != WEIGHTS or path.name in (LAST, PREVIOUS) or PUBLISHED.search(path.name):
+    if suffix != WEIGHTS or path.name in (LAST, PREVIOUS) or PUBLISHED_FILE.search(path.name):
         return None
     try:
         weights, description = read_weights(path)
@@ -93,4 +93,4 @@ def _names_by_labels(path: Path, labels: Path, there: list[str]) -> list[str] | 
 
 
 def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:MOST_NAMES]) + ", ..." * (len(names) > MOST_NAMES)
+    return ", ".join(names[:MOST_SHOWN]) + ", ..." * (len(names) > MOST_SHOWN)
