@@ -44,7 +44,7 @@ def test_a_run_goes_on_with_the_same_classes_in_the_same_order(tmp_path, save, c
             require_same_to_learn(path, NET, names)
 
 
-@pytest.mark.parametrize("beside", [None, "cat\ndog\n"])
+@pytest.mark.parametrize("beside", [None, "cat\ndog\n", "cat\ncat\n"])
 def test_names_that_nobody_says_cannot_be_checked_but_counted(tmp_path, beside, caplog):
     path = tmp_path / "old.pth"
     bare(path, CLASS_NAMES)

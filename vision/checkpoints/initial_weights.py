@@ -195,8 +195,8 @@ def load_pretrained(
 
     The class names are those that the file says, else those of the labels.txt beside it. Without
     them, a file of 21 classes counts as trained on PASCAL VOC. From another one, no class is taken
-    but BACKGROUND. From another net with the same backbone nothing else is
-    taken: what of it fits has learnt with other layers.
+    but BACKGROUND. From another net with the same backbone nothing else is taken: what of it fits
+    has learnt with other layers.
 
     Args:
         net: that gets them.

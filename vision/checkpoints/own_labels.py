@@ -41,15 +41,16 @@ def names_beside(path: Path, num_classes: int) -> tuple[str, ...] | None:
     """Return the class names that the labels.txt beside weights gives them, BACKGROUND first.
 
     Returns:
-        None if there is none, or it is not theirs.
-
-    Raises:
-        ValueError: if it cannot be read.
+        None if there is none, or it is not theirs, or cannot be read; the latter two are warned of.
     """
     beside = path.with_name(LABELS)
     if not num_classes or PUBLISHED_FILE.search(path.name) or not beside.is_file():
         return None
-    names = read_labels_for(beside, num_classes)
+    try:
+        names = read_labels_for(beside, num_classes)
+    except ValueError as error:
+        logger.warning("The class names beside %s are not used: %s", path, error)
+        return None
     if len(names) == num_classes:
         return tuple(names)
     logger.warning(

@@ -59,9 +59,6 @@ def origin_of(
         description: that the file carries, if it does.
         path: of the file; a labels.txt beside it names the classes of weights without description.
         usual: a key of NETS, the net that tensors of no net are taken for.
-
-    Raises:
-        ValueError: if that labels.txt cannot be read.
     """
     if description is not None:
         return Origin(description.net, len(description.class_names), description.class_names)
@@ -83,7 +80,7 @@ def count_classes(weights: Mapping[str, Tensor], config: SSDConfig) -> int:
 
 def _net_of(weights: Mapping[str, Tensor], path: Path, named: str | None) -> str:
     """Return the net that was named, if the tensors are not those of another one."""
-    if named is None:
+    if not named:
         return recognise_net(weights, path)
     name, found = resolve_net(named), find_net(weights)
     if found is not None:
