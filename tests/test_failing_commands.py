@@ -49,7 +49,7 @@ COMMANDS = {
         (f"{TRAIN} --data data --model-dir exported", ".onnx has the classes cat, dog, cow"),
         (f"{TRAIN} --data data --model-dir new --resume old/bare.pth", "has learnt cat, dog, cow"),
         (f"{TRAIN} --data data --model-dir new --resume run/best.pth --net mb1-ssd", f"is a {NET}"),
-        (f"{TRAIN} --data data --model-dir new --resume old/bare.pth --net vgg16-ssd", f"a {NET}"),
+        (f"{TRAIN} --data data --model-dir new --resume old/bare.pth --net mb1-ssd", f"is a {NET}"),
         ("--model-dir new --resume", "new"),
         (f"{FULL}{TRAIN} --data data --model-dir new --pretrained-ssd none", "no space left"),
         (f"{FULL}{TRAIN} --data data --model-dir taken --pretrained-ssd none", "no space left"),

@@ -21,6 +21,7 @@ from vision.utils.options import (
     path,
     path_or_none,
     switch,
+    text,
     text_or_none,
 )
 
@@ -52,6 +53,13 @@ class Oven(Kitchen, LogOptions):
     fan: bool = option(True, kind=boolean, help="turn the air")
 
 
+@dataclass(frozen=True)
+class Pantry(Options):
+    """What is kept."""
+
+    jars: str = option("", kind=text, nargs=",", help="with commas between them")
+
+
 def typed(*words):
     parser = argparse.ArgumentParser(prog="cook", argument_default=argparse.SUPPRESS)
     add_options(parser, Oven)
@@ -69,6 +77,11 @@ def test_what_is_a_list_goes_on_where_it_is_typed_again():
     assert typed("--spices", "a")["spices"] == ("a",)  # and not behind those of before, or salt
     with pytest.raises(SystemExit):
         typed("--minutes=1,2", "--minutes=x")
+    parser = argparse.ArgumentParser(argument_default=argparse.SUPPRESS)
+    add_options(parser, Pantry)
+    for words, jars in {"a b,c": "a,b,c", "a": "a", "": "", "a  b": "b", "a ": ""}.items():
+        options = [f"--jars={word}" for word in words.split(" ")]
+        assert parse_options(parser, options, Pantry).jars == jars
 
 
 def test_what_is_typed_is_converted_under_any_of_its_names():
