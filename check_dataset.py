@@ -132,7 +132,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         "--data", "--datasets", dest="more_data", nargs="+", metavar="DIR", help="the same",
-        default=[],
+        action="extend", default=[],
     )  # fmt: skip
     add_options(parser, CheckOptions)
     args = parse_options(parser, argv, CheckOptions)

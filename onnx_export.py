@@ -202,7 +202,7 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
     from vision.deploy.command import NOTE, DetectNetCommand, remove_note, settings_text
     from vision.deploy.export import make_checked, remove_engines
     from vision.deploy.readiness.candidate import LabelFile
-    from vision.deploy.tuning import DEFAULTS, tuning_lines
+    from vision.deploy.tuning import DEFAULTS, labels_to_measure, tuning_lines
     from vision.loading.held_out import open_held_out
     from vision.utils.files import require_place, write_together
     from vision.utils.labels import write_labels
@@ -210,23 +210,27 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
     settings = export_settings(options)
     weights = find_weights(options.input, options.model_dir)
     logger.info("loading checkpoint: %s", weights)
-    detector = load_detector(weights, options.replace(resolution=side))
+    named = labels_named(options.labels, options.model_dir)
+    detector = load_detector(weights, options.replace(resolution=side, labels=named))
     output = output_path(options.output, options.model_dir, detector)
     labels, note = output.with_name("labels.txt"), output.with_name(NOTE)
     for file in (output, labels, note):
         require_place(file)
     class_names = list(detector.description.class_names)
     require_same_names(labels, class_names, output)
-    index = None
+    index, names_shown = None, []
     if settings.batch_size == 1 and options.tune_pictures:
-        index = open_held_out(weights.parent, class_names, options.data, typed)
+        index = open_held_out(weights.parent, options.data, typed)
+    if index:
+        names_shown = labels_to_measure(class_names, index.boxes_per_class())
+        index = index.with_classes(class_names)
 
     with write_together() as place:
         write_labels(place(labels), class_names)
         logger.info("exporting model to ONNX...")
         label_file = LabelFile(labels, place(labels).read_bytes())
         made = make_checked(detector.net, output, settings, label_file)
-        tuning = measure(made, index, options.tune_pictures) if index else None
+        tuning = measure(made, index, names_shown, options.tune_pictures) if index else None
         chosen = tuning.chosen if tuning else DEFAULTS
         measured = tuning_lines(tuning) if tuning else ["Not measured: give --data=FOLDER."]
         command = DetectNetCommand(output, labels, chosen)
@@ -282,9 +286,14 @@ def find_weights(name: Path | None, model_dir: Path | None) -> Path:
     from vision.checkpoints.detector import WEIGHTS, detector_file
 
     if name is not None:
-        name = model_dir / name if model_dir and _is_bare(name) else name
-        return detector_file(name, WEIGHTS)
+        return detector_file(_in_folder(model_dir, name), WEIGHTS)
     return detector_file(model_dir or Path(), WEIGHTS)
+
+
+def labels_named(name: Path | None, model_dir: Path | None) -> Path | None:
+    """Return the list of class names that was named; a bare name is in the model directory too."""
+    there = _in_folder(model_dir, name) if name else None
+    return name if name and there and name.is_file() and not there.is_file() else there
 
 
 def output_path(name: str | None, model_dir: Path | None, detector: Detector) -> Path:
@@ -301,11 +310,12 @@ def output_path(name: str | None, model_dir: Path | None, detector: Detector) ->
         return path / default
     if path.suffix.lower() != ".onnx":
         raise ValueError(f"--output must be called *.onnx, or end in / for a folder, it is {name}")
-    return model_dir / path if model_dir and _is_bare(path) else path
+    return _in_folder(model_dir, path)
 
 
-def _is_bare(name: Path) -> bool:
-    return name.parent == Path() and not name.is_absolute()
+def _in_folder(model_dir: Path | None, name: Path) -> Path:
+    is_bare = name.parent == Path() and not name.is_absolute()
+    return model_dir / name if model_dir and is_bare else name
 
 
 def require_same_names(path: Path, class_names: Sequence[str], output: Path) -> None:
@@ -314,13 +324,13 @@ def require_same_names(path: Path, class_names: Sequence[str], output: Path) -> 
     Raises:
         ValueError: if there is one with other names, or in another order.
     """
-    from vision.utils.labels import read_labels
+    from vision.utils.labels import read_labels_for
     from vision.utils.text import first_few
 
     if not path.exists():
         return
     try:
-        there = read_labels(path)
+        there = read_labels_for(path, len(class_names))
     except ValueError as error:
         raise ValueError(
             f"the class names cannot be put there: {error}; {_elsewhere(output)}"
@@ -338,7 +348,9 @@ def _elsewhere(output: Path) -> str:
     return f"choose another folder, such as --output={output.with_suffix('')}/"
 
 
-def measure(made: CheckedModel, index: AnnotationIndex, count: int) -> Tuning:
+def measure(
+    made: CheckedModel, index: AnnotationIndex, labels: Sequence[str], count: int
+) -> Tuning:
     """Run detectnet's arithmetic over pictures of an index, with a progress bar on a terminal."""
     import onnx
     from tqdm import tqdm
@@ -350,7 +362,7 @@ def measure(made: CheckedModel, index: AnnotationIndex, count: int) -> Tuning:
     logger.info("measuring what detectnet shows on %d validation pictures...", count)
     samples = spread_samples(index, count)
     bar = tqdm(samples, total=count, unit="picture", disable=not sys.stderr.isatty())
-    return tune(onnx.load_model_from_string(made.content), bar, index.class_names)
+    return tune(onnx.load_model_from_string(made.content), bar, labels)
 
 
 def describe(

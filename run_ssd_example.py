@@ -64,10 +64,30 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             parser.error(order_fault(model, labels))
         args.model, args.labels, args.sources = Path(model), Path(labels), [source]
     require_partners(parser, args, {"voc_seconds": "save_voc"})
+    if output_fault(args.sources, "output" in args):
+        parser.error(output_fault(args.sources, "output" in args))
     fault = finder_fault(ExampleOptions.of(vars(args)))
     if fault:
         parser.error(fault)
     return args
+
+
+def output_fault(words: Sequence[str], is_named: bool) -> str:
+    """Return what to type where detectnet's output is the last of the words, "" if it is not.
+
+    Args:
+        words: the sources.
+        is_named: whether --output says where to write.
+    """
+    from vision.video.grammar import is_window, new_file
+
+    *others, last = words
+    if is_window(last):
+        return f"{last} is no source; leave it out here: run_ssd_live_demo.py shows a window"
+    new = new_file(last)
+    if others and not is_named and new:
+        return f"there is no {new} to read; if it is to be written, type --output={new}"
+    return ""
 
 
 def main(args: argparse.Namespace) -> int:

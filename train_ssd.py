@@ -71,6 +71,7 @@ def train(typed: Mapping[str, Any]) -> bool:
     from vision.training.data import open_training_data
     from vision.training.machine.preflight import preflight
     from vision.training.model_folder.model_folder import ModelFolder
+    from vision.training.model_folder.neighbours import require_own_names
     from vision.training.optimization import train_mode
     from vision.training.prior_choice import with_object_balance
     from vision.training.reports.log_lines import log_epoch, log_precision, log_step
@@ -100,6 +101,9 @@ def train(typed: Mapping[str, Any]) -> bool:
     mark_old_run(options.checkpoint_folder, saved)
     earlier_folder = saved.path.parent if saved else None
     data, files = open_training_data(options, device, earlier_folder)
+    require_own_names(
+        options.checkpoint_folder, data.class_names, options.overwrite, earlier_folder
+    )
     options = with_sizes(options, len(data.train), device)
     loaders = make_loaders(options, data, device)
     steps = len(loaders.train)

@@ -162,7 +162,7 @@ def test_stats_only_downloads_no_picture_and_works_offline_later(
     assert run(options("--stats-only")) == 0
     web.plan = lambda request: "500"
     assert run(options("--stats_only", "--class_names", "car")) == 0
-    assert "    Car:  40/40 = 1.00" in capsys.readouterr().out
+    assert "    Car:  56/140 = 0.40" in capsys.readouterr().out
     assert store.requests == []
     assert not (tmp_path / "fruit").exists()
 

@@ -130,6 +130,46 @@ def test_what_of_the_data_is_used_is_checked_as_it_is_typed(script, words, capsy
     assert f"error: {words.split('=')[0]} " in capsys.readouterr().err
 
 
+# Lists of which each value must be right: two of them, as they are typed and as they are read.
+GOOD_VALUES = {
+    "milestones": ("3", "5", (3, 5)),
+    "overlay": ("box", "conf", ("box", "conf")),
+    "class_map": ("a=b", "c=d", "a=b,c=d"),
+}
+
+
+def lists_of(parser):
+    """Return the options that take any number of values, as they or their help say."""
+    return [
+        action
+        for action in parser._actions
+        if action.option_strings
+        and (action.nargs == "+" or "," in (action.metavar or "") or "commas" in action.help)
+        and not (action.metavar or "").startswith("{")
+    ]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_list_that_is_typed_twice_under_any_of_its_names_has_both(parsers, script):
+    parse = importlib.import_module(script).parse_args
+    needed = {**NEEDED, "onnx_export": ["--model-dir=m"], "run_ssd_live_demo": ["--label=l"]}
+    lists = lists_of(parsers[script])
+    for action in lists:
+        one, other, both = GOOD_VALUES.get(action.dest, ("a", "b", ("a", "b")))
+        words = needed.get(script, [])
+        words = [word for word in words if word.split("=")[0] not in action.option_strings]
+        for name in action.option_strings:
+            args = parse([*words, action.option_strings[-1], one, f"{name}={other}"])
+            got = getattr(args, {"more_data": "data"}.get(action.dest, action.dest))
+            if isinstance(got, str):
+                got = got if both == got else tuple(got.split(","))
+            elif action.nargs == "+":
+                got = tuple(map(str, got))[-2:]  # of check_dataset.py behind those without option
+            assert got == both, name
+    expected = {"train_ssd": 5, "eval_ssd": 5, "check_dataset": 3, "onnx_export": 3}
+    assert len(lists) >= expected.get(script, 1)
+
+
 def test_an_abbreviation_is_no_option():
     for name in SCRIPTS:
         with pytest.raises(SystemExit):

@@ -95,7 +95,8 @@ def exported(tmp_path, monkeypatch):
 
 
 def test_an_onnx_file_has_its_labels_beside(exported, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"labels\.txt"):
+    message = r"net\.ONNX does not say its class names and .* a file of 2 classes with --labels"
+    with pytest.raises(ValueError, match=message):
         open_detector(exported)
     write_labels(tmp_path / "labels.txt", NAMES)
     loaded = open_detector(exported, device="meta")
@@ -104,6 +105,11 @@ def test_an_onnx_file_has_its_labels_beside(exported, tmp_path):
     assert labels.tolist() == [2, 1]
     assert scores.tolist() == [1, 0.5]
     assert boxes[0].tolist() == [0, 0, 10, 10]
+
+
+def test_a_second_background_that_was_a_class_of_an_onnx_file(exported, tmp_path):
+    (tmp_path / "labels.txt").write_text("BACKGROUND\nBACKGROUND\ncat\n")
+    assert open_detector(exported).class_names == ["BACKGROUND", "unused class 1", "cat"]
 
 
 def test_what_contradicts_an_onnx_file_is_refused(exported, tmp_path):

@@ -3,9 +3,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vision.checkpoints.recognition import count_classes, recognise_net, recognise_width
+from vision.checkpoints.recognition import (
+    count_classes,
+    recognise,
+    recognise_net,
+    recognise_width,
+)
 from vision.ssd import NETS, create_net
 from vision.ssd.config import SSDConfig
+from vision.utils.labels import write_labels
+from vision.utils.overrides import Overrides
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -13,6 +20,24 @@ def test_every_net_is_recognised_by_its_names(name, tmp_path):
     with torch.device("meta"):
         state = create_net(name, 7).state_dict()
     assert recognise_net(state, tmp_path) == name
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_the_wrong_net_is_said_and_nothing_else_is_blamed(name, tmp_path):
+    with torch.device("meta"):
+        state = create_net(name, 7).state_dict()
+    path, labels = tmp_path / "bare.pth", tmp_path / "labels.txt"
+    with pytest.raises(ValueError, match="name a file of 6 classes with --labels"):
+        recognise(state, path, Overrides(net=name))
+    others = [one for one in NETS if one != name]
+    for names in ("", "ab", "abcdef"):
+        if names:
+            write_labels(labels, ["BACKGROUND", *names])
+        for named in others:
+            message = rf"bare\.pth is a {name}, not a {named}; name that net, or leave --net out"
+            with pytest.raises(ValueError, match=message):
+                recognise(state, path, Overrides(net=named))
+    assert recognise(state, path, Overrides(net=name)).net == name
 
 
 @pytest.mark.parametrize(

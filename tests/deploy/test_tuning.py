@@ -16,6 +16,7 @@ from vision.deploy.tuning import (
     Rating,
     Tuning,
     best_settings,
+    labels_to_measure,
     tune,
     tuning_lines,
 )
@@ -81,6 +82,19 @@ def test_the_best_settings_follow_from_the_rows_and_the_size_of_the_pictures_alo
     truths = [GroundTruth(one.boxes * wide, one.labels, one.difficult) for one in pictures(20)]
     facts = [EvaluatedPicture(str(number), "", 200, 100) for number in range(20)]
     assert best_settings([rows] * 20, facts, truths, LABELS) == PostProcessing(0.55, 0.75)
+
+
+def test_what_the_data_have_not_is_neither_right_nor_wrong():
+    labels = labels_to_measure(LABELS, {"apple": 20, "plum": 3})
+    apples = [
+        Sample(one.image, one.boxes[:1], one.labels[:1], one.difficult[:1], one.image_id)
+        for one in pictures(20)
+    ]
+    of_apples = tune(fixed_detector(**ROWS), apples, labels)
+    assert of_apples.measured.best.counts.f1 == 1.0
+    assert tune(fixed_detector(**ROWS), apples, LABELS).measured.defaults.counts.precision < 1.0
+    with pytest.raises(ValueError, match="share no class: the net has apple, pear; the dataset"):
+        labels_to_measure(LABELS, {"plum": 3})
 
 
 def test_the_best_settings_of_a_detector_on_paper():

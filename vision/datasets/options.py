@@ -151,12 +151,14 @@ class DataOptions(Options):
     classes: str = option(
         "",
         kind=TextOf(parse_classes),
+        nargs=",",
         metavar="A,B",
         help="use only these classes, in this order (default: all)",
     )
     class_map: str = option(
         "",
         kind=class_map_text,
+        nargs=",",
         metavar="OLD=NEW,...",
         help="rename classes, join several (van=car,truck=car), or leave one out (bus=-); or a "
         "file with a line 'old name, new name' for each",

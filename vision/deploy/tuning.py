@@ -9,6 +9,7 @@ with each object that is missed.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Callable, Iterable, Mapping, NamedTuple, Sequence
@@ -17,7 +18,7 @@ import numpy as np
 from onnx import ModelProto
 
 from vision.deploy.candidates import CandidateTrial, fewest_candidates
-from vision.deploy.emulation.clustering import PostProcessing
+from vision.deploy.emulation.clustering import PROFILES, PostProcessing
 from vision.deploy.emulation.network_input import network_input
 from vision.deploy.emulation.sweep import count_right_boxes
 from vision.deploy.graph.suppression import (
@@ -31,6 +32,7 @@ from vision.deploy.nms import MERGELESS_IOU, GraphNms, graph_nms
 from vision.deploy.onnx_reading import metadata, open_session
 from vision.deploy.outputs import Outputs
 from vision.deploy.readiness.candidate import with_outputs
+from vision.evaluation.class_matching import match_classes
 from vision.evaluation.collection import EvaluatedPicture
 from vision.evaluation.matching import GroundTruth
 from vision.evaluation.thresholds import Counts
@@ -43,6 +45,8 @@ RIGHT_IOU = 0.5
 # Fewer objects decide nothing: each of them is more than 3 % of the recall.
 NEEDED_OBJECTS = 30
 WORTH_IT = 0.005  # a gain of F1 that is worth another export
+
+logger = logging.getLogger(__name__)
 
 
 class Rating(NamedTuple):
@@ -98,6 +102,24 @@ class Tuning:
     def chosen(self) -> PostProcessing:
         """Return the settings to recommend: the best ones, or detectnet's own."""
         return self.measured.best.settings if self.is_enough else DEFAULTS
+
+
+def labels_to_measure(class_names: Sequence[str], boxes_per_class: Mapping[str, int]) -> list[str]:
+    """Return the class names for `tune`; those that the data have not are left out, and said.
+
+    Args:
+        class_names: of the net, BACKGROUND first.
+        boxes_per_class: of the data, without BACKGROUND.
+
+    Raises:
+        ValueError: if net and data share no class.
+    """
+    matching = match_classes(class_names, boxes_per_class)
+    matching.require_shared()
+    for line in matching.lines():
+        logger.info("%s", line)
+    ignored = PROFILES[DEFAULTS.profile].ignored_label or ""
+    return [ignored if name in matching.only_net else name for name in class_names]
 
 
 def tune(model: ModelProto, samples: Iterable[Sample], labels: Sequence[str]) -> Tuning:

@@ -122,7 +122,7 @@ class ExampleOptions(FinderOptions, LogOptions):
         "are stored, as detectnet reads a file",
     )  # fmt: skip
     overlay: tuple[str, ...] = option(
-        ("box", "labels", "conf"), kind=parts, metavar="PARTS",
+        ("box", "labels", "conf"), kind=parts, nargs=",", metavar="PARTS",
         help=f"what to draw of an object: {OVERLAYS}",
     )  # fmt: skip
     json: Path | None = option(
@@ -185,7 +185,7 @@ class PageOptions(SourceOptions):
         help="what opens the page beyond this machine, 8 letters or more (default: a new one)",
     )  # fmt: skip
     allow_host: tuple[str, ...] = option(
-        (), kind=tokens, metavar="NAMES",
+        (), kind=tokens, nargs=",", metavar="NAMES",
         help="more names under which browsers may ask for the page, with commas between them",
     )  # fmt: skip
     stream_width: int = option(
@@ -202,7 +202,7 @@ class LiveOptions(PageOptions, LogOptions):
         help="label on the page, into this VOC folder; needs no model",
     )  # fmt: skip
     class_names: tuple[str, ...] = option(
-        (), kind=classes_to_label, metavar="NAMES",
+        (), kind=classes_to_label, nargs=",", metavar="NAMES",
         help="classes to label, with commas between them; new ones go behind those of the folder's "
         "labels.txt (default: that, else those of the model, else what is typed on the page)",
     )  # fmt: skip

@@ -155,8 +155,10 @@ class ScheduleOptions(Options):
     milestones: tuple[int, ...] = option(
         (80, 100),
         kind=ListOf(Whole(0)),
+        nargs=",",
         metavar="EPOCHS",
-        help="the epochs at which multi-step multiplies the learning rate by --gamma",
+        help="the epochs, with commas between them, at which multi-step multiplies the learning "
+        "rate by --gamma",
     )
     gamma: float = option(
         0.1, kind=Number(0, 1), help="what multi-step multiplies the learning rate by"

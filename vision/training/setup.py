@@ -56,6 +56,7 @@ from vision.training.options import AUTO, NO_FILE, OF_THE_PAPER, TrainOptions
 from vision.training.prior_choice import choose_config, config_to_go_on
 from vision.training.steps import Training
 from vision.training.validation import what_is_measured
+from vision.training.weights_alone import require_same_to_learn
 from vision.transforms import EvalTransform, TrainTransform
 from vision.transforms.albumentations_file import AlbumentationsTransform
 from vision.transforms.augmentation import GEOMETRY, GEOMETRY_OF_THE_PAPER
@@ -158,7 +159,9 @@ def require_named_files(options: TrainOptions) -> None:
     for one in named:
         if one and one not in (IMAGENET, AUTO, NO_FILE, OF_THE_PAPER):
             if not Path(one).exists():
-                raise ValueError(f"there is no file {one}; check the path")
+                fetch = ", or leave --pretrained-ssd out: what is published for the net is fetched"
+                advice = fetch if one == options.pretrained_ssd else ""
+                raise ValueError(f"there is no file {one}; check the path{advice}")
             require_regular(one)
     for place in (options.teacher, *options.unlabelled):
         if place and not place.exists():
@@ -216,6 +219,8 @@ def make_net(
         ValueError: if the net does not fit the state of the run, or its weights cannot be used.
     """
     logger.info("Build network.")
+    if not saved and options.resume_from is not None:
+        require_same_to_learn(options.resume_from, options.net, data.class_names)
     if saved:
         config = config_to_go_on(options, saved.description)
     else:
@@ -250,18 +255,10 @@ def load_initial_weights(
     """Load what --resume (a file of weights), --base-net or --pretrained-ssd name, in this order.
 
     Raises:
-        ValueError: if a file cannot be read, is of another net, or is to be gone on from with other
-            classes.
+        ValueError: if a file cannot be read, or is of another net.
     """
     if options.resume_from is not None:
-        weights, description = read_weights(options.resume_from)
-        if description is not None and description.class_names != tuple(class_names):
-            raise ValueError(
-                f"{options.resume_from} has learnt {', '.join(description.class_names[1:])}, the "
-                f"data have {', '.join(class_names[1:])}; a run goes on with the same classes in "
-                "the same order, which --classes sets, and --pretrained-ssd FILE starts one with "
-                "the heads of each class by its name"
-            )
+        weights, _ = read_weights(options.resume_from)
         load_strictly(net, weights, options.resume_from)
         logger.warning("%s has weights only; the optimizer starts anew", options.resume_from)
     elif options.base_net:
