@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Sequence
 from vision.datasets.options import DataOptions
 from vision.utils.cli import parse_options, run_main, set_up_logging
 from vision.utils.options import (
+    INPUT_SIDES,
     LogOptions,
     Options,
     Whole,
@@ -71,7 +72,7 @@ class PriorOptions(Options):
 
     net: str = option("mb1-ssd", kind=text, help="a net from docs/nets.md")
     resolution: int = option(
-        300, kind=Whole(1, 4096), metavar="PIXELS", help="side of the net's input"
+        300, kind=INPUT_SIDES, metavar="PIXELS", help="side of the net's input"
     )
 
 
@@ -131,7 +132,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         "--data", "--datasets", dest="more_data", nargs="+", metavar="DIR", help="the same",
-        default=[],
+        action="extend", default=[],
     )  # fmt: skip
     add_options(parser, CheckOptions)
     args = parse_options(parser, argv, CheckOptions)

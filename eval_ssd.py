@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from vision.checkpoints.detector import OpenDetector
     from vision.datasets.index.annotation_index import AnnotationIndex
     from vision.deploy.emulation.clustering import PostProcessing
-    from vision.deploy.readiness.candidate import Outputs
+    from vision.deploy.outputs import Outputs
     from vision.evaluation.collection import EvaluatedPicture
     from vision.evaluation.judge import Judge, Normalisation
     from vision.evaluation.matching import GroundTruth
@@ -320,9 +320,8 @@ def suggested_settings(
         recommended_settings,
         typed_settings,
     )
-    from vision.deploy.emulation.pictures import best_settings
     from vision.deploy.onnx_reading import metadata, read_model
-    from vision.deploy.tuning import NEEDED_OBJECTS
+    from vision.deploy.tuning import NEEDED_OBJECTS, best_settings
 
     settings = None
     if options.conf is not None and options.clustering is not None:
@@ -388,7 +387,7 @@ def detect_with_nms(predictor: Predictor, data: EvalData, options: EvalOptions) 
 
 def net_outputs(predictor: Predictor, data: EvalData, options: EvalOptions) -> Iterator[Outputs]:
     """Yield scores (P, C) and boxes (P, 4) of each picture, shrunk as detectnet does."""
-    from vision.deploy.readiness.candidate import Outputs
+    from vision.deploy.outputs import Outputs
 
     for images in image_batches(predictor, data, options, "nearest"):
         scores, boxes = predictor.scores_and_boxes(images)

@@ -21,8 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from vision.datasets.options import DataOptions
+from vision.deploy.nms import IOU_RANGE, MOST_CANDIDATES, GraphNms
+from vision.deploy.targets import DEFAULT_TARGET, EXPORTABLE_OPSETS, TARGETS
 from vision.utils.cli import parse_options, require_partners, run_main, set_up_logging
 from vision.utils.options import (
+    INPUT_SIDES,
     LogOptions,
     Number,
     OneOf,
@@ -64,8 +67,8 @@ class WeightsOptions(Overrides):
     input: Path | None = option(
         None, kind=path_or_none, metavar="FILE", help="weights; a bare name is in --model-dir"
     )
-    width: int | None = option(None, kind=Whole(1), help="the same as --resolution")
-    height: int | None = option(None, kind=Whole(1), help="the same as --resolution")
+    width: int | None = option(None, kind=INPUT_SIDES, help="the same as --resolution")
+    height: int | None = option(None, kind=INPUT_SIDES, help="the same as --resolution")
 
 
 @dataclass(frozen=True)
@@ -81,25 +84,33 @@ class FileOptions(Options):
     nms: float | None = option(
         None,
         nargs="?",
-        const=0.45,
-        kind=Number(0.1, 0.9),
+        const=GraphNms.iou_threshold,
+        kind=Number(*IOU_RANGE),
         metavar="IOU",
         help="put non-maximum suppression into the graph, so that detectnet shows one box an "
-        "object: a box goes if its IoU with a better one is over this (0.45 if no value is given)",
+        "object: a box goes if its IoU with a better one is over this "
+        f"({GraphNms.iou_threshold:g} if no value is given)",
     )
     nms_candidates: int = option(
-        200, kind=Whole(1, 1000), metavar="N", help="with --nms: the best N boxes are looked at"
+        GraphNms.candidates,
+        kind=Whole(1, MOST_CANDIDATES),
+        metavar="N",
+        help="with --nms: the best N boxes are looked at",
     )
     nms_across_classes: bool = switch(
         help="with --nms: a box also goes because of a better one of another class"
     )
     target: str | None = option(
         None,
-        kind=OneOf("trt7.1", "trt8.2", "trt8.4", "trt8.6", "trt10"),
-        help="TensorRT that must read the file (default: every one from trt7.1 on)",
+        kind=OneOf(*TARGETS),
+        help="TensorRT that must read the file "
+        f"(default: every one from {DEFAULT_TARGET.option} on)",
     )
     opset: int | None = option(
-        None, kind=Whole(9, 20), metavar="N", help="ONNX opset (default: 11, or the target's)"
+        None,
+        kind=Whole(EXPORTABLE_OPSETS[0], EXPORTABLE_OPSETS[-1]),
+        metavar="N",
+        help="ONNX opset (default: 11, or the target's)",
     )
     batch_size: int = option(
         1, kind=Whole(1), metavar="N", help="pictures at once; detectnet needs 1"
@@ -172,7 +183,6 @@ def check_file(model: Path, labels: Path | None, target_name: str | None) -> int
     from vision.deploy.readiness.candidate import ERROR
     from vision.deploy.readiness.readiness import guess_bindings, judge, open_candidate
     from vision.deploy.readiness.table import check_table
-    from vision.deploy.targets import DEFAULT_TARGET, TARGETS
 
     beside = model.with_name("labels.txt")
     labels = labels or (beside if beside.is_file() else None)
@@ -180,7 +190,7 @@ def check_file(model: Path, labels: Path | None, target_name: str | None) -> int
     candidate = open_candidate(model, labels, guess_bindings(read_model(model)), target)
     verdicts = judge(candidate)
     print("\n".join(check_table(verdicts, model, target)))
-    if target.name == "TensorRT 10":
+    if target.needs_patched_detectnet:
         print(PRECAUTION)
     return int(any(finding.severity == ERROR for v in verdicts for finding in v.findings))
 
@@ -192,7 +202,7 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
     from vision.deploy.command import NOTE, DetectNetCommand, remove_note, settings_text
     from vision.deploy.export import make_checked, remove_engines
     from vision.deploy.readiness.candidate import LabelFile
-    from vision.deploy.tuning import DEFAULTS, tuning_lines
+    from vision.deploy.tuning import DEFAULTS, labels_to_measure, tuning_lines
     from vision.loading.held_out import open_held_out
     from vision.utils.files import require_place, write_together
     from vision.utils.labels import write_labels
@@ -200,23 +210,27 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
     settings = export_settings(options)
     weights = find_weights(options.input, options.model_dir)
     logger.info("loading checkpoint: %s", weights)
-    detector = load_detector(weights, options.replace(resolution=side))
+    named = labels_named(options.labels, options.model_dir)
+    detector = load_detector(weights, options.replace(resolution=side, labels=named))
     output = output_path(options.output, options.model_dir, detector)
     labels, note = output.with_name("labels.txt"), output.with_name(NOTE)
     for file in (output, labels, note):
         require_place(file)
     class_names = list(detector.description.class_names)
     require_same_names(labels, class_names, output)
-    index = None
+    index, names_shown = None, []
     if settings.batch_size == 1 and options.tune_pictures:
-        index = open_held_out(weights.parent, class_names, options.data, typed)
+        index = open_held_out(weights.parent, options.data, typed)
+    if index:
+        names_shown = labels_to_measure(class_names, index.boxes_per_class())
+        index = index.with_classes(class_names)
 
     with write_together() as place:
         write_labels(place(labels), class_names)
         logger.info("exporting model to ONNX...")
         label_file = LabelFile(labels, place(labels).read_bytes())
         made = make_checked(detector.net, output, settings, label_file)
-        tuning = measure(made, index, options.tune_pictures) if index else None
+        tuning = measure(made, index, names_shown, options.tune_pictures) if index else None
         chosen = tuning.chosen if tuning else DEFAULTS
         measured = tuning_lines(tuning) if tuning else ["Not measured: give --data=FOLDER."]
         command = DetectNetCommand(output, labels, chosen)
@@ -239,8 +253,6 @@ def export(options: ExportOptions, typed: Mapping[str, Any]) -> None:
 def export_settings(options: ExportOptions) -> ExportSettings:
     """Return the kind of file that the options ask for."""
     from vision.deploy.export import ExportSettings
-    from vision.deploy.nms import GraphNms
-    from vision.deploy.targets import EXPORTABLE_OPSETS, TARGETS
 
     nms = None
     if options.nms is not None:
@@ -274,9 +286,14 @@ def find_weights(name: Path | None, model_dir: Path | None) -> Path:
     from vision.checkpoints.detector import WEIGHTS, detector_file
 
     if name is not None:
-        name = model_dir / name if model_dir and _is_bare(name) else name
-        return detector_file(name, WEIGHTS)
+        return detector_file(_in_folder(model_dir, name), WEIGHTS)
     return detector_file(model_dir or Path(), WEIGHTS)
+
+
+def labels_named(name: Path | None, model_dir: Path | None) -> Path | None:
+    """Return the list of class names that was named; a bare name is in the model directory too."""
+    there = _in_folder(model_dir, name) if name else None
+    return name if name and there and name.is_file() and not there.is_file() else there
 
 
 def output_path(name: str | None, model_dir: Path | None, detector: Detector) -> Path:
@@ -293,11 +310,12 @@ def output_path(name: str | None, model_dir: Path | None, detector: Detector) ->
         return path / default
     if path.suffix.lower() != ".onnx":
         raise ValueError(f"--output must be called *.onnx, or end in / for a folder, it is {name}")
-    return model_dir / path if model_dir and _is_bare(path) else path
+    return _in_folder(model_dir, path)
 
 
-def _is_bare(name: Path) -> bool:
-    return name.parent == Path() and not name.is_absolute()
+def _in_folder(model_dir: Path | None, name: Path) -> Path:
+    is_bare = name.parent == Path() and not name.is_absolute()
+    return model_dir / name if model_dir and is_bare else name
 
 
 def require_same_names(path: Path, class_names: Sequence[str], output: Path) -> None:
@@ -306,12 +324,13 @@ def require_same_names(path: Path, class_names: Sequence[str], output: Path) -> 
     Raises:
         ValueError: if there is one with other names, or in another order.
     """
-    from vision.utils.labels import read_labels
+    from vision.utils.labels import read_labels_for
+    from vision.utils.text import first_few
 
     if not path.exists():
         return
     try:
-        there = read_labels(path)
+        there = read_labels_for(path, len(class_names))
     except ValueError as error:
         raise ValueError(
             f"the class names cannot be put there: {error}; {_elsewhere(output)}"
@@ -319,8 +338,8 @@ def require_same_names(path: Path, class_names: Sequence[str], output: Path) -> 
     if there != list(class_names):
         fault = "names other classes" if set(there) != set(class_names) else "has another order"
         raise ValueError(
-            f"{path} ({_few(there[1:])}) {fault} than the weights ({_few(class_names[1:])}), and "
-            "what else lies there may need it; "
+            f"{path} ({first_few(there[1:], MOST_NAMES)}) {fault} than the weights "
+            f"({first_few(class_names[1:], MOST_NAMES)}), and what else lies there may need it; "
             f"{_elsewhere(output)}, or remove that file if nothing does"
         )
 
@@ -329,11 +348,9 @@ def _elsewhere(output: Path) -> str:
     return f"choose another folder, such as --output={output.with_suffix('')}/"
 
 
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:MOST_NAMES]) + ", ..." * (len(names) > MOST_NAMES)
-
-
-def measure(made: CheckedModel, index: AnnotationIndex, count: int) -> Tuning:
+def measure(
+    made: CheckedModel, index: AnnotationIndex, labels: Sequence[str], count: int
+) -> Tuning:
     """Run detectnet's arithmetic over pictures of an index, with a progress bar on a terminal."""
     import onnx
     from tqdm import tqdm
@@ -345,7 +362,7 @@ def measure(made: CheckedModel, index: AnnotationIndex, count: int) -> Tuning:
     logger.info("measuring what detectnet shows on %d validation pictures...", count)
     samples = spread_samples(index, count)
     bar = tqdm(samples, total=count, unit="picture", disable=not sys.stderr.isatty())
-    return tune(onnx.load_model_from_string(made.content), bar, index.class_names)
+    return tune(onnx.load_model_from_string(made.content), bar, labels)
 
 
 def describe(

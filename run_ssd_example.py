@@ -64,10 +64,30 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             parser.error(order_fault(model, labels))
         args.model, args.labels, args.sources = Path(model), Path(labels), [source]
     require_partners(parser, args, {"voc_seconds": "save_voc"})
+    if output_fault(args.sources, "output" in args):
+        parser.error(output_fault(args.sources, "output" in args))
     fault = finder_fault(ExampleOptions.of(vars(args)))
     if fault:
         parser.error(fault)
     return args
+
+
+def output_fault(words: Sequence[str], is_named: bool) -> str:
+    """Return what to type where detectnet's output is the last of the words, "" if it is not.
+
+    Args:
+        words: the sources.
+        is_named: whether --output says where to write.
+    """
+    from vision.video.grammar import is_window, new_file
+
+    *others, last = words
+    if is_window(last):
+        return f"{last} is no source; leave it out here: run_ssd_live_demo.py shows a window"
+    new = new_file(last)
+    if others and not is_named and new:
+        return f"there is no {new} to read; if it is to be written, type --output={new}"
+    return ""
 
 
 def main(args: argparse.Namespace) -> int:
@@ -80,7 +100,7 @@ def main(args: argparse.Namespace) -> int:
     # FFmpeg and OpenCV would write their own lines about what is said in a sentence here.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "8")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    from vision.live.annotating import Annotator
+    from vision.live.annotating import Annotator, AnnotatorSettings
     from vision.live.finders import open_finder
     from vision.live.labelling.pseudo_labels import PseudoLabels
     from vision.video.grammar import parse_sources
@@ -94,13 +114,15 @@ def main(args: argparse.Namespace) -> int:
     facts = {"model": str(finder.path), "postprocess": options.postprocess,
              "threshold": finder.threshold, "clustering": finder.clustering}  # fmt: skip
     with Records(finder.class_names, options.json, options.csv).begin(facts) as records:
-        annotator = Annotator(finder, records, labels, options.overlay)
-        annotator.voc_seconds, annotator.max_frames = options.voc_seconds, options.max_frames
-        annotator.upright = options.exif != "ignore"
+        settings = AnnotatorSettings(
+            options.overlay, options.voc_seconds, options.max_frames, options.exif != "ignore"
+        )
+        annotator = Annotator(finder, records, labels, settings)
+        failures = 0
         start = time.perf_counter()
         interrupt: KeyboardInterrupt | None = None
         try:
-            go_through(sources, outputs, annotator, options.verbose)
+            failures = go_through(sources, outputs, annotator, options.verbose)
         except KeyboardInterrupt as error:  # what was found until then is written all the same
             interrupt = error
         finally:
@@ -114,7 +136,7 @@ def main(args: argparse.Namespace) -> int:
     if interrupt:
         print(f"Stopped after {annotator.pictures:,} {nouns_of(sources)}", flush=True)
         raise interrupt
-    return 1 if annotator.failures else 0
+    return 1 if failures else 0
 
 
 def go_through(
@@ -122,14 +144,15 @@ def go_through(
     outputs: Sequence[Path | None],
     annotator: Annotator,
     verbose: bool,
-) -> None:
-    """Annotate source after source under a bar; what cannot be read is warned of and counted."""
+) -> int:
+    """Annotate source after source under a bar; return how many could not be read."""
     from tqdm import tqdm
 
     from vision.utils.files import is_disk_full
 
     pictures = all(source.kind == "picture" for source in sources)
     hidden = not pictures or len(sources) == 1 or verbose
+    failures = 0
     bar = tqdm(total=len(sources), unit="picture", disable=True if hidden else None)
     with bar:
         for source, output in zip(sources, outputs):
@@ -138,7 +161,7 @@ def go_through(
             except (ValueError, OSError) as error:
                 if len(sources) == 1 or is_disk_full(error):
                     raise
-                annotator.failures += 1
+                failures += 1
                 logger.warning("%s", error)
                 continue
             finally:
@@ -146,8 +169,9 @@ def go_through(
             if source.kind == "picture" and (verbose or len(sources) == 1):
                 image = f" The output image is {output}" if output else ""
                 print(f"Found {count} objects.{image}")
-    if annotator.failures:
-        logger.warning("%d of %d sources could not be read", annotator.failures, len(sources))
+    if failures:
+        logger.warning("%d of %d sources could not be read", failures, len(sources))
+    return failures
 
 
 def nouns_of(sources: Sequence[PictureSource]) -> str:

@@ -56,7 +56,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     words = getattr(args, "words", [])
     if {"model", "model_dir", "label"} & set(vars(args)):
         if len(words) > 1 or (words and "source" in vars(args)):
-            parser.error("name one source")
+            parser.error(f"name one source{output_advice(words[-1])}")
         args.source = words[0] if words else getattr(args, "source", LiveOptions.source)
     elif len(words) in (3, 4):
         args.net, model, labels, *source = words
@@ -77,6 +77,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if fault:
         parser.error(fault)
     return args
+
+
+def output_advice(word: str) -> str:
+    """Return what to do with a word too many that is an output of detectnet's, "" if it is none."""
+    from vision.video.grammar import is_window, new_file
+
+    if is_window(word):
+        return f"; leave {word} out: a window shows what is found, or a page with --serve"
+    new = new_file(word)
+    return f"; to write {new}, type run_ssd_example.py with --output={new}" if new else ""
 
 
 def main(args: argparse.Namespace) -> int:

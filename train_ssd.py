@@ -71,6 +71,7 @@ def train(typed: Mapping[str, Any]) -> bool:
     from vision.training.data import open_training_data
     from vision.training.machine.preflight import preflight
     from vision.training.model_folder.model_folder import ModelFolder
+    from vision.training.model_folder.neighbours import require_own_names
     from vision.training.optimization import train_mode
     from vision.training.prior_choice import with_object_balance
     from vision.training.reports.log_lines import log_epoch, log_precision, log_step
@@ -81,6 +82,7 @@ def train(typed: Mapping[str, Any]) -> bool:
         make_loaders,
         make_net,
         make_training,
+        mark_old_run,
         options_and_state,
         with_sizes,
     )
@@ -96,8 +98,12 @@ def train(typed: Mapping[str, Any]) -> bool:
     preflight(device, options.checkpoint_folder, options.net, options.keep)
     if options.compile_net:
         require_compiler(device)
+    mark_old_run(options.checkpoint_folder, saved)
     earlier_folder = saved.path.parent if saved else None
     data, files = open_training_data(options, device, earlier_folder)
+    require_own_names(
+        options.checkpoint_folder, data.class_names, options.overwrite, earlier_folder
+    )
     options = with_sizes(options, len(data.train), device)
     loaders = make_loaders(options, data, device)
     steps = len(loaders.train)
@@ -112,7 +118,7 @@ def train(typed: Mapping[str, Any]) -> bool:
     folder.prepare(progress, files, earlier_folder)
     folder.save_for_restart(training, progress)
     reports = Reports(folder.path, description, progress.epoch)
-    reports.begin(loaders.train)
+    reports.begin(loaders.train, options.viz_inputs)
     bad_batches = BadBatches(folder.path, data.class_names, options.max_bad_batches, progress)
     shown_ids = example_ids(data.validation)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from pathlib import Path
@@ -18,11 +19,30 @@ DATA = Path(__file__).parent / "data"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
-@pytest.fixture(autouse=True)
-def usual_log_levels():
-    """Let the logger speak again that check_dataset.py silences in its process."""
+@contextlib.contextmanager
+def logging_as_before():
+    """Put back what a script sets for its whole process."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     yield
-    logging.getLogger("vision.datasets.opening").setLevel(logging.NOTSET)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    logging.getLogger("vision.datasets.opening").setLevel(logging.NOTSET)  # see check_dataset.py
+
+
+@pytest.fixture(autouse=True, scope="module")
+def logging_of_a_module():
+    """Undo what the scripts do to logging that a module's own fixtures run."""
+    with logging_as_before():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def logging_of_a_test():
+    """Undo what a test's scripts do to logging."""
+    with logging_as_before():
+        yield
 
 
 @pytest.fixture

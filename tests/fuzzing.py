@@ -59,9 +59,8 @@ def _stop(number, frame):
 
 
 @contextmanager
-def limited():
-    """Fail where the block takes too long, or the process has taken too much memory since."""
-    before = peak_memory()
+def in_time():
+    """Fail where the block takes too long, or waits for ever."""
     old = signal.signal(signal.SIGALRM, _stop)
     signal.alarm(SECONDS)
     try:
@@ -69,6 +68,14 @@ def limited():
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, old)
+
+
+@contextmanager
+def limited():
+    """Fail where the block takes too long, or the process has taken too much memory since."""
+    before = peak_memory()
+    with in_time():
+        yield
     assert peak_memory() - before < GIGABYTES << 30
 
 

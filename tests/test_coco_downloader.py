@@ -2,7 +2,6 @@
 
 import io
 import json
-import logging
 import zipfile
 from pathlib import Path
 
@@ -61,16 +60,6 @@ FILES = {
 }
 # Pictures with one box or more have an apple, those with two or more a banana.
 WITH_FRUIT = {address(n) for n in [*TRAIN, *VAL] if n % 4}
-
-
-@pytest.fixture(autouse=True)
-def root_logger():
-    """Give the root logger back the handlers that the script replaces."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import logging
 import os
 from pathlib import Path
 
@@ -27,7 +26,11 @@ from vision.utils import files
 from vision.utils.cli import run_main
 
 FULL = "on a full disk: "  # in front of a command
-TRAIN = f"--net {NET} --resolution 64 --batch-size 2 --epochs 1 --workers 0 --use-cuda false"
+TRAIN = (
+    f"--net {NET} --resolution 64 --batch-size 2 --epochs 1 --workers 0 --use-cuda false "
+    "--viz-inputs 2"
+)
+OTHER_NET = f"old/bare.pth is a {NET}, not a vgg16-ssd; name that net, or leave --net out"
 NOWHERE = "http://127.0.0.1:9"  # no one answers there
 COMMANDS = {
     train_ssd: [
@@ -40,10 +43,16 @@ COMMANDS = {
         (f"{TRAIN} --data data --model-dir new --classes cat", "cat"),
         (f"{TRAIN} --data data --model-dir new --validation-dataset nowhere", "nowhere"),
         (f"{TRAIN} --data data --model-dir new --pretrained-ssd corrupt.pth", "corrupt.pth"),
+        (f"{TRAIN} --data data --model-dir new --base-net corrupt.pth", "corrupt.pth"),
         (f"{TRAIN} --data data --model-dir taken --base-net corrupt.pth", "corrupt.pth"),
         (f"{TRAIN} --data data --model-dir taken --base-net nowhere.pth", "nowhere.pth"),
         (f"{TRAIN} --data nosplit --model-dir new --val-split 0", "no picture to validate on"),
         (f"{TRAIN} --data data --model-dir run", "holds a run"),
+        (f"{TRAIN} --data data --model-dir old", "bare.pth has the classes cat, dog, cow"),
+        (f"{TRAIN} --data data --model-dir exported", ".onnx has the classes cat, dog, cow"),
+        (f"{TRAIN} --data data --model-dir new --resume old/bare.pth", "has learnt cat, dog, cow"),
+        (f"{TRAIN} --data data --model-dir new --resume run/best.pth --net mb1-ssd", f"is a {NET}"),
+        (f"{TRAIN} --data data --model-dir new --resume old/bare.pth --net mb1-ssd", f"is a {NET}"),
         ("--model-dir new --resume", "new"),
         (f"{FULL}{TRAIN} --data data --model-dir new --pretrained-ssd none", "no space left"),
         (f"{FULL}{TRAIN} --data data --model-dir taken --pretrained-ssd none", "no space left"),
@@ -52,6 +61,7 @@ COMMANDS = {
         ("--model nowhere.pth --data data", "nowhere.pth"),
         ("--model corrupt.pth --data data", "corrupt.pth"),
         ("--model bare.pth --data data", "--labels"),
+        ("--model old/bare.pth --net vgg16-ssd --data data", OTHER_NET),
         ("--model-dir run --data nowhere", "nowhere"),
         ("--model-dir run --data empty", "empty"),
         ("--model-dir run --data data --eval-dir file.txt", "file.txt must be a folder"),
@@ -72,6 +82,8 @@ COMMANDS = {
         ("--model-dir empty", "empty"),
         ("--input corrupt.pth", "corrupt.pth"),
         ("--input bare.pth", "--labels"),
+        ("--input run/lost.pth --tune-pictures 0", "would not work in detectnet"),
+        ("--input old/bare.pth --net vgg16-ssd", OTHER_NET),
         ("--model-dir run --output new/model.txt", "must be called *.onnx"),
         ("--model-dir run --output file.txt/model.onnx", "file.txt"),
         ("--model-dir run --output taken/", "--output"),
@@ -103,6 +115,8 @@ COMMANDS = {
         ("--model nowhere.pth scene.png", "nowhere.pth"),
         ("--model corrupt.pth scene.png", "corrupt.pth"),
         ("--model bare.pth scene.png", "--labels"),
+        ("--model old/bare.pth --net vgg16-ssd scene.png", OTHER_NET),
+        ("vgg16-ssd old/bare.pth old/labels.txt scene.png", OTHER_NET),
         ("--model-dir run nowhere.png", "nowhere.png"),
         ("--model-dir run file.txt", "file.txt"),
         ("--model-dir run damaged.png --json new.json --save-voc new", "damaged.png"),
@@ -118,6 +132,8 @@ COMMANDS = {
     run_ssd_live_demo: [
         ("--model nowhere.pth scene.png", "nowhere.pth"),
         ("--model-dir run nowhere.mp4", "nowhere.mp4"),
+        ("--model old/bare.pth --net vgg16-ssd scene.png", OTHER_NET),
+        ("vgg16-ssd old/bare.pth old/labels.txt scene.png", OTHER_NET),
         ("--label file.txt scene.png", "file.txt must be a folder"),
         ("--label new --output file.txt/new scene.png", "file.txt is a file"),
         ("--label new --serve nonsense:port scene.png", "nonsense:port"),
@@ -155,7 +171,7 @@ def workplace(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workplace")
     write_voc(folder / "data", {"train": 4, "val": 3})
     write_voc(folder / "nosplit", {})
-    for name in ("empty", "run", "taken", "taken.jpg", "fruit"):
+    for name in ("empty", "run", "taken", "taken.jpg", "fruit", "old", "exported"):
         (folder / name).mkdir()
     write_picture(folder / "scene.png", draw_samples(1)[0].image)
     (folder / "damaged.png").write_bytes((folder / "scene.png").read_bytes()[:200])
@@ -163,10 +179,19 @@ def workplace(tmp_path_factory):
     (folder / "corrupt.pth").write_bytes(b"PK\x03\x04 and no more")
 
     net = tiny_net()
-    torch.save(dict(net.state_dict()), folder / "bare.pth")
+    for path in (folder / "bare.pth", folder / "old" / "bare.pth"):
+        torch.save(dict(net.state_dict()), path)
+    (folder / "exported" / f"{NET}.onnx").write_bytes(b"an exported file")
+    for name in ("old", "exported"):
+        (folder / name / "labels.txt").write_text("BACKGROUND\ncat\ndog\ncow\n")
     save_weights(
         folder / "run" / "best.pth", net.state_dict(), tiny_description(metrics={"mAP": 0.5})
     )
+    lost = {
+        name: torch.full_like(tensor, float("nan")) if tensor.is_floating_point() else tensor
+        for name, tensor in net.state_dict().items()
+    }
+    save_weights(folder / "run" / "lost.pth", lost, tiny_description())
     for name in ("labels.txt", "training_args.json", f"{NET}.onnx", "detectnet.txt", "results.csv"):
         (folder / "run" / name).write_text("{}" if name.endswith("json") else f"{name} of before")
     (folder / "run" / "labels.txt").write_text("BACKGROUND\nred\ngreen\nblue\n")
@@ -181,14 +206,9 @@ def workplace(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def as_before(tmp_path_factory):
     """Put back what a script may set for its whole process."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
     with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng(devices=[]):
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
         yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
     torch.set_num_threads(1)
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-import logging
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,7 +22,8 @@ from vision.deploy.detectnet import DetectNet
 from vision.deploy.emulation.clustering import recommended_settings
 from vision.deploy.nms import GraphNms, graph_nms
 from vision.deploy.onnx_reading import open_session
-from vision.deploy.readiness.candidate import Outputs, Reference
+from vision.deploy.outputs import Outputs
+from vision.deploy.readiness.candidate import Reference
 from vision.deploy.targets import TARGETS
 from vision.ssd import NETS
 from vision.utils import files
@@ -30,16 +31,6 @@ from vision.utils.cli import run_main
 
 NET, SIDE = "mb3-small-ssd-lite", 128
 CLASS_NAMES = ("BACKGROUND", "apple", "pear")
-
-
-@pytest.fixture(autouse=True)
-def root_logger():
-    """Give the root logger back the handlers that the script replaces."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +127,31 @@ def test_bare_weights_need_their_labels(tmp_path, capsys):
     assert export("--input", weights, "--labels", labels, "--net", NET) == 0
     assert "Mul" in {node.op_type for node in onnx.load(str(tmp_path / f"{NET}.onnx")).graph.node}
     assert (tmp_path / "labels.txt").read_text() == "BACKGROUND\napple\npear\n"
+
+
+def test_labels_of_a_bare_name_are_in_the_model_directory_first(tmp_path, monkeypatch):
+    model_dir = tmp_path / "models"
+    model_dir.mkdir()
+    monkeypatch.chdir(tmp_path)
+    find, name = onnx_export.labels_named, Path("names.txt")
+    assert find(None, model_dir) is None
+    assert find(name, model_dir) == model_dir / name  # which the message then names
+    name.touch()
+    assert find(name, model_dir) == name
+    (model_dir / name).touch()
+    assert find(name, model_dir) == model_dir / name
+    for other, folder in ((name, None), (tmp_path / name, model_dir), (Path("a/b"), model_dir)):
+        assert find(other, folder) == other
+
+
+def test_every_name_of_the_tutorials_is_in_the_model_directory(tmp_path, monkeypatch, capsys):
+    net = Description(NET, CLASS_NAMES, NETS[NET].config(300)).create()
+    torch.save(net.state_dict(), tmp_path / "bare.pth")
+    (tmp_path / "mine.txt").write_text("apple\npear\n")
+    words = ["--model-dir", tmp_path, "--input=bare.pth", "--labels=mine.txt", "--output=a.onnx"]
+    assert export(*words) == 0
+    assert (tmp_path / "labels.txt").read_text() == "BACKGROUND\napple\npear\n"
+    assert (tmp_path / "a.onnx").is_file()
 
 
 def test_mb1_has_the_name_of_the_tutorials():
@@ -240,7 +256,10 @@ def test_a_folder_that_may_not_be_written_to_is_refused_before_the_work(
     [
         ("pear\napple\n", "(pear, apple) has another order than the weights (apple, pear)"),
         ("\n", "must name at least one class"),
-        ("\n".join(map(str, range(20))), "(0, 1, 2, 3, 4, 5, 6, 7, ...) names other classes"),
+        (
+            "\n".join(map(str, range(20))),
+            "(0, 1, 2, 3, 4, 5, 6, 7 and 12 more) names other classes",
+        ),
     ],
 )
 def test_a_second_model_goes_into_a_folder_of_its_own(model_dir, capsys, text, sentence):
@@ -311,6 +330,33 @@ def test_data_that_is_named_wins_and_nothing_is_measured_on_request(drawn_run, t
     told = capsys.readouterr().out
     assert "Not measured" in told
     assert "--threshold=0.5 --clustering=0.75" in told
+
+
+def test_the_classes_that_are_chosen_are_measured_as_eval_ssd_does(drawn_run, capsys):
+    def objects():
+        told = capsys.readouterr().out
+        return told, int(re.search(r"pictures with ([\d,]+) objects", told)[1].replace(",", ""))
+
+    assert export("--model-dir", drawn_run) == 0
+    _, everything = objects()
+    assert export("--model-dir", drawn_run, "--classes=red") == 0
+    told, of_red = objects()
+    assert 0 < of_red < everything
+    assert "Only the net has these classes, whose detections are left out: green, blue." in told
+    assert export("--model-dir", drawn_run, "--classes=plum") == 1
+    assert "'plum'" in capsys.readouterr().err
+
+
+def test_data_without_a_class_of_the_net_are_refused_and_nothing_is_written(
+    drawn_run, tmp_path, capsys
+):
+    before = snapshot(drawn_run)
+    classes = ["--class-map", "red=Greens,green=pear,blue=plum"]
+    assert export("--model-dir", drawn_run, "--data", tmp_path / "data", *classes) == 1
+    told = capsys.readouterr().err
+    assert "share no class: the net has red, green, blue; the dataset has Greens, pear" in told
+    assert "--class-map, as Greens=green" in told
+    assert snapshot(drawn_run) == before
 
 
 def test_a_note_on_an_older_file_goes_with_it_and_that_of_another_stays(model_dir, capsys):
@@ -418,7 +464,7 @@ def test_files_that_are_not_there_are_named_in_words(model_dir, tmp_path, capsys
 
 def test_debug_shows_where(model_dir):
     with pytest.raises(ValueError, match="must be square"):
-        export("--model-dir", model_dir, "--width=1", "--height=2", "--debug")
+        export("--model-dir", model_dir, "--width=64", "--height=32", "--debug")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from vision.datasets.options import DataOptions
-from vision.utils.options import LogOptions
+from vision.deploy.nms import GraphNms
+from vision.deploy.targets import EXPORTABLE_OPSETS, TARGETS
+from vision.utils.options import INPUT_SIDES, WIDTHS, LogOptions, Options, boolean
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted(path.stem for path in ROOT.glob("*.py"))
@@ -84,6 +86,90 @@ def test_values_are_checked_in_one_place(parsers):
     assert unchecked == []
 
 
+def kinds_of(script):
+    """Return what each option of a script takes, by the name of its field."""
+    there = vars(importlib.import_module(script)).values()
+    options = [one for one in there if isinstance(one, type) and issubclass(one, Options)]
+    all_of_them = max(options, key=lambda one: len(fields(one)))
+    return {one.name: one.metadata["kind"] for one in fields(all_of_them)}
+
+
+def test_an_option_has_the_limits_of_what_it_is_for():
+    owners = {
+        "resolution": INPUT_SIDES, "width": INPUT_SIDES, "height": INPUT_SIDES,
+        "mb2_width_mult": WIDTHS,
+    }  # fmt: skip
+    kinds = {script: kinds_of(script) for script in SCRIPTS}
+    wrong = [
+        (script, name)
+        for script, known in kinds.items()
+        for name, owner in owners.items()
+        if known.get(name, owner) != owner
+    ]
+    assert wrong == []
+    export = kinds["onnx_export"]
+    assert list(EXPORTABLE_OPSETS) == [one for one in range(40) if one in export["opset"]]
+    assert export["target"].words == tuple(TARGETS)
+    for limit in (export["nms"].lowest, export["nms"].highest):
+        assert GraphNms(iou_threshold=limit)
+    for limit in (export["nms_candidates"].lowest, export["nms_candidates"].highest):
+        assert GraphNms(candidates=limit)
+    with pytest.raises(ValueError, match="--nms-candidates must be 1 to"):
+        GraphNms(candidates=export["nms_candidates"].highest + 1)
+
+
+@pytest.mark.parametrize("script", [*READS_DATA, "onnx_export"])
+@pytest.mark.parametrize(
+    "words", ["--classes=a,,b", "--classes=a,a", "--class-map=a=b,c", "--negatives=foo"]
+)
+def test_what_of_the_data_is_used_is_checked_as_it_is_typed(script, words, capsys):
+    needed = ["--model-dir=m"] if script == "onnx_export" else NEEDED.get(script, [])
+    with pytest.raises(SystemExit) as error:
+        importlib.import_module(script).parse_args([*needed, words])
+    assert error.value.code == 2
+    assert f"error: {words.split('=')[0]} " in capsys.readouterr().err
+
+
+# Lists of which each value must be right: two of them, as they are typed and as they are read.
+GOOD_VALUES = {
+    "milestones": ("3", "5", (3, 5)),
+    "overlay": ("box", "conf", ("box", "conf")),
+    "class_map": ("a=b", "c=d", "a=b,c=d"),
+}
+
+
+def lists_of(parser):
+    """Return the options that take any number of values, as they or their help say."""
+    return [
+        action
+        for action in parser._actions
+        if action.option_strings
+        and (action.nargs == "+" or "," in (action.metavar or "") or "commas" in action.help)
+        and not (action.metavar or "").startswith("{")
+    ]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_list_that_is_typed_twice_under_any_of_its_names_has_both(parsers, script):
+    parse = importlib.import_module(script).parse_args
+    needed = {**NEEDED, "onnx_export": ["--model-dir=m"], "run_ssd_live_demo": ["--label=l"]}
+    lists = lists_of(parsers[script])
+    for action in lists:
+        one, other, both = GOOD_VALUES.get(action.dest, ("a", "b", ("a", "b")))
+        words = needed.get(script, [])
+        words = [word for word in words if word.split("=")[0] not in action.option_strings]
+        for name in action.option_strings:
+            args = parse([*words, action.option_strings[-1], one, f"{name}={other}"])
+            got = getattr(args, {"more_data": "data"}.get(action.dest, action.dest))
+            if isinstance(got, str):
+                got = got if both == got else tuple(got.split(","))
+            elif action.nargs == "+":
+                got = tuple(map(str, got))[-2:]  # of check_dataset.py behind those without option
+            assert got == both, name
+    expected = {"train_ssd": 5, "eval_ssd": 5, "check_dataset": 3, "onnx_export": 3}
+    assert len(lists) >= expected.get(script, 1)
+
+
 def test_an_abbreviation_is_no_option():
     for name in SCRIPTS:
         with pytest.raises(SystemExit):
@@ -143,6 +229,21 @@ def test_no_value_of_an_option_ends_otherwise(parsers, script, capsys):
             tried += 1
     assert tried >= 33 * 10
     assert 0 < taken < tried
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_what_is_yes_or_no_is_typed_bare_or_with_a_value(parsers, script):
+    parse = importlib.import_module(script).parse_args
+    kinds, tried = kinds_of(script), []
+    for action in parsers[script]._actions:
+        if kinds.get(action.dest) is not boolean or action.nargs == 0:
+            continue
+        for option in action.option_strings:
+            for word, meant in {"": True, "=true": True, "=no": False, "=0": False}.items():
+                args = parse([*NEEDED.get(script, []), option + word])
+                assert getattr(args, action.dest) is meant, option + word
+            tried.append(option)
+    assert ("--use-cuda" in tried) == ("use_cuda" in kinds)
 
 
 def test_a_switch_takes_no_value(parsers):

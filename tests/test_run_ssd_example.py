@@ -319,6 +319,34 @@ def test_an_option_that_detectnet_does_not_know_is_said_to_do_nothing(model, pic
 
 
 @pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (["*.jpg", "out/fruit_%i.jpg"], "type --output=out/fruit_%i.jpg"),
+        (["a.jpg", "out.jpg"], "type --output=out.jpg"),
+        (["a.jpg", "file://out.mp4"], "type --output=out.mp4"),
+        (["csi://0", "display://0"], "display://0 is no source; leave it out"),
+        (["a.jpg", "webrtc://@:8554/output"], "run_ssd_live_demo.py shows a window"),
+        (["a.jpg", "a.jpg"], ""),
+        (["a.jpg", "*.jpg"], ""),
+        (["missing.jpg"], ""),
+        (["a.jpg", "missing.jpg", "--output=out"], ""),
+        (["csi://0", "rtsp://camera/1"], ""),
+    ],
+)
+def test_where_detectnet_has_its_output_is_said_what_to_type(
+    tmp_path, monkeypatch, words, advice, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    Path("a.jpg").touch()
+    if not advice:
+        assert run_ssd_example.parse_args(["--model=m.pth", *words]).sources
+        return
+    with pytest.raises(SystemExit):
+        run_ssd_example.parse_args(["--model=m.pth", *words])
+    assert advice in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     "argv",
     [
         [],

@@ -86,6 +86,20 @@ def test_wrong_usage(argv):
     assert exit_status.value.code == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (["csi://0", "display://0"], "name one source; leave display://0 out: a window shows"),
+        (["csi://0", "new/out.mp4"], "name one source; to write new/out.mp4, type run_ssd_example"),
+        (["csi://0", "csi://1"], "name one source\n"),
+    ],
+)
+def test_where_detectnet_has_its_output_is_said_what_to_type(words, advice, capsys):
+    with pytest.raises(SystemExit):
+        run_ssd_live_demo.parse_args(["--model=m.pth", *words])
+    assert advice in capsys.readouterr().err
+
+
 class Desktop:
     """A window that nobody sees; a key is pressed after some pictures."""
 

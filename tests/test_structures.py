@@ -85,6 +85,27 @@ def test_detections_unpack():
     assert len(Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0))) == 0
 
 
+def test_some_of_the_detections():
+    found = Detections(np.arange(12).reshape(3, 4), np.array([1, 2, 3]), np.array([0.9, 0.8, 0.7]))
+    for kept in (np.array([True, False, True]), np.array([0, 2]), [0, 2]):
+        some = found.select(kept)
+        assert [one.tolist() for one in some] == [
+            [[0, 1, 2, 3], [8, 9, 10, 11]],
+            [1, 3],
+            [0.9, 0.7],
+        ]
+    assert found.select(np.array([2, 0])).labels.tolist() == [3, 1]
+
+
+def test_no_detections():
+    found = Detections(np.ones((2, 4), np.float32), np.array([1, 2]), np.float32([0.9, 0.8]))
+    for nothing in (Detections.none(), found.select([]), found.select(np.zeros(2, bool))):
+        assert len(nothing) == 0
+        assert [(one.shape, one.dtype) for one in nothing] == [
+            ((0, 4), np.float32), ((0,), np.int64), ((0,), np.float32)
+        ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 
 import pytest
 import torch
@@ -14,16 +13,11 @@ import train_ssd
 
 @pytest.fixture(autouse=True, scope="module")
 def as_before(tmp_path_factory):
-    """Put back what a script may set for its whole process: logging, environment, random state."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    """Put back what a script may set for its whole process: environment, random state."""
     with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng(devices=[]):
         patch.setenv("OMP_WAIT_POLICY", "PASSIVE")
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
 
 
 def run(line, *words):

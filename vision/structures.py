@@ -7,12 +7,13 @@ covers [x1, x2) x [y1, y2): its width is x2 - x1, and a whole picture is (0, 0, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterator
+from typing import Iterator, Sequence
 
 import numpy as np
 
 # detectnet feeds every net (pixel - 127.5) / 127.5. New trainings do the same, except those of VGG.
 DETECTNET_MEAN = DETECTNET_STD = 127.5
+DETECTNET_THRESHOLD = 0.5  # the least score that it shows, if it is not told otherwise
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,15 @@ class Detections:
     def __post_init__(self) -> None:
         """Check that the arrays fit each other."""
         _check_rows(self.boxes, {"labels": self.labels, "scores": self.scores})
+
+    @classmethod
+    def none(cls) -> Detections:
+        """Return what is found where nothing is found."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
+
+    def select(self, kept: np.ndarray | Sequence[int]) -> Detections:
+        """Return the detections for which `kept` (K,) bool is true, or of these rows."""
+        return Detections(self.boxes[kept], self.labels[kept], self.scores[kept])
 
     def __len__(self) -> int:
         return len(self.boxes)

@@ -54,7 +54,10 @@ def test_a_described_file_may_be_told_what_it_knows(described, tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (Overrides(net="mb1-ssd"), "is a mb3-small-ssd-lite, not a mb1-ssd; leave --net out"),
+        (
+            Overrides(net="mb1-ssd"),
+            "is a mb3-small-ssd-lite, not a mb1-ssd; name that net, or leave",
+        ),
         (Overrides(net="mb9"), "there is no net 'mb9'"),
         (Overrides(mb2_width_mult=0.5), "has width multiplier 1.0; leave it out"),
     ],
@@ -110,6 +113,12 @@ def test_the_labels_of_a_bare_file(bare, tmp_path):
         load_detector(bare)
 
 
+def test_a_blank_line_that_was_a_class_of_a_bare_file(bare):
+    bare.with_name("labels.txt").write_text("BACKGROUND\nred\n\nblue")
+    names = load_detector(bare).description.class_names
+    assert names == ("BACKGROUND", "red", "unused class 2", "blue")
+
+
 def test_a_combo_checkpoint(bare):
     net = tiny_net()
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
@@ -124,10 +133,12 @@ def test_a_prefix_of_data_parallel(bare):
     assert_has_weights(load_detector(bare), tiny_net())
 
 
-def test_the_wrong_net_is_refused_with_the_first_differences(bare):
+def test_weights_of_no_net_are_refused_with_the_first_differences(bare):
+    weights = torch.load(bare, weights_only=True)
+    torch.save({name: one for name, one in weights.items() if "extras" not in name}, bare)
     message = r"bare\.pth does not fit the net: .* is missing; .* is missing; .* and \d+ more$"
     with pytest.raises(ValueError, match=message):
-        load_detector(bare, Overrides(net="mb1-ssd"))
+        load_detector(bare, Overrides(net=NET))
 
 
 def test_the_wrong_width_is_refused(bare):

@@ -13,7 +13,7 @@ from vision.checkpoints.description import Description
 from vision.checkpoints.detector import detector_file, fuse_batch_norms, open_detector
 from vision.checkpoints.weights_file import save_weights
 from vision.deploy import onnx_reading
-from vision.deploy.export import ExportSettings, export_onnx
+from vision.deploy.export import ExportSettings, make_checked
 from vision.deploy.nms import GraphNms
 from vision.ssd import NETS, create_net
 from vision.ssd.config import squeezenet_config
@@ -95,7 +95,8 @@ def exported(tmp_path, monkeypatch):
 
 
 def test_an_onnx_file_has_its_labels_beside(exported, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"labels\.txt"):
+    message = r"net\.ONNX does not say its class names and .* a file of 2 classes with --labels"
+    with pytest.raises(ValueError, match=message):
         open_detector(exported)
     write_labels(tmp_path / "labels.txt", NAMES)
     loaded = open_detector(exported, device="meta")
@@ -104,6 +105,11 @@ def test_an_onnx_file_has_its_labels_beside(exported, tmp_path):
     assert labels.tolist() == [2, 1]
     assert scores.tolist() == [1, 0.5]
     assert boxes[0].tolist() == [0, 0, 10, 10]
+
+
+def test_a_second_background_that_was_a_class_of_an_onnx_file(exported, tmp_path):
+    (tmp_path / "labels.txt").write_text("BACKGROUND\nBACKGROUND\ncat\n")
+    assert open_detector(exported).class_names == ["BACKGROUND", "unused class 1", "cat"]
 
 
 def test_what_contradicts_an_onnx_file_is_refused(exported, tmp_path):
@@ -166,7 +172,8 @@ def test_a_model_directory_opens(net, tmp_path):
 def with_nms(net, tmp_path):
     """Return an exported file with NMS inside, and what it puts out for IMAGE."""
     path = tmp_path / "nms.onnx"
-    export_onnx(net, path, ExportSettings(nms=GraphNms(0.3, 50)))
+    made = make_checked(net, path, ExportSettings(nms=GraphNms(0.3, 50)))
+    path.write_bytes(made.content)
     write_labels(tmp_path / "labels.txt", NAMES)
     pixels = torch.from_numpy(cv2.resize(IMAGE, (300, 300))).permute(2, 0, 1)[None].float()
     tensor = ((pixels - 127.5) / 127.5).numpy()

@@ -162,7 +162,7 @@ def test_what_is_no_file_of_weights(tmp_path, content, message):
         ("labels.txt", "BACKGROUND\nÄpfel\n".encode(), "begins with 'BACKGROUND'"),
         ("labels.txt", "Ä".encode() * 2049, "is text"),  # cut within a letter
         ("labels.txt", b"", "must be a .pth"),
-        ("net.pth", b"Apple\nPear\n", "begins with 'Apple'"),
+        ("net.pth", b"Apple\nPear\n", "begins with 'Apple'.* two arguments are swapped"),
         ("photo.jpg", b"\xff\xd8\xff\xe0\x00\x10JFIF", "the weights must be a .pth"),
         ("page.html", b"<html></html>", "is a web page, not weights"),
     ],

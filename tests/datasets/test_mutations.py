@@ -262,7 +262,7 @@ def require_sound(index, priors):
         found = annotation.boxes_in_pixels(width, height) / np.float32([width, height] * 2)
         boxes[row, : len(found)] = torch.from_numpy(found)
         labels[row, : len(found)] = torch.from_numpy(annotation.labels)
-    targets = match_and_encode(boxes, labels, priors)
+    targets = match_and_encode(boxes, labels, priors, (0.1, 0.2))
     logits = torch.zeros(len(index), len(priors), len(index.class_names))
     losses = MultiboxLoss()(logits, torch.zeros_like(targets.locations), targets)
     assert all(map(torch.isfinite, losses)), losses

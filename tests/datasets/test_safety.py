@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 
 import pytest
 
 from tests.datasets.picture_bytes import png_file
 from tests.drawing import voc_xml, write_list, write_open_images, write_voc
 from tests.formats import WRITERS
+from tests.fuzzing import in_time
 from vision.datasets.checks.picture_scan import PictureScanner
 from vision.datasets.checks.pictures import PictureChecks
 from vision.datasets.opening import open_datasets
@@ -133,32 +133,20 @@ def test_a_million_classes_are_refused(voc):
         check(voc)
 
 
-class StillWaitingError(BaseException):
-    """A file is opened for ever."""
-
-
-def stop_waiting(number, frame):
-    raise StillWaitingError
-
-
 @pytest.mark.parametrize("kind", [*WRITERS, "voc"])
 def test_a_named_pipe_in_the_place_of_any_file_is_not_waited_for(kind, tmp_path):
     write = WRITERS.get(kind, write_voc)
     write(tmp_path / "whole")
     files = [path for path in sorted((tmp_path / "whole").rglob("*")) if path.is_file()]
     one_of_each = {(path.suffix, path.parent): path for path in files}.values()
-    before = signal.signal(signal.SIGALRM, stop_waiting)
     for number, path in enumerate(one_of_each):
         folder = tmp_path / str(number)
         shutil.copytree(tmp_path / "whole", folder)
         pipe = folder / path.relative_to(tmp_path / "whole")
         pipe.unlink()
         os.mkfifo(pipe)
-        signal.alarm(20)
         try:
-            check(folder)
+            with in_time():
+                check(folder)
         except (OSError, ValueError) as error:
             assert "\n" not in str(error).strip() or str(folder) in str(error)
-        finally:
-            signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)

@@ -3,15 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vision.datasets.index.builder import IndexBuilder
+from tests.datasets.indexes import make_index
 from vision.datasets.sampling import balance, repeat_rare, spread_over_classes
-
-
-def make_index(*names_by_picture):
-    builder = IndexBuilder()
-    for number, names in enumerate(names_by_picture):
-        builder.add(str(number), f"{number}.jpg", [(0, 0, 9, 9)] * len(names), names)
-    return builder.build()
 
 
 def test_balance_draws_down_to_the_rarest_class():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vision.datasets.index.builder import IndexBuilder
+from tests.datasets.indexes import make_index
 from vision.datasets.options import DataOptions
 from vision.datasets.selection import (
     Selection,
@@ -11,13 +11,6 @@ from vision.datasets.selection import (
     rename_classes,
     require_known,
 )
-
-
-def make_index(*names_by_picture):
-    builder = IndexBuilder()
-    for number, names in enumerate(names_by_picture):
-        builder.add(str(number), f"{number}.jpg", [(0, 0, 9, 9)] * len(names), names)
-    return builder.build()
 
 
 def test_options_make_a_selection():
@@ -37,18 +30,28 @@ def test_options_make_a_selection():
     [
         ({"classes": "a,,b"}, "names with commas between"),
         ({"classes": "a,a"}, "the class 'a' twice"),
-        ({"class_map": "van"}, "old=new,... with one = .* old name once, got 'van'"),
+        ({"class_map": "a=b,van"}, "old=new,... with one = .* old name once, got 'van'"),
         ({"class_map": "Apple=apple=x"}, "got 'Apple=apple=x'"),
         ({"class_map": "van=car,van=bus"}, "got 'van=bus'"),
         ({"class_map": "=car"}, "got '=car'"),
         ({"negatives": "some"}, "keep, drop or a share such as 10%, got 'some'"),
         ({"negatives": "101%"}, "got '101%'"),
         ({"negatives": "-5%"}, "got '-5%'"),
+        ({"negatives": "²%"}, "got '²%'"),
+        ({"negatives": "nan%"}, "got 'nan%'"),
     ],
 )
-def test_what_cannot_be_parsed_is_named(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        DataOptions(**arguments).selection()
+def test_what_cannot_be_parsed_is_named_with_its_option(arguments, message):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"^--{name.replace('_', '-')} .*{message}"):
+        DataOptions.of(arguments)
+
+
+def test_what_a_run_was_told_stays_as_it_was_typed():
+    told = {"classes": " dog, traffic light ", "class_map": "van=car", "negatives": "12.5%"}
+    saved = DataOptions.of(told).plain()
+    assert {name: saved[name] for name in told} == told
+    assert DataOptions.of(saved) == DataOptions.of(told)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +102,7 @@ def test_a_class_map_can_be_a_file(tmp_path):
         (b"van,\n", "line 1 of .*, got 'van,'"),
         (b"a, b, c\n", "line 1 of .*, got 'a, b, c'"),
         (b"a, b=c\n", "line 1 of"),
+        (b"van, car\nvan, bus\n", "each old name once, got 'van=bus'"),
     ],
 )
 def test_a_file_that_is_no_class_map_is_named(content, message, tmp_path):

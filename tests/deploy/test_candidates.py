@@ -5,24 +5,23 @@ import pytest
 
 from vision.deploy.candidates import CandidateTrial, fewest_candidates
 from vision.deploy.nms import GraphNms, suppress_rows
-from vision.deploy.readiness.candidate import Outputs
+from vision.deploy.outputs import Outputs
 from vision.deploy.tuning import DEFAULTS, Measured, Rating, Tuning, tuning_lines
-from vision.structures import Sample
+from vision.evaluation.matching import GroundTruth
 
 LABELS = ["BACKGROUND", "cell"]
 
 
 def crowd(cells, boxes_each):
-    """Return a picture of cells in a row, and rows of which each cell has many, best first."""
+    """Return what is on a picture of cells in a row, its size, and many rows for each cell."""
     left = np.arange(cells) / cells
     corners = np.stack([left, 0 * left, left + 0.8 / cells, 0 * left + 1], axis=1)
-    sample = Sample(
-        np.zeros((100, 100, 3), np.uint8), np.float32(corners * 100), np.ones(cells, np.int64),
-        np.zeros(cells, bool), "cells",
-    )  # fmt: skip
+    truth = GroundTruth(
+        np.float32(corners * [200, 100, 200, 100]), np.ones(cells, np.int64), np.zeros(cells, bool)
+    )
     scores = np.linspace(0.9, 0.1, cells * boxes_each, dtype=np.float32)
     rows = np.repeat(corners, boxes_each, axis=0).astype(np.float32)
-    return sample, Outputs(np.stack([1 - scores, scores], axis=1), rows)
+    return truth, (200, 100), Outputs(np.stack([1 - scores, scores], axis=1), rows)
 
 
 def test_each_candidate_that_is_missing_is_an_object_that_is_missing():
@@ -49,12 +48,10 @@ def test_what_is_kept_of_few_is_what_is_kept_of_many():
 
 
 def test_pictures_without_objects_say_nothing():
-    sample, rows = crowd(4, 2)
-    nothing = Sample(
-        sample.image, np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, bool), "a"
-    )
+    _, size, rows = crowd(4, 2)
+    nothing = GroundTruth(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, bool))
     trial = CandidateTrial(LABELS, GraphNms())
-    trial.add(nothing, rows)
+    trial.add(nothing, size, rows)
     assert trial.mean_precisions() == {}
     assert fewest_candidates({200: 0.7, 300: 0.704, 1000: 0.704}) == 200
     assert fewest_candidates({200: 0.7, 300: 0.704, 1000: 0.706}) == 300

@@ -8,15 +8,20 @@ from onnx import TensorProto, helper
 from vision.deploy.emulation.clustering import PostProcessing
 from vision.deploy.graph.suppression import add_nms
 from vision.deploy.nms import GraphNms
+from vision.deploy.outputs import Outputs
 from vision.deploy.tuning import (
     DEFAULTS,
     NEEDED_OBJECTS,
     Measured,
     Rating,
     Tuning,
+    best_settings,
+    labels_to_measure,
     tune,
     tuning_lines,
 )
+from vision.evaluation.collection import EvaluatedPicture
+from vision.evaluation.matching import GroundTruth
 from vision.structures import Sample
 
 LABELS = ["BACKGROUND", "apple", "pear"]
@@ -71,13 +76,34 @@ def pictures(count):
     ]
 
 
+def test_the_best_settings_follow_from_the_rows_and_the_size_of_the_pictures_alone():
+    rows = Outputs(np.float32(ROWS["scores"]), np.float32(ROWS["boxes"]))
+    wide = np.float32([2, 1, 2, 1])
+    truths = [GroundTruth(one.boxes * wide, one.labels, one.difficult) for one in pictures(20)]
+    facts = [EvaluatedPicture(str(number), "", 200, 100) for number in range(20)]
+    assert best_settings([rows] * 20, facts, truths, LABELS) == PostProcessing(0.55, 0.75)
+
+
+def test_what_the_data_have_not_is_neither_right_nor_wrong():
+    labels = labels_to_measure(LABELS, {"apple": 20, "plum": 3})
+    apples = [
+        Sample(one.image, one.boxes[:1], one.labels[:1], one.difficult[:1], one.image_id)
+        for one in pictures(20)
+    ]
+    of_apples = tune(fixed_detector(**ROWS), apples, labels)
+    assert of_apples.measured.best.counts.f1 == 1.0
+    assert tune(fixed_detector(**ROWS), apples, LABELS).measured.defaults.counts.precision < 1.0
+    with pytest.raises(ValueError, match="share no class: the net has apple, pear; the dataset"):
+        labels_to_measure(LABELS, {"plum": 3})
+
+
 def test_the_best_settings_of_a_detector_on_paper():
     """At 0.75 the three boxes of the apple become one; the false pear has a score of 0.52."""
     tuning = tune(fixed_detector(**ROWS), pictures(20), LABELS)
     assert (tuning.pictures, tuning.objects, tuning.is_in_file) == (20, 40, False)
     assert tuning.plain.defaults == Rating(DEFAULTS, 60, 40, 40)
-    assert tuning.plain.defaults.precision == pytest.approx(2 / 3)
-    assert tuning.plain.defaults.f1 == pytest.approx(0.8)
+    assert tuning.plain.defaults.counts.precision == pytest.approx(2 / 3)
+    assert tuning.plain.defaults.counts.f1 == pytest.approx(0.8)
     # The threshold nearest to 0.5 that leaves the false pear out, at detectnet's own clustering.
     assert tuning.plain.best == Rating(PostProcessing(0.55, 0.75), 40, 40, 40)
     assert tuning.chosen == PostProcessing(0.55, 0.75)
@@ -93,7 +119,7 @@ def test_a_lower_clustering_where_boxes_overlap_less():
     rows["boxes"][1] = [0.1, 0.1, 0.5, 0.32]  # 0.55 of the apple, and of the larger box
     tuning = tune(fixed_detector(**rows), pictures(20), LABELS)
     assert tuning.chosen == PostProcessing(0.55, 0.5)
-    assert tuning.plain.best.f1 == 1.0
+    assert tuning.plain.best.counts.f1 == 1.0
     # NMS removes it as well: IoU 0.55 > 0.45.
     assert tuning.with_nms.best == Rating(PostProcessing(0.55, 0.75), 40, 40, 40)
 
@@ -135,7 +161,7 @@ def test_a_net_that_finds_nothing():
     tuning = tune(fixed_detector(**rows), pictures(20), LABELS)
     assert tuning.chosen == DEFAULTS
     assert "Nothing was found" in "\n".join(tuning_lines(tuning))
-    assert tuning.plain.best.f1 == tuning.plain.best.precision == 0
+    assert tuning.plain.best.counts.f1 == tuning.plain.best.counts.precision == 0
 
 
 def test_nms_is_advised_where_it_is_better():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import zipfile
 
 import pytest
@@ -39,16 +38,6 @@ NAMES = [
     "./victim",
     "a//victim",
 ]
-
-
-@pytest.fixture(autouse=True)
-def root_logger():
-    """Give the root logger back the handlers that the scripts replace."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture

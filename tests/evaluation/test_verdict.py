@@ -118,7 +118,7 @@ def test_a_good_detector_needs_no_explanation():
 
 
 def test_no_prediction():
-    reason, advice = hopeless([[]] * 3, [[(HERE, CAT)]] * 3)
+    reason, advice, _ = hopeless([[]] * 3, [[(HERE, CAT)]] * 3)
     assert reason.startswith("There is no prediction")
     assert "trained" in advice
 
@@ -134,7 +134,7 @@ def test_no_prediction():
 def test_boxes_out_of_range(turn):
     boxes = [box.tolist() for box in random_boxes(20)]
     detections = [[(turn(box), CAT, 0.9)] for box in boxes]
-    reason, advice = hopeless(detections, [[(box, CAT)] for box in boxes])
+    reason, advice, _ = hopeless(detections, [[(box, CAT)] for box in boxes])
     assert reason.startswith("The boxes are out of range: ")
     assert "corners" in advice
 
@@ -143,7 +143,7 @@ def test_names_in_another_order():
     boxes = [box.tolist() for box in random_boxes(20)]
     detections = [[(box, DOG if n % 2 else EMU, 0.9)] for n, box in enumerate(boxes)]
     objects = [[(box, CAT if n % 2 else DOG)] for n, box in enumerate(boxes)]
-    reason, advice = hopeless(detections, objects)
+    reason, advice, _ = hopeless(detections, objects)
     assert "average precision 1.00 without names" in reason
     assert "cat is called dog" in reason or "dog is called emu" in reason
     assert "labels.txt" in advice
@@ -176,15 +176,21 @@ def test_a_threshold_that_no_score_reaches_is_named():
 
 def test_the_same_box_in_every_picture():
     objects = [[([60, 60, 61, 61], CAT)]] * 10
-    reason, advice = hopeless([[(HERE, CAT, 0.3)]] * 10, objects)
+    reason, advice, _ = hopeless([[(HERE, CAT, 0.3)]] * 10, objects)
     assert reason.startswith("It finds the same box in every picture")
     assert "normalised" in advice
+    # One without a size, or turned round, is another; it overlaps nothing.
+    for other in ([5, 5, 5, 9], HERE[2:] + HERE[:2], [0, 0, 0, 0]):
+        found_there = [[(HERE, CAT, 0.3)]] * 9 + [[(other, CAT, 0.3)]]
+        assert hopeless(found_there, objects).reason == reason
+        found_there = [[(HERE, CAT, 0.3)]] * 7 + [[(other, CAT, 0.3)]] * 3
+        assert hopeless(found_there, objects).reason != reason
 
 
 def test_boxes_anywhere():
     detections = [[(box, CAT, 0.5)] for box in random_boxes(20)]
     objects = [[([90, 90, 95, 95], CAT)]] * 20
-    reason, advice = hopeless(detections, objects)
+    reason, advice, _ = hopeless(detections, objects)
     assert reason.startswith("Its detections hardly ever lie on objects")
     assert "Train longer" in advice
 
@@ -198,6 +204,9 @@ def test_a_file_is_told_of_its_notation_only_where_boxes_are_in_wrong_places():
     assert advice(NOWHERE, CAT, [HERE]) == BBOX_ADVICE
     assert advice(HERE, DOG, [HERE]) is None  # the names are wrong
     assert advice(HERE, CAT, [HERE]) is None
+    same = judged(*[(truth(([60, 60, 61, 61], CAT)), found((HERE, CAT, 0.3)))] * 10)
+    assert explain_hopeless(same).reason.startswith("It finds the same box")
+    assert advice_about_file(same) is None
 
 
 def test_a_hopeless_verdict_has_three_sentences():

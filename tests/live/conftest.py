@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.live.live_parts import scene
+from tests.live.live_parts import SquareFinder, running, scene, until
 from vision.pictures.writing import write_picture
 
 
@@ -12,3 +12,11 @@ def picture(tmp_path):
     path = tmp_path / "source" / "scene.png"
     write_picture(path, scene())
     return path
+
+
+@pytest.fixture
+def demo(picture, tmp_path):
+    """Run the demo on the drawn scene, with a folder of labels, until it has found something."""
+    with running(picture, tmp_path, SquareFinder(), labels=tmp_path / "labels") as demo:
+        until(demo.pipeline.results.newest)
+        yield demo

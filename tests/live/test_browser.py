@@ -2,45 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-
 import pytest
 
-from tests.live.live_parts import BOXES, PATIENCE, SquareFinder, running, until
+from tests import browser
+from tests.live.live_parts import BOXES, SquareFinder, running, until
 from vision.datasets.opening import open_split
 from vision.live.serving.guard import Access
 
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--disable-dev-shm-usage", "--window-size=1280,800",
-)  # fmt: skip
 RED, GREEN = list(BOXES["red"]), list(BOXES["green"])
 
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory):
-    """Start the browser once; skip where it is missing, but never in CI."""
-    paths = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    missing = None if all(paths) else "Debian's chromium and chromium-driver"
-    try:
-        from selenium import webdriver
-    except ImportError:
-        missing = "selenium of requirements-dev.txt"
-    if missing:
-        reason = f"needs {missing}"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    options = webdriver.ChromeOptions()
-    options.binary_location = paths[0]
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(paths[1])
-    driver = webdriver.Chrome(options=options, service=service)
-    driver.set_page_load_timeout(PATIENCE)
-    yield driver
-    driver.quit()
+    """Start the browser once."""
+    with browser.chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 class Page:
@@ -116,12 +92,6 @@ class Page:
     def save(self):
         self.press("s")
         until(lambda: "Saved" in self.find("message").text, self.find("message").text)
-
-
-@pytest.fixture
-def demo(picture, tmp_path):
-    with running(picture, tmp_path, SquareFinder(), labels=tmp_path / "labels") as demo:
-        yield demo
 
 
 @pytest.fixture

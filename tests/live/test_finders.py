@@ -46,6 +46,18 @@ def test_detectnet_has_the_settings_that_were_measured(
     assert (finder.threshold, finder.clustering) == (threshold, clustering)
 
 
+@pytest.mark.parametrize("postprocess", ["nms", "detectnet"])
+def test_without_its_labels_a_file_is_said_to_need_a_list_of_classes(
+    exported, tmp_path, postprocess
+):
+    alone = tmp_path / "plain.onnx"
+    alone.write_bytes((exported / "plain.onnx").read_bytes())
+    with pytest.raises(ValueError, match=r"plain\.onnx does not say its class names .*--labels"):
+        open_finder(FinderOptions(model=alone, postprocess=postprocess))
+    named = FinderOptions(model=alone, postprocess=postprocess, labels=exported / "labels.txt")
+    assert open_finder(named).class_names == CLASS_NAMES
+
+
 def test_a_threshold_of_0_is_detectnets_default_and_whoever_typed_it_is_told(exported, caplog):
     options = FinderOptions(model=exported / "plain.onnx", postprocess="detectnet", threshold=0.0)
     with caplog.at_level(logging.WARNING):

@@ -18,13 +18,6 @@ WRITES = ["/api/settings", "/api/snapshot", "/api/record", "/api/labels/freeze",
 
 
 @pytest.fixture
-def demo(picture, tmp_path):
-    with running(picture, tmp_path, SquareFinder(), labels=tmp_path / "labels") as demo:
-        until(demo.pipeline.results.newest)
-        yield demo
-
-
-@pytest.fixture
 def locked(picture, tmp_path):
     access = Access(port=0, token=TOKEN)
     with running(picture, tmp_path, SquareFinder(), access=access) as demo:

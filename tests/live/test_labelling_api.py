@@ -1,17 +1,8 @@
 from __future__ import annotations
 
-import pytest
-
 from tests.drawing import draw_samples, write_voc_sample
 from tests.live.live_parts import BOXES, SquareFinder, running, until
 from vision.datasets.opening import open_split
-
-
-@pytest.fixture
-def demo(picture, tmp_path):
-    with running(picture, tmp_path, SquareFinder(), labels=tmp_path / "labels") as demo:
-        until(demo.pipeline.results.newest)
-        yield demo
 
 
 def test_freeze_save_open_change_and_undo(demo):

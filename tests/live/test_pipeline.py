@@ -9,8 +9,8 @@ from tests.drawing import COLOURS
 from tests.live.live_parts import BOXES, Demo, SquareFinder, running, scene, until
 from tests.video.cameras import camera, jpeg, number_of, part, write_video
 from vision.live.encoder import Result, StreamPicture
-from vision.live.pipeline import NOTHING_FOUND
 from vision.pictures.writing import encode_picture, write_picture
+from vision.structures import Detections
 
 
 def shown(demo):
@@ -47,9 +47,9 @@ def test_who_comes_to_watch_gets_no_picture_from_before(picture, tmp_path):
     """The last one of an earlier viewer lay there, however old."""
     demo = Demo(picture, tmp_path)  # not begun: what lies in the slots is put there here
     encoder, frame = demo.pipeline.drawn, demo.player._opened.read()
-    old, new = (Result(frame, NOTHING_FOUND, demo.settings.now, 0.0) for _ in range(2))
+    old, new = (Result(frame, Detections.none(), demo.settings.now, 0.0) for _ in range(2))
     demo.pipeline.results.put(old)
-    encoder.slot.put(StreamPicture(old, frame.image, NOTHING_FOUND, b"", 0.0))
+    encoder.slot.put(StreamPicture(old, frame.image, Detections.none(), b"", 0.0))
     with encoder.watching():
         assert encoder.slot.newest().item.result is old, "a picture that stands is still the newest"
     demo.pipeline.results.put(new)

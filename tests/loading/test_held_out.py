@@ -38,7 +38,7 @@ def test_a_validation_dataset_is_the_same_pictures_in_every_script(splits, tmp_p
     assert len(expected) == splits.get("val", 8)
     # The last lines of a training name the folder.
     for named in ([], [tmp_path / "data" / ".." / "other"]):
-        exported = open_held_out(run, trained.class_names, named)
+        exported = open_held_out(run, named)
         words = ["--model-dir", run, "--split=val", *(["--dataset", *named] if named else ())]
         args = eval_ssd.parse_args(list(map(str, words)))
         evaluated = eval_ssd.open_data(*eval_ssd.with_training_data(vars(args)))
@@ -54,10 +54,9 @@ def test_the_format_of_the_trained_folder_is_not_that_of_the_validation_dataset(
         tmp_path / "run", datasets=roots[:1], validation_dataset=roots[1], dataset_type="voc"
     )
     trained = open_datasets(roots[0], "voc", roots[1])
-    names = trained.class_names
-    assert pictures(open_held_out(run, names)) == pictures(trained.validation)
+    assert pictures(open_held_out(run)) == pictures(trained.validation)
     # Nor is it that of folders which are named.
-    assert len(open_held_out(run, names, [tmp_path / "other"])) == 4
+    assert len(open_held_out(run, [tmp_path / "other"])) == 4
     args = eval_ssd.parse_args(["--model-dir", str(run)])
     assert len(eval_ssd.open_data(*eval_ssd.with_training_data(vars(args))).pictures)
 
@@ -66,18 +65,16 @@ def test_a_folder_that_is_named_is_divided_as_in_training(tmp_path):
     write_voc(tmp_path / "data", {})
     run = write_run(tmp_path / "run", datasets=["gone"], val_split=0.5, seed=3)
     folders = [tmp_path / "data"]
-    names = open_datasets(folders).class_names
-    held_out = open_held_out(run, names, folders)
+    held_out = open_held_out(run, folders)
     assert len(held_out) == 4
-    assert len(open_held_out(run, names, folders, {"val_split": 0.25})) == 2
+    assert len(open_held_out(run, folders, {"val_split": 0.25})) == 2
 
 
-def held_in(run, folders):
+def held_in(run):
     """Return which pictures evaluation and export measure on for a run."""
-    names = open_datasets(folders).class_names
     args = eval_ssd.parse_args(["--model-dir", str(run), "--split", "val"])
     evaluated = eval_ssd.open_data(*eval_ssd.with_training_data(vars(args)))
-    exported = pictures(open_held_out(run, names))
+    exported = pictures(open_held_out(run))
     assert pictures(evaluated.index) == exported
     return exported
 
@@ -97,7 +94,7 @@ def test_after_more_pictures_come_what_was_trained_on_is_not_measured_on(tmp_pat
     before = pictures(trained.validation)
     assert len(before) == 3
     assert pictures(open_datasets([data], selection=Selection(0.25)).validation) != before
-    assert held_in(run, [data]) == before
+    assert held_in(run) == before
     # So does training that goes on; another share is drawn anew.
     kept = held_out_of(run)
     again = open_datasets([data], selection=Selection(0.25, held_out=kept.for_draw(0.25, 0)))
@@ -126,7 +123,7 @@ def test_after_pictures_come_to_lists_that_are_copies_what_was_trained_on_is_not
     before = pictures(trained.validation)
     assert len(before) == 3
     assert pictures(open_datasets([data], selection=Selection(0.25)).validation) != before
-    assert held_in(run, [data]) == before
+    assert held_in(run) == before
 
 
 def test_what_a_run_has_held_out_must_be_readable(tmp_path):
@@ -135,11 +132,11 @@ def test_what_a_run_has_held_out_must_be_readable(tmp_path):
     for content in (*contents, "", '{"pictures": {"da'):
         (run / HELD_OUT).write_text(content)
         with pytest.raises(ValueError, match=r"held_out\.json must say .* delete it"):
-            open_held_out(run, ["BACKGROUND", "red"])
+            open_held_out(run)
 
 
 @pytest.mark.parametrize("said", [{"datasets": [5]}, {"datasets": {}}, {"validation_dataset": 1}])
 def test_a_run_that_says_no_folder_is_refused(said, tmp_path):
     run = write_run(tmp_path / "run", **said)
     with pytest.raises(ValueError, match="datasets must be names of folders"):
-        open_held_out(run, ["BACKGROUND", "red"])
+        open_held_out(run)

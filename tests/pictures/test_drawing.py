@@ -115,6 +115,7 @@ def test_text_beyond_the_edge_is_cut_off():
 def test_names_in_figures_have_letters_that_matplotlib_has(tmp_path, recwarn):
     names = ["größe", "мяч", "蘋果", "$x^2$", "りんご"]
     assert plain_name("蘋果") == "\\u860b\\u679c"
+    assert plain_name("a$" + 30 * "b", longest=6) == r"a\$bbb…"
     figure = new_figure(3, 2)
     axes = figure.subplots()
     for name in names:

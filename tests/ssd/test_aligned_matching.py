@@ -5,8 +5,6 @@ import torch
 
 from vision.ssd import aligned_matching
 from vision.ssd.aligned_matching import expected_counts, match_aligned
-from vision.ssd.config import mobilenet_config
-from vision.ssd.priors import generate_priors
 from vision.utils.box_utils import box_iou, cxcywh_to_xyxy, xyxy_to_cxcywh
 
 SQUARE = (0.0, 0.0, 0.4, 0.4)
@@ -18,11 +16,6 @@ FAR = (0.6, 0.6, 1.0, 1.0)
 def one_each(monkeypatch):
     """Give an object one prior, beside the nearest."""
     monkeypatch.setattr(aligned_matching, "MOST_PRIORS", 1)
-
-
-@pytest.fixture(scope="module")
-def many_priors():
-    return generate_priors(mobilenet_config(300).prior_specs, 300)
 
 
 def match(objects, priors, predicted, scores):

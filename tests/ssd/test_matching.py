@@ -3,12 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vision.ssd.config import mobilenet_config
 from vision.ssd.matching import match_and_encode, match_priors
-from vision.ssd.priors import generate_priors
 from vision.utils import device
 from vision.utils.box_utils import box_iou, cxcywh_to_xyxy, decode_boxes, xyxy_to_cxcywh
 
+VARIANCES = (0.1, 0.2)  # of the reference
 # Two squares of 0.4 side by side, and one of 0.2 in the corner, each 0.1 apart from the next.
 PRIORS = xyxy_to_cxcywh(
     torch.tensor([[0.0, 0.0, 0.4, 0.4], [0.5, 0.0, 0.9, 0.4], [0.0, 0.5, 0.2, 0.7]])
@@ -20,11 +19,6 @@ def match(*objects, priors=PRIORS, threshold=0.5):
     rows = torch.tensor(objects, dtype=torch.float32).reshape(1, -1, 5)
     boxes, labels, _ = match_priors(rows[..., 1:], rows[..., 0].long(), priors, threshold)
     return boxes[0], labels[0]
-
-
-@pytest.fixture(scope="module")
-def many_priors():
-    return generate_priors(mobilenet_config(300).prior_specs, 300)
 
 
 def crowd(batch, count, seed=0):
@@ -92,7 +86,7 @@ def test_no_objects():
         matched_boxes, matched_labels, _ = match_priors(boxes, labels, PRIORS)
         assert matched_boxes.shape == (2, 3, 4)
         assert matched_labels.tolist() == [[0, 0, 0]] * 2
-        locations, *_ = match_and_encode(boxes, labels, PRIORS)
+        locations, *_ = match_and_encode(boxes, labels, PRIORS, VARIANCES)
         assert locations.eq(0).all()
 
 
@@ -144,10 +138,10 @@ def test_a_batch_is_its_pictures_one_by_one(many_priors):
     boxes, labels = crowd(4, 12, seed=3)
     counts = torch.tensor([12, 0, 5, 1])
     labels = labels.masked_fill(torch.arange(12) >= counts[:, None], 0)
-    locations, matched, *_ = match_and_encode(boxes, labels, many_priors)
+    locations, matched, *_ = match_and_encode(boxes, labels, many_priors, VARIANCES)
     for row, count in enumerate(counts):
         alone = match_and_encode(
-            boxes[row : row + 1, :count], labels[row : row + 1, :count], many_priors
+            boxes[row : row + 1, :count], labels[row : row + 1, :count], many_priors, VARIANCES
         )
         assert alone[0][0].equal(locations[row])
         assert alone[1][0].equal(matched[row])
@@ -155,9 +149,9 @@ def test_a_batch_is_its_pictures_one_by_one(many_priors):
 
 def test_locations_lead_back_to_the_objects(many_priors):
     boxes, labels = crowd(1, 6, seed=5)
-    locations, matched, *_ = match_and_encode(boxes, labels, many_priors)
+    locations, matched, *_ = match_and_encode(boxes, labels, many_priors, VARIANCES)
     positive = matched[0] > 0
-    decoded = decode_boxes(locations[0], many_priors)[positive]
+    decoded = decode_boxes(locations[0], many_priors, *VARIANCES)[positive]
     torch.testing.assert_close(decoded, boxes[0, matched[0][positive] - 1], atol=1e-5, rtol=0)
     assert locations[0][~positive].eq(0).all()
 
@@ -167,7 +161,7 @@ def test_reference_matches(golden, many_priors, number):
     core = golden("core.npz")
     boxes = torch.from_numpy(core[f"match{number}_boxes"])[None]
     labels = torch.from_numpy(core[f"match{number}_labels"])[None]
-    locations, matched, *_ = match_and_encode(boxes, labels, many_priors)
+    locations, matched, *_ = match_and_encode(boxes, labels, many_priors, VARIANCES)
     assert matched[0].tolist() == core[f"match{number}_target_labels"].tolist()
     expected = core[f"match{number}_positive_locations"]
     assert locations[0][matched[0] > 0].numpy() == pytest.approx(expected, abs=1e-5)
@@ -175,7 +169,7 @@ def test_reference_matches(golden, many_priors, number):
 
 def test_the_priors_of_an_object_share_it(many_priors):
     boxes, labels = crowd(2, 7, seed=9)
-    targets = match_and_encode(boxes, labels, many_priors)
+    targets = match_and_encode(boxes, labels, many_priors, VARIANCES)
     assert targets.shares[targets.labels == 0].eq(0).all()
     for row, matched in zip(targets.shares, targets.labels):  # in `crowd` labels number objects
         for label in matched[matched > 0].unique():

@@ -167,6 +167,8 @@ def test_detect_is_softmax_and_boxes_round_the_priors():
 
 def test_names_and_aliases():
     assert resolve_net("ssd-mobilenet") == resolve_net("mb1-ssd") == "mb1-ssd"
+    assert resolve_net("mobilenet-v1-ssd") == "mb1-ssd"  # of the first version of the older scripts
+    assert resolve_net("mb1-lite-ssd") == "mb1-ssd-lite"
     with pytest.raises(ValueError, match="there is no net 'mb9'; there are mb1-ssd, mb1-ssd-lite"):
         create_net("mb9", 4)
     with pytest.raises(ValueError, match="BACKGROUND and one class at least, got 1"):

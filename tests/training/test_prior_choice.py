@@ -14,7 +14,7 @@ from tests.tiny import NET, SIDE, tiny_description, tiny_net
 from vision.checkpoints.weights_file import save_weights
 from vision.datasets.index.builder import IndexBuilder
 from vision.datasets.opening import open_split
-from vision.ssd import NETS
+from vision.ssd import NETS, create_net
 from vision.training.options import TrainOptions
 from vision.training.prior_choice import choose_config, with_object_balance
 
@@ -81,6 +81,10 @@ def test_a_detector_of_another_net_has_no_heads_to_keep_priors_for(squares, tmp_
     save_weights(path, tiny_net().state_dict(), tiny_description(net="mb3-large-ssd-lite"))
     config = choose_config(options("auto"), squares, path)
     assert config == choose_config(options("auto"), squares, None) != STOCK
+    torch.save(create_net("mb1-ssd-lite", 4, SIDE).state_dict(), path)  # it does not say so
+    of_mb1 = options("auto", net="mb1-ssd")
+    config = choose_config(of_mb1, squares, path)
+    assert config == choose_config(of_mb1, squares, None) != NETS["mb1-ssd"].config(SIDE)
 
 
 def test_heads_keep_the_priors_that_they_have_learnt_with(squares, pretrained, caplog):

@@ -10,13 +10,14 @@ import torch
 from tests.drawing import CLASS_NAMES, write_voc
 from tests.tiny import NET, SIDE, tiny_description, tiny_net, tiny_training
 from vision.checkpoints.detector import BEST, LAST
-from vision.checkpoints.weights_file import save_weights
 from vision.datasets.opening import open_split
-from vision.training.model_folder.state import Progress, load_state, save_state
+from vision.training.compute.launching import RESTARTS
+from vision.training.model_folder.state import ENDING, Progress, load_state, save_state
 from vision.training.options import TrainOptions
 from vision.training.setup import (
     begin_or_go_on,
     load_initial_weights,
+    mark_old_run,
     options_and_state,
     require_named_files,
     training_transform,
@@ -42,6 +43,14 @@ def test_the_word_for_the_papers_augmentation_is_no_file_and_others_are(tmp_path
         require_named_files(TrainOptions(augmentation="sdd"))
 
 
+def test_a_pretrained_detector_that_is_not_there_is_fetched_without_the_option():
+    options = TrainOptions(pretrained_ssd="models/mobilenet-v1-ssd-mp-0_675.pth")
+    with pytest.raises(ValueError, match=r"no file models/.*, or leave --pretrained-ssd out: what"):
+        require_named_files(options)
+    with pytest.raises(ValueError, match=r"there is no file models/base.pth; check the path$"):
+        require_named_files(TrainOptions(base_net="models/base.pth"))
+
+
 def test_weights_that_are_named_and_not_loaded_are_said(tmp_path, caplog):
     torch.save(tiny_net().base_net.state_dict(), tmp_path / "base.pth")
     base = str(tmp_path / "base.pth")
@@ -51,19 +60,6 @@ def test_weights_that_are_named_and_not_loaded_are_said(tmp_path, caplog):
     caplog.clear()
     load_initial_weights(TrainOptions(net=NET, base_net=base), tiny_net(), CLASS_NAMES, None)
     assert not [one for one in caplog.records if one.levelname == "WARNING"]
-
-
-def test_weights_alone_are_gone_on_from_with_their_own_classes_only(tmp_path):
-    path = tmp_path / "best.pth"
-    save_weights(path, tiny_net().state_dict(), tiny_description())
-    options = TrainOptions(net=NET, resume=str(path))
-    load_initial_weights(options, tiny_net(), CLASS_NAMES, None)
-    others = [CLASS_NAMES[0], *reversed(CLASS_NAMES[1:])]
-    message = "best.pth has learnt red, green, blue, the data have blue, green, red; .*--pretrained"
-    with pytest.raises(ValueError, match=message):
-        load_initial_weights(options, tiny_net(), others, None)
-    torch.save(tiny_net().state_dict(), path)  # it does not say which
-    load_initial_weights(options, tiny_net(), others, None)
 
 
 @pytest.mark.parametrize("frozen", [{}, {"freeze_net": True}, {"freeze_base_net": True}])
@@ -93,6 +89,28 @@ def test_a_folder_that_was_renamed_is_gone_on_in(tmp_path, caplog):
     options, _ = options_and_state({"resume": str(renamed), "checkpoint_folder": other})
     assert options.checkpoint_folder == other
     assert not (tmp_path / "fruit").exists()
+
+
+@pytest.mark.parametrize(
+    ("restarts", "words", "is_marked"),
+    [
+        (None, {"overwrite": True}, False),
+        ("0", {"overwrite": True}, True),
+        ("1", {"overwrite": True}, False),
+        ("0", {"resume": "fruit"}, False),
+    ],
+)
+def test_reading_the_options_writes_nothing_and_an_old_run_is_marked_before_its_end(
+    tmp_path, monkeypatch, restarts, words, is_marked
+):
+    folder = state_in(tmp_path / "fruit")
+    monkeypatch.chdir(tmp_path)
+    if restarts is not None:
+        monkeypatch.setenv(RESTARTS, restarts)
+    options, saved = options_and_state({"net": NET, "checkpoint_folder": folder, **words})
+    assert [path.name for path in folder.iterdir()] == [LAST]
+    mark_old_run(options.checkpoint_folder, saved)
+    assert (folder / ENDING).exists() == is_marked
 
 
 @pytest.mark.parametrize("earlier", [False, True])

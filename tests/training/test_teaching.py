@@ -69,10 +69,11 @@ def test_each_prior_has_the_confidence_of_its_object():
     priors = torch.tensor([[0.25, 0.25, 0.5, 0.5], [0.75, 0.75, 0.5, 0.5], [0.5, 0.5, 0.1, 0.1]])
     boxes = torch.tensor([[[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]]])
     labels, confidences = torch.tensor([[1, 2]]), torch.tensor([[0.3, 0.9]])
-    targets = match_and_encode(boxes, labels, priors, confidences=confidences)
+    targets = match_and_encode(boxes, labels, priors, (0.1, 0.2), confidences)
     assert targets.labels.tolist() == [[1, 2, 0]]
     assert targets.confidences[0].tolist() == pytest.approx([0.3, 0.9, 1.0])
-    none = match_and_encode(boxes[:, :0], labels[:, :0], priors, confidences=confidences[:, :0])
+    nothing = boxes[:, :0], labels[:, :0]
+    none = match_and_encode(*nothing, priors, (0.1, 0.2), confidences[:, :0])
     assert none.confidences is None
 
 

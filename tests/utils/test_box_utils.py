@@ -76,7 +76,7 @@ def test_offsets_on_paper():
     prior = boxes([0.5, 0.5, 0.2, 0.4])
     box = boxes([0.5, 0.4, 0.7, 0.6])  # centre (0.6, 0.5), size 0.2 x 0.2
     expected = [0.1 / 0.2 / 0.1, 0.0, 0.0, math.log(0.5) / 0.2]
-    assert encode_boxes(box, prior)[0].tolist() == pytest.approx(expected, abs=1e-5)
+    assert encode_boxes(box, prior, 0.1, 0.2)[0].tolist() == pytest.approx(expected, abs=1e-5)
     # Without variances: offsets in sizes of the prior.
     assert encode_boxes(box, prior, 1.0, 1.0)[0].tolist() == pytest.approx(
         [0.5, 0.0, 0.0, math.log(0.5)], abs=1e-6
@@ -85,7 +85,8 @@ def test_offsets_on_paper():
 
 def test_no_offset_is_the_prior_itself():
     prior = boxes([0.5, 0.5, 0.2, 0.4])
-    assert decode_boxes(torch.zeros(1, 4), prior)[0].tolist() == pytest.approx([0.4, 0.3, 0.6, 0.7])
+    decoded = decode_boxes(torch.zeros(1, 4), prior, 0.1, 0.2)
+    assert decoded[0].tolist() == pytest.approx([0.4, 0.3, 0.6, 0.7])
 
 
 @pytest.mark.parametrize("variances", [(0.1, 0.2), (1.0, 1.0)])
@@ -103,4 +104,4 @@ def test_decoding_undoes_encoding(variances):
 def test_an_empty_box_has_finite_offsets():
     prior = boxes([0.5, 0.5, 0.2, 0.4])
     for box in (boxes([0.3, 0.3, 0.3, 0.3]), boxes([0.6, 0.6, 0.2, 0.2])):
-        assert torch.isfinite(encode_boxes(box, prior)).all()
+        assert torch.isfinite(encode_boxes(box, prior, 0.1, 0.2)).all()

@@ -31,18 +31,6 @@ def parser():
     return parser
 
 
-@pytest.fixture
-def untouched_logging():
-    """Put pytest's own handlers back behind a test that sets up logging."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    logging.captureWarnings(False)  # a script that an earlier test has run may have left it on
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-
-
 @pytest.mark.parametrize("option", ["--batch-size", "--batch_size"])
 def test_hyphens_and_underscores(parser, option):
     assert parse_options(parser, [option, "8"]).batch_size == 8
@@ -156,7 +144,7 @@ def test_an_error_of_many_lines_is_one():
     )
 
 
-def test_log_lines_have_a_time_stamp_and_warnings_are_among_them(untouched_logging, capsys):
+def test_log_lines_have_a_time_stamp_and_warnings_are_among_them(capsys):
     set_up_logging("info")
     logging.getLogger("vision.somewhere").info("Build network.")
     logging.getLogger("vision.somewhere").debug("hidden")

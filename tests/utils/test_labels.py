@@ -4,7 +4,13 @@ import logging
 
 import pytest
 
-from vision.utils.labels import MAX_CLASSES, read_labels, with_background, write_labels
+from vision.utils.labels import (
+    MAX_CLASSES,
+    read_labels,
+    read_labels_for,
+    with_background,
+    write_labels,
+)
 
 
 @pytest.fixture
@@ -42,6 +48,30 @@ def test_every_spelling_of_the_same_two_classes(labels_txt, caplog, content, rep
     assert [record.getMessage().split(": ignored ")[1] for record in caplog.records] == (
         [repair] if repair else []
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "unused"),
+    [
+        (b"BACKGROUND\napple\npear\n", []),
+        (b"BACKGROUND\nBACKGROUND\napple\npear", [1]),
+        (b"BACKGROUND\napple\n\npear\n", [2]),
+        (b"BACKGROUND\r\napple\r\npear\r\n \r\n", [3]),
+        (b"apple\npear\nbackground\n\n", [3, 4]),  # of a dataset
+    ],
+)
+def test_lines_that_older_scripts_took_for_classes_are_those_where_the_number_fits(
+    labels_txt, caplog, content, unused
+):
+    path, plain = labels_txt(content), ["BACKGROUND", "apple", "pear"]
+    names = read_labels_for(path, len(plain) + len(unused))
+    assert [name for i, name in enumerate(names) if i not in unused] == plain
+    assert [names[i] for i in unused] == [f"unused class {i}" for i in unused]
+    assert ("which the older scripts took for classes" in caplog.text) == bool(unused)
+    for others in (3, 9):
+        assert read_labels_for(path, others) == plain
+    with pytest.raises(ValueError, match="must name at least one class"):
+        read_labels_for(labels_txt(b"\n"), 2)
 
 
 def test_blanks_inside_a_name_and_other_alphabets_stay(labels_txt):

@@ -21,6 +21,7 @@ from vision.utils.options import (
     path,
     path_or_none,
     switch,
+    text,
     text_or_none,
 )
 
@@ -41,7 +42,7 @@ class Oven(Kitchen, LogOptions):
     """
 
     heat: float = option(180.0, kind=Number(above=0, below=300), help="degrees Celsius")
-    minutes: tuple = option((80, 100), kind=ListOf(Whole(0)), help="when to look")
+    minutes: tuple = option((80, 100), kind=ListOf(Whole(0)), nargs=",", help="when to look")
     spices: tuple = option(("salt",), nargs="+", kind=text_or_none, help="what goes in")
     door: tuple = option((0.1, 0.9), nargs=2, kind=Number(0, 1), help="how far it opens")
     recipe: Path | None = option(None, kind=path_or_none, help="a file (default: none)")
@@ -50,6 +51,13 @@ class Oven(Kitchen, LogOptions):
     timer: int = option(0, nargs="?", const=16, kind=Whole(0), help="rings after N minutes")
     grill: bool = switch(help="brown the top")
     fan: bool = option(True, kind=boolean, help="turn the air")
+
+
+@dataclass(frozen=True)
+class Pantry(Options):
+    """What is kept."""
+
+    jars: str = option("", kind=text, nargs=",", help="with commas between them")
 
 
 def typed(*words):
@@ -61,6 +69,19 @@ def typed(*words):
 def test_what_is_not_typed_is_not_there():
     assert typed() == {}
     assert Oven.of(typed()) == Oven()
+
+
+def test_what_is_a_list_goes_on_where_it_is_typed_again():
+    words = ["--minutes=1,2", "--spices", "a", "b", "--minutes", "3", "--spices=c"]
+    assert typed(*words) == {"minutes": (1, 2, 3), "spices": ("a", "b", "c")}
+    assert typed("--spices", "a")["spices"] == ("a",)  # and not behind those of before, or salt
+    with pytest.raises(SystemExit):
+        typed("--minutes=1,2", "--minutes=x")
+    parser = argparse.ArgumentParser(argument_default=argparse.SUPPRESS)
+    add_options(parser, Pantry)
+    for words, jars in {"a b,c": "a,b,c", "a": "a", "": "", "a  b": "b", "a ": ""}.items():
+        options = [f"--jars={word}" for word in words.split(" ")]
+        assert parse_options(parser, options, Pantry).jars == jars
 
 
 def test_what_is_typed_is_converted_under_any_of_its_names():

@@ -10,11 +10,10 @@ from vision.ssd.config import PriorSpec, SSDConfig, upstream_normalisation
 from vision.ssd.ssd import SSD
 from vision.utils.facts import any_float, listed, named, or_none, read_facts
 from vision.utils.labels import require_class_names
-from vision.utils.options import INPUT_SIDES, WIDTHS, Number, Whole, text
+from vision.utils.options import INPUT_SIDES, MAX_EPOCHS, WIDTHS, Number, Whole, text
 from vision.utils.text import shown
 
 FORMAT_VERSION = 1
-MAX_EPOCHS = 1_000_000
 
 
 @dataclass(frozen=True)

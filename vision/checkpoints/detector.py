@@ -15,15 +15,16 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vision.checkpoints.description import Description
-from vision.checkpoints.recognition import recognise
+from vision.checkpoints.own_labels import own_class_names
+from vision.checkpoints.recognition import recognise, require_net
 from vision.checkpoints.weights_file import read_weights
-from vision.ssd import resolve_net
 from vision.ssd.onnx_detector import OnnxDetector
 from vision.ssd.predictor import Predictor
 from vision.ssd.ssd import SSD
 from vision.utils.labels import read_labels, with_background
 from vision.utils.nms import Suppression
 from vision.utils.overrides import Overrides
+from vision.utils.text import first_few
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +56,8 @@ def open_detector(
     from the labels.txt beside it.
 
     Raises:
-        FileNotFoundError: if there is nothing at `path`, or no labels.txt for an ONNX file.
-        ValueError: if it cannot be read, or contradicts `overrides`.
+        FileNotFoundError: if there is nothing at `path`.
+        ValueError: if it cannot be read, has no class names, or contradicts `overrides`.
     """
     path, overrides = detector_file(path), overrides or Overrides()
     if path.suffix.lower() == EXPORTED:
@@ -191,8 +192,8 @@ def load_detector(path: str | Path, overrides: Overrides | None = None) -> Detec
 
 def _compare(path: Path, description: Description, overrides: Overrides) -> None:
     """Check that the options do not contradict a description, which knows better."""
-    if overrides.net and resolve_net(overrides.net) != description.net:
-        raise ValueError(f"{path} is a {description.net}, not a {overrides.net}; leave --net out")
+    if overrides.net:
+        require_net(path, description.net, overrides.net)
     if overrides.labels:
         names = with_background(read_labels(overrides.labels), overrides.labels)
         if tuple(names) != description.class_names:
@@ -229,8 +230,7 @@ def require_fit(weights: Mapping[str, Tensor], own: Mapping[str, Tensor], path: 
         if name in weights and weights[name].shape != own[name].shape
     ]
     if faults:
-        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
-        raise ValueError(f"{path} does not fit the net: {'; '.join(faults[:3])}{more}")
+        raise ValueError(f"{path} does not fit the net: {first_few(faults, 3, '; ')}")
 
 
 def fuse_batch_norms(net: nn.Module) -> None:
@@ -263,12 +263,6 @@ def _open_exported(
             f"{path} is fixed to {detector.image_size} x {detector.image_size} pixels, "
             f"not {overrides.resolution}; leave --resolution out, or export again"
         )
-    labels = overrides.labels or path.with_name("labels.txt")
-    class_names = read_labels(labels)
-    if detector.num_classes not in (None, len(class_names)):
-        raise ValueError(
-            f"{path} has {detector.num_classes} classes with BACKGROUND, {labels} lists "
-            f"{len(class_names)}; give the labels.txt that was written with it"
-        )
+    class_names = own_class_names(path, overrides.labels, detector.num_classes)
     predictor = Predictor(detector, detector.image_size, detector.mean, detector.std, suppression)
     return OpenDetector(predictor, class_names, path)

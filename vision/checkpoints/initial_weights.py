@@ -11,7 +11,7 @@ from typing import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from vision.checkpoints.description import Description
+from vision.checkpoints.recognition import Origin, origin_of
 from vision.checkpoints.torchvision_backbones import (
     TORCHVISION,
     TorchvisionBackbone,
@@ -193,9 +193,10 @@ def load_pretrained(
 ) -> Transferred:
     """Copy all tensors that fit from another detector; in the class heads, row by class name.
 
-    A file without class names counts as trained on PASCAL VOC if it has 21 classes. From another
-    one, no class is taken but BACKGROUND. From another net with the same backbone nothing else is
-    taken: what of it fits has learnt with other layers.
+    The class names are those that the file says, else those of the labels.txt beside it. Without
+    them, a file of 21 classes counts as trained on PASCAL VOC. From another one, no class is taken
+    but BACKGROUND. From another net with the same backbone nothing else is taken: what of it fits
+    has learnt with other layers.
 
     Args:
         net: that gets them.
@@ -209,13 +210,14 @@ def load_pretrained(
     weights, description = read_weights(path)
     own = net.state_dict()
     _require_backbone(weights, own, path)
-    if description is not None and description.net != name:
-        logger.warning("%s is a %s; %s takes its backbone only", path, description.net, name)
+    origin = origin_of(weights, description, Path(path), name)
+    if origin.net != name:
+        logger.warning("%s is a %s; %s takes its backbone only", path, origin.net, name)
         backbone = {f"base_net.{one}": tensor for one, tensor in net.base_net.state_dict().items()}
         for one, tensor in backbone.items():
             tensor.copy_(weights[one])
         return Transferred(len(backbone), len(own), ())
-    source = _class_names_of(weights, description, net)
+    source = _names_or_places(origin)
     shared = [name for name in class_names if name in source]
     by_class = _tensors_by_class(net)
     taken, has_heads = 0, False
@@ -250,18 +252,13 @@ def _require_backbone(
             )
 
 
-def _class_names_of(
-    weights: Mapping[str, Tensor], description: Description | None, net: SSD
-) -> tuple[str, ...]:
-    if description is not None:
-        return description.class_names
-    rows = weights.get("classification_headers.5.weight")
-    if rows is None or not rows.ndim:
-        return ()
-    num_classes = len(rows) // net.config.prior_specs[-1].priors_per_cell
-    if num_classes == len(VOC_CLASS_NAMES):
+def _names_or_places(origin: Origin) -> tuple[str, ...]:
+    """Return a name for each class of the heads: its own, or one that no class has."""
+    if origin.class_names is not None or not origin.num_classes:
+        return origin.class_names or ()
+    if origin.num_classes == len(VOC_CLASS_NAMES):
         return VOC_CLASS_NAMES
-    return (BACKGROUND, *[f"unnamed class {i}" for i in range(1, num_classes)])
+    return (BACKGROUND, *[f"unnamed class {i}" for i in range(1, origin.num_classes)])
 
 
 def _tensors_by_class(net: SSD) -> set[str]:

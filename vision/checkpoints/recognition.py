@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
-from typing import Mapping
+from typing import AbstractSet, Mapping, NamedTuple
 
 import torch
 from torch import Tensor
 
 from vision.checkpoints.description import Description, describe_bare
+from vision.checkpoints.own_labels import names_beside, own_class_names
 from vision.ssd import NETS, create_net, resolve_net
-from vision.utils.labels import read_labels
+from vision.ssd.config import SSDConfig
 from vision.utils.overrides import Overrides
 
 # Width multipliers to try, in percent, the usual ones first.
@@ -25,19 +27,87 @@ def recognise(weights: Mapping[str, Tensor], path: Path, overrides: Overrides) -
     Raises:
         ValueError: naming `path`, if the weights are of no net here, or the labels do not fit.
     """
-    name = resolve_net(overrides.net) if overrides.net else recognise_net(weights, path)
+    name = _net_of(weights, path, overrides.net)
     resolution = overrides.resolution or 300
-    last_head = weights.get("classification_headers.5.weight")  # one convolution in every net
-    if last_head is None or not last_head.ndim:
+    num_classes = count_classes(weights, NETS[name].config(resolution))
+    if not num_classes:
         raise ValueError(
             f"{path} has no prediction heads, so it is no {name}; a backbone is for --base-net"
         )
-    num_classes = len(last_head) // NETS[name].config(resolution).prior_specs[-1].priors_per_cell
-    class_names = _class_names(path, num_classes, overrides.labels)
+    class_names = tuple(own_class_names(path, overrides.labels, num_classes))
     width_mult = overrides.mb2_width_mult or 1.0
     if NETS[name].has_width_mult and overrides.mb2_width_mult is None:
         width_mult = recognise_width(name, weights)
     return describe_bare(name, class_names, resolution, width_mult)
+
+
+class Origin(NamedTuple):
+    """What weights are of, as far as can be told."""
+
+    net: str  # a key of NETS
+    num_classes: int  # BACKGROUND among them; 0 without heads
+    class_names: tuple[str, ...] | None  # BACKGROUND first
+
+
+def origin_of(
+    weights: Mapping[str, Tensor], description: Description | None, path: Path, usual: str
+) -> Origin:
+    """Tell of which net weights are, and of which classes: from the file, or what lies beside it.
+
+    Args:
+        weights: of the file.
+        description: that the file carries, if it does.
+        path: of the file; a labels.txt beside it names the classes of weights without description.
+        usual: a key of NETS, the net that tensors of no net are taken for.
+    """
+    if description is not None:
+        return Origin(description.net, len(description.class_names), description.class_names)
+    net = find_net(weights) or usual
+    num_classes = count_classes(weights, NETS[net].config(300))
+    return Origin(net, num_classes, names_beside(path, num_classes))
+
+
+def count_classes(weights: Mapping[str, Tensor], config: SSDConfig) -> int:
+    """Return how many classes the heads of weights have, with BACKGROUND; 0 without heads.
+
+    The last head tells, which is one convolution in every net.
+    """
+    head = weights.get(f"classification_headers.{len(config.prior_specs) - 1}.weight")
+    if head is None or not head.ndim:
+        return 0
+    return len(head) // config.prior_specs[-1].priors_per_cell
+
+
+def _net_of(weights: Mapping[str, Tensor], path: Path, named: str | None) -> str:
+    """Return the net that was named, if the tensors are not those of another one."""
+    if not named:
+        return recognise_net(weights, path)
+    name, found = resolve_net(named), find_net(weights)
+    if found is not None:
+        require_net(path, found, name)
+    return name
+
+
+def require_net(path: Path, net: str, named: str) -> None:
+    """Check that weights are of the net that was named for them.
+
+    Raises:
+        ValueError: naming the file and both nets.
+    """
+    if resolve_net(named) != net:
+        raise ValueError(f"{path} is a {net}, not a {named}; name that net, or leave --net out")
+
+
+def find_net(weights: Mapping[str, Tensor]) -> str | None:
+    """Tell from the tensor names which net the weights belong to; None if they belong to none."""
+    names = _names_of_any_width(weights)
+    return next((net for net, its in _names_by_net().items() if its == names), None)
+
+
+@lru_cache(maxsize=None)
+def _names_by_net() -> Mapping[str, AbstractSet[str]]:
+    with torch.device("meta"):
+        return {name: _names_of_any_width(create_net(name, 2).state_dict()) for name in NETS}
 
 
 def recognise_net(weights: Mapping[str, Tensor], path: Path) -> str:
@@ -46,11 +116,9 @@ def recognise_net(weights: Mapping[str, Tensor], path: Path) -> str:
     Raises:
         ValueError: if they belong to none.
     """
-    names = _names_of_any_width(weights)
-    for name in NETS:
-        with torch.device("meta"):
-            if _names_of_any_width(create_net(name, 2).state_dict()) == names:
-                return name
+    found = find_net(weights)
+    if found is not None:
+        return found
     raise ValueError(
         f"the {len(weights)} tensors of {path} are those of no net here ({', '.join(NETS)}); "
         "if it is a backbone, train with --base-net"
@@ -75,20 +143,3 @@ def recognise_width(name: str, weights: Mapping[str, Tensor]) -> float:
 
 def _backbone_shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in weights.items() if name.startswith("base_net.")}
-
-
-def _class_names(path: Path, num_classes: int, labels: Path | None) -> tuple[str, ...]:
-    beside = path.with_name("labels.txt")
-    labels = labels or (beside if beside.is_file() else None)
-    if labels is None:
-        raise ValueError(
-            f"{path} does not say its class names and there is no {beside}; "
-            f"name a file of {num_classes - 1} classes with --labels"
-        )
-    names = read_labels(labels)
-    if len(names) != num_classes:
-        raise ValueError(
-            f"{path} has {num_classes} classes with BACKGROUND, {labels} lists {len(names)}; "
-            "give the labels.txt that was written when it was trained"
-        )
-    return tuple(names)

@@ -15,11 +15,11 @@ from typing import Any, Mapping
 import torch
 from torch import Tensor
 
-from vision.checkpoints.description import MAX_EPOCHS, Description
+from vision.checkpoints.description import Description
 from vision.checkpoints.plain_pickle import METADATA
 from vision.checkpoints.pth_format import read_tensors
 from vision.utils.files import atomic_write, require_regular
-from vision.utils.options import Whole
+from vision.utils.options import MAX_EPOCHS, Whole
 from vision.utils.text import printable
 
 DESCRIPTION_KEY = "ssd_description"
@@ -118,8 +118,8 @@ def _unreadable(path: Path, size: int, error: Exception) -> str:
     first_line = _text_of(start).strip().partition("\n")[0]
     if first_line:
         return (
-            f"{path} is text, which begins with '{printable(first_line, 60)}'; the weights must be "
-            "a .pth, so name that here: it may have changed places with another file"
+            f"{path} is text, which begins with '{printable(first_line, 60)}'; name the .pth with "
+            "the weights here; perhaps two arguments are swapped"
         )
     reason = printable(str(error), 120)
     if path.suffix.lower() not in SUFFIXES:

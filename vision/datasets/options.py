@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from vision.utils.files import read_regular, require_regular
-from vision.utils.options import Number, OneOf, Options, Whole, option, text
+from vision.utils.labels import with_background
+from vision.utils.options import Number, OneOf, Options, Whole, finite, option, text
 from vision.utils.text import printable, shown
 
 if TYPE_CHECKING:
@@ -24,6 +25,68 @@ TRAINING_ARGUMENTS = "training_args.json"  # in a model directory
 REPORT_FILE = "dataset_report.json"  # there too, and in what check_dataset.py writes
 
 
+def parse_classes(names: str) -> tuple[str, ...]:
+    """Read `cat,dog` as class names.
+
+    Raises:
+        ValueError: a name is empty or occurs twice.
+    """
+    classes = [name.strip() for name in names.split(",")] if names.strip() else []
+    if not all(classes):
+        raise ValueError(f"must be names with commas between them, got '{shown(names)}'")
+    return tuple(with_background(classes, f"'{shown(names)}'")[1:]) if classes else ()
+
+
+def parse_class_map(pairs: str) -> dict[str, str]:
+    """Read `van=car,truck=car` as new class names by old ones.
+
+    Raises:
+        ValueError: a pair has not two names, or an old name occurs twice.
+    """
+    class_map: dict[str, str] = {}
+    for pair in pairs.split(",") if pairs.strip() else []:
+        old, _, new = (part.strip() for part in pair.partition("="))
+        if not old or not new or "=" in new or old in class_map:
+            raise ValueError(
+                "must be old=new,... with one = between two names and each old name once, got "
+                f"'{shown(pair.strip())}'"
+            )
+        class_map[old] = new
+    return class_map
+
+
+def parse_negatives(share: str) -> float:
+    """Read `keep`, `drop` or `10%` as the largest share of pictures without objects.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    words = {"keep": 1.0, "drop": 0.0}
+    word = share.strip().lower()
+    if word in words:
+        return words[word]
+    percent = finite(word[:-1], float) if word.endswith("%") else None
+    if percent is None or not 0 <= percent <= 100:
+        raise ValueError(f"must be keep, drop or a share such as 10%, got '{shown(share)}'")
+    return percent / 100
+
+
+@dataclass(frozen=True)
+class TextOf:
+    """A text that a function can read; it stays a text, as training_args.json holds it."""
+
+    parse: Callable[[str], Any]
+
+    def __call__(self, value: Any) -> str:
+        """Return the text.
+
+        Raises:
+            ValueError: as `parse` does.
+        """
+        self.parse(text(value))
+        return text(value)
+
+
 def class_map_text(value: Any) -> str:
     """Read OLD=NEW,... or the name of a file with such pairs; return the former.
 
@@ -31,17 +94,21 @@ def class_map_text(value: Any) -> str:
     lines and lines that begin with # are skipped.
 
     Raises:
-        ValueError: if it is neither, or a line of the file is no pair.
+        ValueError: if it is neither, or a line of the file is no pair, or renames a class again.
     """
     written = text(value).strip()
-    if not written or "=" in written:
-        return written
-    path = Path(written)
+    if written and "=" not in written:
+        written = _pairs_of_file(Path(written))
+    parse_class_map(written)
+    return written
+
+
+def _pairs_of_file(path: Path) -> str:
     try:
         lines = read_regular(path).decode("utf-8-sig").splitlines()
     except FileNotFoundError:
         raise ValueError(
-            f"must be OLD=NEW,... or a text file of pairs, got {shown(written)}, which has no = "
+            f"must be OLD=NEW,... or a text file of pairs, got {shown(str(path))}, which has no = "
             "and is no file"
         ) from None
     except (OSError, ValueError) as error:
@@ -82,18 +149,23 @@ class DataOptions(Options):
         help="share of the pictures to hold out for validation where a folder states no split",
     )
     classes: str = option(
-        "", kind=text, metavar="A,B", help="use only these classes, in this order (default: all)"
+        "",
+        kind=TextOf(parse_classes),
+        nargs=",",
+        metavar="A,B",
+        help="use only these classes, in this order (default: all)",
     )
     class_map: str = option(
         "",
         kind=class_map_text,
+        nargs=",",
         metavar="OLD=NEW,...",
         help="rename classes, join several (van=car,truck=car), or leave one out (bus=-); or a "
         "file with a line 'old name, new name' for each",
     )
     negatives: str = option(
         "keep",
-        kind=text,
+        kind=TextOf(parse_negatives),
         metavar="SHARE",
         help="pictures without objects: keep, drop, or their largest share of the training "
         "pictures, as 10%",
@@ -110,17 +182,8 @@ class DataOptions(Options):
     )
 
     def selection(self) -> Selection:
-        """Return what of the data is used.
-
-        Raises:
-            ValueError: if the classes, the class map or the share is not in its form.
-        """
-        from vision.datasets.selection import (
-            Selection,
-            parse_class_map,
-            parse_classes,
-            parse_negatives,
-        )
+        """Return what of the data is used."""
+        from vision.datasets.selection import Selection
 
         return Selection(
             self.val_split,
@@ -158,9 +221,8 @@ def options_of_run(model: Path) -> dict[str, Any]:
             raise ValueError(f"it must hold options by name, got {shown(options)}")
     except (ValueError, RecursionError) as error:
         raise ValueError(
-            f"{path} cannot be used: {printable(str(error))}; put a copy of it back, or delete it: "
-            "the weights and the state of the training need it not, but the data and how they "
-            "were read must be typed then (--data and what else the run was told), with --resume "
-            "also --gpus"
+            f"{path} cannot be used: {printable(str(error))}; put a copy of it back, or delete it. "
+            "The weights stay usable, but then type --data and the other data options again (and "
+            "--gpus with --resume)."
         ) from None
     return options

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field, replace
 from typing import Iterable, Mapping, Sequence
 
@@ -10,7 +9,8 @@ import numpy as np
 
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.options import DataOptions
-from vision.utils.labels import BACKGROUND, with_background
+from vision.utils.labels import BACKGROUND
+from vision.utils.text import did_you_mean, first_few
 
 
 @dataclass(frozen=True)
@@ -41,50 +41,6 @@ class Selection:
 
 EVERYTHING = Selection()
 LEFT_OUT = "-"  # the new name of a class of which nothing is used
-
-
-def parse_classes(text: str) -> tuple[str, ...]:
-    """Read `cat,dog` as class names.
-
-    Raises:
-        ValueError: a name is empty or occurs twice.
-    """
-    names = [name.strip() for name in text.split(",")] if text.strip() else []
-    if not all(names):
-        raise ValueError(f"classes must be names with commas between them, got '{text}'")
-    return tuple(with_background(names, f"'{text}'")[1:]) if names else ()
-
-
-def parse_class_map(text: str) -> dict[str, str]:
-    """Read `van=car,truck=car` as new class names by old ones.
-
-    Raises:
-        ValueError: a pair has not two names, or an old name occurs twice.
-    """
-    class_map: dict[str, str] = {}
-    for pair in text.split(",") if text.strip() else []:
-        old, _, new = (part.strip() for part in pair.partition("="))
-        if not old or not new or "=" in new or old in class_map:
-            raise ValueError(
-                "a class map must be old=new,... with one = between two names and each old name "
-                f"once, got '{pair.strip()}'"
-            )
-        class_map[old] = new
-    return class_map
-
-
-def parse_negatives(text: str) -> float:
-    """Read `keep`, `drop` or `10%` as the largest share of pictures without objects.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    words = {"keep": 1.0, "drop": 0.0}
-    text = text.strip().lower()
-    number = text[:-1] if text.endswith("%") else ""
-    if text not in words and not (number.replace(".", "", 1).isdigit() and float(number) <= 100):
-        raise ValueError(f"negatives must be keep, drop or a share such as 10%, got '{text}'")
-    return words[text] if text in words else float(number) / 100
 
 
 def new_names(names: Iterable[str], class_map: Mapping[str, str]) -> list[str]:
@@ -119,13 +75,12 @@ def require_known(wanted: Iterable[str], known: Iterable[str], what: str) -> Non
         ValueError: naming the first unknown one, and the nearest known name.
     """
     known = list(known)
-    lowered = {name.lower(): name for name in known}
     for name in wanted:
         if name not in known:
-            nearest = difflib.get_close_matches(name.lower(), lowered, n=1)
-            hint = f"; did you mean '{lowered[nearest[0]]}'?" if nearest else ""
-            listed = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
-            raise ValueError(f"{what} must be of the data's classes ({listed}), got '{name}'{hint}")
+            raise ValueError(
+                f"{what} must be of the data's classes ({first_few(known, 20)}), got '{name}'"
+                f"{did_you_mean(name, known)}"
+            )
 
 
 def limit_negatives(index: AnnotationIndex, share: float, seed: int) -> AnnotationIndex:

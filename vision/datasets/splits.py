@@ -31,8 +31,7 @@ def hold_out(
 
     Pictures that look alike, as frames of a video do, stay on one side. A run of them is cut if it
     is longer than half of what is held out. Of two pictures or more, each side gets one at least.
-    Where a run does not fit any more, nothing is: those that still fit are single pictures, and
-    nearly all of them would be held out. The same pictures in the same order give the same split.
+    The same pictures in the same order give the same split.
     """
     count = round(len(index) * fraction)
     if fraction > 0:
@@ -40,6 +39,8 @@ def hold_out(
     held = np.zeros(len(index), dtype=bool)
     if count:
         for run in _shuffled_runs(find_groups(index, thumbnails), max(count // 2, 1), seed):
+            # Stop at the first run that does not fit. Going on would hold out nearly all single
+            # pictures.
             if held.sum() + len(run) > count:
                 break
             held[run] = True

@@ -13,10 +13,10 @@ from typing import Mapping, Sequence
 import numpy as np
 
 from vision.deploy.nms import MOST_CANDIDATES, GraphNms, suppress_rows
-from vision.deploy.readiness.candidate import Outputs
+from vision.deploy.outputs import Outputs
 from vision.evaluation.average_precision import mean_average_precision
 from vision.evaluation.matching import GroundTruth
-from vision.structures import Detections, Sample
+from vision.structures import Detections
 
 TRIED = tuple(range(100, MOST_CANDIDATES + 1, 100))
 LOWEST_RANKED = 0.01  # of boxes that are ranked, as in eval_ssd.py
@@ -40,30 +40,26 @@ class CandidateTrial:
         self._found: list[Detections] = []
         self._truths: list[GroundTruth] = []
 
-    def add(self, sample: Sample, rows: Outputs) -> None:
-        """Take one picture: what is on it, and the rows of the net, (P, C) and (P, 4)."""
+    def add(self, truth: GroundTruth, size: tuple[int, int], rows: Outputs) -> None:
+        """Take one picture: what is on it, its width and height, and the rows of the net."""
         scores, boxes = suppress_rows(*rows, self._nms)
         best = scores[:, 1:].max(axis=1)
         places = np.flatnonzero(best >= LOWEST_RANKED)
-        height, width = sample.image.shape[:2]
         self._places.append(places)
         self._found.append(
             Detections(
-                boxes[places] * np.array([width, height, width, height], np.float32),
+                boxes[places] * np.array(size * 2, np.float32),
                 scores[places, 1:].argmax(axis=1) + 1,
                 best[places],
             )
         )
-        self._truths.append(GroundTruth(sample.boxes, sample.labels, sample.difficult))
+        self._truths.append(truth)
 
     def mean_precisions(self) -> dict[int, float]:
         """Return the mAP by the number of candidates; {} if no class has an object."""
         means = {}
         for count in self._tried:
-            found = [
-                Detections(*(values[places < count] for values in one))
-                for one, places in zip(self._found, self._places)
-            ]
+            found = [one.select(places < count) for one, places in zip(self._found, self._places)]
             # The area under the curve: 11 points of it would jump.
             rated = mean_average_precision(found, self._truths, self._labels, use_2007_metric=False)
             if rated.mean is not None:

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from vision.deploy.emulation.clustering import (
-    DEFAULT_THRESHOLD,
     DetectNetDetection,
     post_process,
     recommended_settings,
@@ -28,6 +27,7 @@ from vision.deploy.readiness.readiness import (
     find_problems,
     require_ready,
 )
+from vision.structures import DETECTNET_THRESHOLD
 from vision.utils.labels import MAX_CLASSES
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class DetectNet:
         self,
         model_path: str | Path,
         labels_path: str | Path | None = None,
-        threshold: float = DEFAULT_THRESHOLD,
+        threshold: float = DETECTNET_THRESHOLD,
         clustering: float = 0.75,
         profile: str = "master",
         bindings: Bindings = DEFAULT_BINDINGS,

@@ -16,7 +16,6 @@ import torch
 from onnx import ModelProto
 from torch import Tensor, nn
 
-from vision.deploy.command import remove_note
 from vision.deploy.emulation.clustering import SETTINGS_KEY, PostProcessing
 from vision.deploy.emulation.network_input import INPUT_NORMALISATION
 from vision.deploy.graph.clean_up import clean_up
@@ -24,12 +23,12 @@ from vision.deploy.graph.opset_downgrade import WRITTEN_OPSET, downgrade
 from vision.deploy.graph.suppression import add_nms
 from vision.deploy.nms import GraphNms
 from vision.deploy.onnx_reading import fixed_shape_of
+from vision.deploy.outputs import Outputs
 from vision.deploy.readiness.candidate import (
     DEFAULT_BINDINGS,
     Candidate,
     Finding,
     LabelFile,
-    Outputs,
     Reference,
     References,
 )
@@ -39,7 +38,6 @@ from vision.deploy.readiness.probes import DARK_PROBE, probe_inputs
 from vision.deploy.readiness.readiness import find_problems, require_ready
 from vision.deploy.targets import EXPORTABLE_OPSETS, Target, oldest_target
 from vision.structures import DETECTNET_MEAN, DETECTNET_STD
-from vision.utils.files import atomic_write
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +78,7 @@ class ExportableNet(Protocol):
 class ExportSettings:
     """What kind of file to write.
 
-    `opset`: 9 to 20; beyond 11 TensorRT 7.1 cannot read the file.
+    `opset`: one of EXPORTABLE_OPSETS; beyond 11 TensorRT 7.1 cannot read the file.
     `batch_size`: pictures in the fixed input shape; detectnet needs 1.
     `target`: the TensorRT that must read the file; None for the oldest that reads the opset.
     `nms`: NMS to put into the graph; None for none.
@@ -94,8 +92,10 @@ class ExportSettings:
     def __post_init__(self) -> None:
         """Check opset and batch size."""
         if self.opset not in EXPORTABLE_OPSETS:
+            lowest, *_, highest = EXPORTABLE_OPSETS
             raise ValueError(
-                f"the opset must be 9 to 20, got {self.opset}; every TensorRT reads 11"
+                f"the opset must be {lowest} to {highest}, got {self.opset}; every TensorRT reads "
+                "11"
             )
         if self.batch_size < 1:
             raise ValueError(f"the batch size must be 1 or more, got {self.batch_size}")
@@ -146,30 +146,6 @@ class ForDetectNet(nn.Module):
         if self.is_needed:
             images = images * self.scale + self.offset
         return self.net.detect(images)
-
-
-def export_onnx(
-    net: ExportableNet,
-    path: str | Path,
-    settings: ExportSettings | None = None,
-    labels: LabelFile | None = None,
-    picture: np.ndarray | None = None,
-) -> CheckedModel:
-    """Write a detector as an ONNX file for detectnet, if it passes the checks.
-
-    TensorRT engines and the detectnet.txt of an older file of this name are removed. Arguments as
-    of `make_checked`.
-
-    Raises:
-        ValueError: if the settings are impossible or a check fails; then nothing is written.
-        OSError: if the file cannot be written.
-    """
-    made = make_checked(net, path, settings, labels, picture)
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(made.content)
-    remove_engines(Path(path))
-    remove_note(Path(path))
-    return made
 
 
 def make_checked(

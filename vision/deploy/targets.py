@@ -55,6 +55,7 @@ class Target:
     last_opset: int
     last_ir_version: int
     more_operators: frozenset[str] = frozenset()
+    needs_patched_detectnet: bool = False
 
     @property
     def export_opset(self) -> int:
@@ -79,7 +80,7 @@ TARGETS = {
         Target("trt8.2", "TensorRT 8.0 to 8.2", "JetPack 4.6", 7, 13, 10),
         Target("trt8.4", "TensorRT 8.4", "JetPack 5.0", 7, 17, 10),
         Target("trt8.6", "TensorRT 8.5 and 8.6", "JetPack 5.1 and 6.0", 7, 17, 10, HARD_SWISH),
-        Target("trt10", "TensorRT 10", "JetPack 6.1 and newer", 9, 20, 10, HARD_SWISH),
+        Target("trt10", "TensorRT 10", "JetPack 6.1 and newer", 9, 20, 10, HARD_SWISH, True),
     )
 }
 DEFAULT_TARGET = TARGETS["trt7.1"]
@@ -95,7 +96,10 @@ def oldest_target(opset: int, operators: Iterable[str] = ()) -> Target:
     """
     readers = [t for t in TARGETS.values() if t.first_opset <= opset <= t.last_opset]
     if not readers:
-        raise ValueError(f"no TensorRT of a Jetson reads opset {opset}; use 9 to 20, best 11")
+        lowest, *_, highest = EXPORTABLE_OPSETS
+        raise ValueError(
+            f"no TensorRT of a Jetson reads opset {opset}; use {lowest} to {highest}, best 11"
+        )
     operators = set(operators)
     complete = [t for t in readers if all(map(t.reads_operator, operators))]
     return (complete or readers)[0]

@@ -9,6 +9,7 @@ with each object that is missed.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Callable, Iterable, Mapping, NamedTuple, Sequence
@@ -17,7 +18,7 @@ import numpy as np
 from onnx import ModelProto
 
 from vision.deploy.candidates import CandidateTrial, fewest_candidates
-from vision.deploy.emulation.clustering import PostProcessing
+from vision.deploy.emulation.clustering import PROFILES, PostProcessing
 from vision.deploy.emulation.network_input import network_input
 from vision.deploy.emulation.sweep import count_right_boxes
 from vision.deploy.graph.suppression import (
@@ -29,7 +30,12 @@ from vision.deploy.graph.suppression import (
 )
 from vision.deploy.nms import MERGELESS_IOU, GraphNms, graph_nms
 from vision.deploy.onnx_reading import metadata, open_session
-from vision.deploy.readiness.candidate import Outputs, with_outputs
+from vision.deploy.outputs import Outputs
+from vision.deploy.readiness.candidate import with_outputs
+from vision.evaluation.class_matching import match_classes
+from vision.evaluation.collection import EvaluatedPicture
+from vision.evaluation.matching import GroundTruth
+from vision.evaluation.thresholds import Counts
 from vision.structures import Sample
 
 DEFAULTS = PostProcessing()
@@ -39,6 +45,8 @@ RIGHT_IOU = 0.5
 # Fewer objects decide nothing: each of them is more than 3 % of the recall.
 NEEDED_OBJECTS = 30
 WORTH_IT = 0.005  # a gain of F1 that is worth another export
+
+logger = logging.getLogger(__name__)
 
 
 class Rating(NamedTuple):
@@ -50,19 +58,9 @@ class Rating(NamedTuple):
     objects: int
 
     @property
-    def precision(self) -> float:
-        """Return the share of the boxes that are right."""
-        return self.right / self.boxes if self.boxes else 0.0
-
-    @property
-    def recall(self) -> float:
-        """Return the share of the objects that are found."""
-        return self.right / self.objects if self.objects else 0.0
-
-    @property
-    def f1(self) -> float:
-        """Return the harmonic mean of both."""
-        return 2 * self.right / (self.boxes + self.objects) if self.right else 0.0
+    def counts(self) -> Counts:
+        """Return what of it is right, wrong and missing."""
+        return Counts(self.right, self.boxes - self.right, self.objects - self.right)
 
 
 class Measured(NamedTuple):
@@ -106,6 +104,24 @@ class Tuning:
         return self.measured.best.settings if self.is_enough else DEFAULTS
 
 
+def labels_to_measure(class_names: Sequence[str], boxes_per_class: Mapping[str, int]) -> list[str]:
+    """Return the class names for `tune`; those that the data have not are left out, and said.
+
+    Args:
+        class_names: of the net, BACKGROUND first.
+        boxes_per_class: of the data, without BACKGROUND.
+
+    Raises:
+        ValueError: if net and data share no class.
+    """
+    matching = match_classes(class_names, boxes_per_class)
+    matching.require_shared()
+    for line in matching.lines():
+        logger.info("%s", line)
+    ignored = PROFILES[DEFAULTS.profile].ignored_label or ""
+    return [ignored if name in matching.only_net else name for name in class_names]
+
+
 def tune(model: ModelProto, samples: Iterable[Sample], labels: Sequence[str]) -> Tuning:
     """Find the settings with the best F1 for a file.
 
@@ -125,11 +141,13 @@ def tune(model: ModelProto, samples: Iterable[Sample], labels: Sequence[str]) ->
     plain, trial = Sweep(labels), CandidateTrial(labels, nms)
     with_nms = Sweep(labels, TRIED_CLUSTERINGS if merges else (DEFAULTS.clustering,))
     for sample in samples:
+        height, width = sample.image.shape[:2]
+        truth = GroundTruth(sample.boxes, sample.labels, sample.difficult)
         of_net, *of_nms = run(sample.image)
-        plain.add(sample, of_net)
-        trial.add(sample, of_net)
+        plain.add(truth, (width, height), of_net)
+        trial.add(truth, (width, height), of_net)
         for rows in of_nms:
-            with_nms.add(sample, rows)
+            with_nms.add(truth, (width, height), rows)
     measured = plain.measured(), with_nms.measured() if has_nms else None
     means = trial.mean_precisions()
     return Tuning(plain.pictures, plain.objects, *measured, nms, inside is not None, means)
@@ -174,11 +192,13 @@ class Sweep:
         self._settings = [DEFAULTS, *(PostProcessing(*pair) for pair in pairs)]
         self._counts = np.zeros((len(self._settings), 2), dtype=np.int64)
 
-    def add(self, sample: Sample, rows: Outputs) -> None:
-        """Count one picture: what is on it, and what the file put out for it, (P, C) and (P, 4)."""
+    def add(self, truth: GroundTruth, size: tuple[int, int], rows: Outputs) -> None:
+        """Count one picture: what is on it, its width and height, and what the file put out."""
         self.pictures += 1
-        self.objects += int((~sample.difficult).sum())
-        self._counts += count_right_boxes(sample, *rows, self._settings, self._labels, RIGHT_IOU)
+        self.objects += int((~truth.difficult).sum())
+        self._counts += count_right_boxes(
+            truth, size, rows, self._settings, self._labels, RIGHT_IOU
+        )
 
     def measured(self) -> Measured:
         """Rate all; of equally good settings the best are those nearest to detectnet's own."""
@@ -192,7 +212,27 @@ class Sweep:
 def _f1_then_nearness(rating: Rating) -> tuple[float, float]:
     threshold, clustering = rating.settings.threshold, rating.settings.clustering
     distance = abs(threshold - DEFAULTS.threshold) + abs(clustering - DEFAULTS.clustering)
-    return rating.f1, -distance
+    return rating.counts.f1, -distance
+
+
+def best_settings(
+    outputs: Iterable[Outputs],
+    pictures: Iterable[EvaluatedPicture],
+    truths: Iterable[GroundTruth],
+    labels: Sequence[str],
+) -> PostProcessing:
+    """Return the settings with the best F1 for what a net puts out.
+
+    Args:
+        outputs: of each picture.
+        pictures: the same, in the same order.
+        truths: what is on them.
+        labels: class names by label.
+    """
+    sweep = Sweep(labels)
+    for rows, facts, truth in zip(outputs, pictures, truths):
+        sweep.add(truth, (facts.width, facts.height), rows)
+    return sweep.measured().best.settings
 
 
 def tuning_lines(tuning: Tuning) -> list[str]:
@@ -208,10 +248,10 @@ def tuning_lines(tuning: Tuning) -> list[str]:
             lines.append(f"  {name:10}not measured: it needs opset {LOWEST_OPSET} or more")
             continue
         for role, rating in zip(("defaults", "best"), measured):
-            settings = rating.settings
+            settings, counts = rating.settings, rating.counts
             lines.append(
                 f"  {name:10}{role:9}{settings.threshold:9.2f}{settings.clustering:12.2f}"
-                f"{rating.boxes:7}{rating.precision:11.3f}{rating.recall:8.3f}{rating.f1:7.3f}"
+                f"{rating.boxes:7}{counts.precision:11.3f}{counts.recall:8.3f}{counts.f1:7.3f}"
             )
             name = ""
     return [*lines, *_advice(tuning)]
@@ -232,8 +272,8 @@ def _advice(tuning: Tuning) -> list[str]:
     ]
     needed, candidates = tuning.needed_candidates, tuning.nms.candidates
     option = f"--nms-candidates={needed}" if needed > candidates else ""
-    nms_f1 = tuning.with_nms.best.f1 if tuning.with_nms else 0.0
-    if not tuning.is_in_file and nms_f1 > chosen.f1 + WORTH_IT:
+    nms_f1 = tuning.with_nms.best.counts.f1 if tuning.with_nms else 0.0
+    if not tuning.is_in_file and nms_f1 > chosen.counts.f1 + WORTH_IT:
         lines.append(
             f"NMS in the graph would do better (F1 {nms_f1:.3f}): export with"
             f" {' '.join(filter(None, ['--nms', option]))}."

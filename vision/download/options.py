@@ -109,6 +109,7 @@ class ClassOptions(LogOptions):
     class_names: str = option(
         "",
         kind=text,
+        nargs=",",
         metavar="NAMES",
         help="names with commas between them, as in 'Apple,Banana', or all; capitals, blanks and "
         "_ make no difference",

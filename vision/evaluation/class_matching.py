@@ -9,6 +9,7 @@ import numpy as np
 
 from vision.evaluation.matching import DetectionTable
 from vision.utils.labels import BACKGROUND
+from vision.utils.text import first_few
 
 
 @dataclass(frozen=True)
@@ -82,5 +83,4 @@ def _plain(name: str) -> str:
 
 
 def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return (", ".join(names[:8]) or "none") + more
+    return first_few(names, 8) or "none"

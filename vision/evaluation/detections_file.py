@@ -62,9 +62,9 @@ class StoredDetections:
                 f"{self.path} has no detections in the {len(pictures):,} pictures to measure on; "
                 f"it speaks of '{example}', the dataset of '{Path(pictures[0].path).name}'"
             )
-        nothing = None if self.seen is not None else no_detections()
+        nothing = None if self.seen is not None else Detections.none()
         return [
-            nothing if name is None else self.by_picture.get(name, no_detections())
+            nothing if name is None else self.by_picture.get(name, Detections.none())
             for name in names
         ]
 
@@ -76,11 +76,6 @@ class StoredDetections:
     def _name_of(self, picture: EvaluatedPicture) -> str | None:
         names = self.by_picture if self.seen is None else self.seen
         return next((name for name in names_of(picture) if name in names), None)
-
-
-def no_detections() -> Detections:
-    """Return what is found where nothing is found."""
-    return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
 def names_of(picture: EvaluatedPicture) -> list[str]:

@@ -10,11 +10,11 @@ from vision.utils.options import (
     OneOf,
     Options,
     Whole,
-    boolean,
     option,
     path,
     path_or_none,
     switch,
+    yes_no,
 )
 from vision.utils.overrides import Overrides
 
@@ -74,12 +74,8 @@ class MeasureOptions(Options):
         metavar="IOU",
         help="overlap that a right detection has to exceed",
     )
-    use_2007_metric: bool = option(
+    use_2007_metric: bool = yes_no(
         True,
-        nargs="?",
-        const=True,
-        kind=boolean,
-        metavar="BOOL",
         help="average precision from 11 points of the curve; false: the area under it",
     )
     nms_method: str = option("hard", kind=OneOf("hard", "soft"), help="kind of suppression")
@@ -116,11 +112,4 @@ class SpeedOptions(Options):
         metavar="N",
         help="processes that load pictures; 0: none",
     )
-    use_cuda: bool = option(
-        True,
-        nargs="?",
-        const=True,
-        kind=boolean,
-        metavar="BOOL",
-        help="use the GPU if there is one",
-    )
+    use_cuda: bool = yes_no(True, help="use the GPU if there is one")

@@ -15,9 +15,7 @@ from vision.evaluation.matching import (
     match_tables,
     require_same_pictures,
 )
-from vision.structures import Detections
-
-SURE = 0.5  # the score at which detectnet shows a detection, if it is not told otherwise
+from vision.structures import DETECTNET_THRESHOLD, Detections
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def best_threshold(matches: Matches) -> tuple[float, float]:
     found = np.cumsum(matches.true_positive[best_first])
     objects = int(matches.object_counts.sum())
     if not objects or not len(found) or not found[-1]:
-        return SURE, 0.0
+        return DETECTNET_THRESHOLD, 0.0
     f1 = 2 * found / (np.arange(1, len(found) + 1) + objects)
     following = np.append(scores[1:], 0.0)
     f1[following == scores] = 0.0  # no threshold comes between equal scores
@@ -100,10 +98,10 @@ def detection_columns(detections: Sequence[Detections], matches: Matches) -> dic
         matches: theirs.
     """
     threshold, f1 = best_threshold(matches)
-    sure = sum(bool((found.scores >= SURE).any()) for found in detections)
+    sure = sum(bool((found.scores >= DETECTNET_THRESHOLD).any()) for found in detections)
     return {
         "best threshold": threshold,
         "best F1": f1,
         "validation pictures": len(detections),
-        f"pictures with a detection at {SURE}": sure,
+        f"pictures with a detection at {DETECTNET_THRESHOLD}": sure,
     }

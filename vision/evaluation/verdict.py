@@ -12,6 +12,7 @@ from vision.evaluation.matching import DetectionTable, ObjectTable, Outcome, mat
 from vision.evaluation.measure import ClassMeasure, Evaluation
 from vision.evaluation.metrics.errors import CAUSES
 from vision.evaluation.metrics.groups import OBJECT_SIDES
+from vision.utils.numpy_boxes import intersection_over_union
 
 NEAR_ZERO = 0.05  # a mean average precision below this has a cause of its own
 SMALL = 32  # pixels; an object below this leaves a cell or two on the finest feature map
@@ -19,11 +20,7 @@ ENOUGH = 10  # objects of a kind, to say something about them
 FAR_LESS = 0.2  # of recall or F1, that a kind must be worse than the rest to be named
 LOOSE = 0.4  # of AP, that boxes lose between an overlap of 0.5 and of 0.75
 SAME = 0.9  # overlap of boxes that are the same in two pictures
-# What to do about boxes in wrong places: a net makes them, or a file says them.
-CORNERS_ADVICE = "Boxes must be corners x1, y1, x2, y2; a net's are fractions of the picture."
-INPUT_ADVICE = (
-    "Train longer, or give the pictures the normalisation and --resolution of its training."
-)
+# What to do about boxes in wrong places that no net has made.
 BBOX_ADVICE = (
     "Look at bbox in the file: it must be x, y, width, height in pixels of the picture, not "
     "x1, y1, x2, y2, nor fractions."
@@ -37,6 +34,14 @@ class Mistake(NamedTuple):
     sentence: str
     advice: str
     is_double: bool = False
+
+
+class Explanation(NamedTuple):
+    """Why a detector finds nearly nothing, and what to do about it."""
+
+    reason: str
+    advice: str
+    is_of_places: bool = False  # its boxes lie in wrong places
 
 
 def verdict(
@@ -65,14 +70,14 @@ def verdict(
     ranking = ranking or evaluation
     hopeless = explain_hopeless(ranking) or _explain_threshold(ranking, evaluation.threshold)
     if hopeless is not None:
-        return [result, hopeless[0], advice or hopeless[1]]
+        return [result, hopeless.reason, advice or hopeless.advice]
     mistakes = sorted(_mistakes(evaluation), key=_number, reverse=True)
     if not mistakes:
         return [result, "It makes no mistake here.", "Try it on pictures from elsewhere."]
     return [result, mistakes[0].sentence, advice or _next_step(evaluation, mistakes[0])]
 
 
-def explain_hopeless(evaluation: Evaluation) -> tuple[str, str] | None:
+def explain_hopeless(evaluation: Evaluation) -> Explanation | None:
     """Return why the mean average precision is near zero, and what to do; None if it is not.
 
     None too where only some classes are found, and rightly: that is no fault of the whole.
@@ -83,7 +88,7 @@ def explain_hopeless(evaluation: Evaluation) -> tuple[str, str] | None:
     collection = evaluation.collection
     found = collection.found
     if not len(found):
-        return (
+        return Explanation(
             "There is no prediction: no score reaches the lowest threshold in any picture.",
             "Look whether it was trained at all, and whether the scores are numbers.",
         )
@@ -93,10 +98,11 @@ def explain_hopeless(evaluation: Evaluation) -> tuple[str, str] | None:
     turned = (found.boxes[:, 2:] <= found.boxes[:, :2]).any(axis=1)
     tiny = (found.boxes[:, 2:] - found.boxes[:, :2] < 2).all(axis=1)
     if (outside | turned | tiny).mean() > 0.5:
-        return (
+        return Explanation(
             f"The boxes are out of range: {(outside | turned | tiny).mean():.0%} lie outside their "
             "pictures, are turned round or have no size.",
-            CORNERS_ADVICE,
+            "Boxes must be corners x1, y1, x2, y2; a net's are fractions of the picture.",
+            is_of_places=True,
         )
     outcome = _match_without_names(evaluation)
     order = np.argsort(-found.scores, kind="stable")
@@ -107,12 +113,12 @@ def explain_hopeless(evaluation: Evaluation) -> tuple[str, str] | None:
     return _explain_names(collection, outcome, area)
 
 
-def _explain_threshold(ranking: Evaluation, threshold: float) -> tuple[str, str] | None:
+def _explain_threshold(ranking: Evaluation, threshold: float) -> Explanation | None:
     """Say so if nothing is shown only because no score is that high."""
     scores = ranking.collection.found.scores
     if not len(scores) or scores.max() >= threshold:
         return None
-    return (
+    return Explanation(
         f"No score reaches the threshold of {threshold:g}: the best is {scores.max():.3g}.",
         "Take a lower threshold.",
     )
@@ -124,8 +130,7 @@ def advice_about_file(evaluation: Evaluation) -> str | None:
     The figures cannot tell that from a bad net, but here is no net to be trained.
     """
     hopeless = explain_hopeless(evaluation)
-    is_of_places = hopeless is not None and hopeless[1] in (CORNERS_ADVICE, INPUT_ADVICE)
-    return BBOX_ADVICE if is_of_places else None
+    return BBOX_ADVICE if hopeless and hopeless.is_of_places else None
 
 
 def _match_without_names(evaluation: Evaluation) -> Outcome:
@@ -138,9 +143,7 @@ def _match_without_names(evaluation: Evaluation) -> Outcome:
     return match_tables(nameless, things, evaluation.settings.iou_threshold)
 
 
-def _explain_names(
-    collection: Collection, outcome: Outcome, area: float
-) -> tuple[str, str] | None:  # fmt: skip
+def _explain_names(collection: Collection, outcome: Outcome, area: float) -> Explanation | None:
     """Say so if most names are wrong where the places are right; else None.
 
     Args:
@@ -157,30 +160,29 @@ def _explain_names(
     most = int(values[numbers.argmax()])
     true_name = collection.name(most // collection.num_classes)
     found_name = collection.name(most % collection.num_classes)
-    return (
+    return Explanation(
         f"The places are right (average precision {area:.2f} without names), the names are not: "
         f"{true_name} is called {found_name}.",
         "Give the labels.txt that was written with the weights: BACKGROUND first, same order.",
     )
 
 
-def _explain_places(evaluation: Evaluation) -> tuple[str, str]:
+def _explain_places(evaluation: Evaluation) -> Explanation:
     found = evaluation.collection.found
     first = np.flatnonzero(np.diff(found.pictures, prepend=-1))  # the best of each picture
     best = found.boxes[first]
+    best = best[(best[:, 2:] > best[:, :2]).all(axis=1)]
     if len(best) > 4:
-        centre = np.median(best, axis=0)
-        sizes = np.minimum(best[:, 2:], centre[2:]) - np.maximum(best[:, :2], centre[:2])
-        overlap = np.prod(np.clip(sizes, 0, None), axis=1)
-        areas = np.prod(best[:, 2:] - best[:, :2], axis=1) + np.prod(centre[2:] - centre[:2])
-        if (overlap / np.maximum(areas - overlap, 1e-9) > SAME).mean() > 0.8:
-            return (
+        overlaps = intersection_over_union(best, np.median(best, axis=0))
+        if (overlaps > SAME).sum() > 0.8 * len(first):
+            return Explanation(
                 "It finds the same box in every picture, whatever the picture shows.",
                 "The net is untrained, or its input is normalised otherwise than in training.",
             )
-    return (
+    return Explanation(
         "Its detections hardly ever lie on objects, whatever they are called.",
-        INPUT_ADVICE,
+        "Train longer, or give the pictures the normalisation and --resolution of its training.",
+        is_of_places=True,
     )
 
 

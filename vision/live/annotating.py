@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Collection, Iterator
+from typing import TYPE_CHECKING, Collection, Iterator, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -28,14 +28,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+class AnnotatorSettings(NamedTuple):
+    """How sources are read and drawn."""
+
+    overlay: Collection[str] = ("box", "labels", "conf")  # the parts to draw, any of these
+    voc_seconds: float = 1.0  # of a video, one frame per so many becomes a labelled picture
+    max_frames: int | None = None  # after which a video is left; None for all
+    upright: bool = True  # turn picture files as their EXIF orientation says
+
+
 class Annotator:
     """Takes sources one by one, and counts what it saw.
 
     Attributes:
-        voc_seconds: of a video, one frame per so many seconds becomes a labelled picture.
-        max_frames: after which a video is left; None for all.
-        upright: turn picture files as their EXIF orientation says.
-        failures: of sources that could not be read, counted by the caller.
         pictures: that were looked at, frames among them.
     """
 
@@ -44,20 +49,13 @@ class Annotator:
         finder: Finder,
         records: Records,
         labels: PseudoLabels | None = None,
-        overlay: Collection[str] = ("box", "labels", "conf"),
+        settings: AnnotatorSettings | None = None,
     ) -> None:
-        """Say what finds, and where what was found goes beside the drawn pictures.
-
-        Args:
-            overlay: the parts to draw: any of "box", "labels" and "conf".
-        """
-        self.voc_seconds = 1.0
-        self.max_frames: int | None = None
-        self.upright = True
-        self.failures = 0
+        """Say what finds, and where what was found goes beside the drawn pictures."""
         self.pictures = 0
         self._finder, self._records, self._labels = finder, records, labels
-        self._parts = set(overlay)
+        self._settings = settings or AnnotatorSettings()
+        self._parts = set(self._settings.overlay)
         self._next_label = 0.0  # seconds in the video
         self._objects: Counter[str] = Counter()
 
@@ -87,7 +85,7 @@ class Annotator:
         )
 
     def _annotate_picture(self, source: PictureSource, output: Path | None) -> int:
-        image = read_picture(source.path, self.upright)
+        image = read_picture(source.path, self._settings.upright)
         detections = self._find(image)
         self._records.add(FoundObjects(str(source), _size(image), detections))
         if self._labels:
@@ -101,7 +99,7 @@ class Annotator:
         interrupt: KeyboardInterrupt | None = None
         with ExitStack() as stack:
             frames = stack.enter_context(closing(open_source(source)))
-            bar = stack.enter_context(_bar(frames, source, self.max_frames))
+            bar = stack.enter_context(_bar(frames, source, self._settings.max_frames))
             video = stack.enter_context(VideoWriter(output, frames.rate)) if output else None
             paced = PacedVideo(video) if video and frames.live else None
             self._next_label = 0.0
@@ -130,9 +128,10 @@ class Annotator:
         return sum(self._objects.values()) - before
 
     def _frames(self, frames: FrameSource) -> Iterator[Frame]:
+        most = self._settings.max_frames
         while True:
             frame = frames.read()
-            if frame is None or (self.max_frames and frame.number >= self.max_frames):
+            if frame is None or (most and frame.number >= most):
                 return
             yield frame
 
@@ -150,7 +149,7 @@ class Annotator:
         if self._labels and frame.seconds >= self._next_label - 1e-6:
             stem = source.kind if source.live else source.path.stem
             self._labels.add_frame(f"{stem}-{frame.number:06d}", frame.image, detections)
-            self._next_label = frame.seconds + self.voc_seconds
+            self._next_label = frame.seconds + self._settings.voc_seconds
 
     def _draw(self, image: np.ndarray, detections: Detections) -> np.ndarray:
         return draw_detections(image, detections, self._finder.class_names, self._parts)

@@ -10,6 +10,7 @@ from typing import Callable, Protocol
 import numpy as np
 
 from vision.checkpoints.detector import EXPORTED, detector_file, open_detector
+from vision.checkpoints.own_labels import find_labels
 from vision.deploy.detectnet import DetectNet
 from vision.deploy.emulation.clustering import PostProcessing, as_detections, typed_settings
 from vision.deploy.readiness.candidate import Bindings
@@ -77,7 +78,7 @@ class DetectNetFinder:
         self.path = detector_file(named_path(options), EXPORTED)
         self._net = DetectNet(
             self.path,
-            options.labels or self.path.with_name("labels.txt"),
+            find_labels(self.path, options.labels, None),
             bindings=Bindings(options.input_blob, options.output_cvg, options.output_bbox),
         )
         usual = self._net.recommended or PostProcessing()
@@ -122,8 +123,8 @@ def open_finder(options: FinderOptions) -> Finder:
     """Load the detector of a file or folder.
 
     Raises:
-        FileNotFoundError: there is no such file, or no labels.txt beside an ONNX file.
-        ValueError: it cannot be read, or does not fit what is said of it.
+        FileNotFoundError: there is no such file.
+        ValueError: it cannot be read, has no class names, or does not fit what is said of it.
     """
     finder = FINDERS[options.postprocess](options)
     logger.info("Loaded %s", finder.path.absolute())

@@ -13,12 +13,12 @@ from vision.utils.options import (
     Number,
     OneOf,
     Whole,
-    boolean,
     option,
     path_or_none,
     switch,
     text,
     text_or_none,
+    yes_no,
 )
 from vision.utils.overrides import Overrides
 from vision.utils.text import shown
@@ -67,10 +67,7 @@ class DetectorOptions(Overrides):
     model_dir: Path | None = option(
         None, kind=path_or_none, metavar="FOLDER", help="take the best .pth of this folder"
     )
-    use_cuda: bool = option(
-        True, kind=boolean, nargs="?", const=True, metavar="BOOL",
-        help="run a .pth on the GPU if there is one",
-    )  # fmt: skip
+    use_cuda: bool = yes_no(True, help="run a .pth on the GPU if there is one")
 
 
 @dataclass(frozen=True)
@@ -125,7 +122,7 @@ class ExampleOptions(FinderOptions, LogOptions):
         "are stored, as detectnet reads a file",
     )  # fmt: skip
     overlay: tuple[str, ...] = option(
-        ("box", "labels", "conf"), kind=parts, metavar="PARTS",
+        ("box", "labels", "conf"), kind=parts, nargs=",", metavar="PARTS",
         help=f"what to draw of an object: {OVERLAYS}",
     )  # fmt: skip
     json: Path | None = option(
@@ -169,10 +166,9 @@ class SourceOptions(FinderOptions):
         0.0, kind=Number(0, 1000), metavar="FPS",
         help="frames per second to ask a camera for, 0 for its own",
     )  # fmt: skip
-    repeat: bool | None = option(
-        None, kind=boolean, nargs="?", const=True, metavar="BOOL",
-        help="play a video again and again (default: true on a page, false in a window)",
-    )  # fmt: skip
+    repeat: bool | None = yes_no(
+        None, help="play a video again and again (default: true on a page, false in a window)"
+    )
 
 
 @dataclass(frozen=True)
@@ -189,7 +185,7 @@ class PageOptions(SourceOptions):
         help="what opens the page beyond this machine, 8 letters or more (default: a new one)",
     )  # fmt: skip
     allow_host: tuple[str, ...] = option(
-        (), kind=tokens, metavar="NAMES",
+        (), kind=tokens, nargs=",", metavar="NAMES",
         help="more names under which browsers may ask for the page, with commas between them",
     )  # fmt: skip
     stream_width: int = option(
@@ -206,7 +202,7 @@ class LiveOptions(PageOptions, LogOptions):
         help="label on the page, into this VOC folder; needs no model",
     )  # fmt: skip
     class_names: tuple[str, ...] = option(
-        (), kind=classes_to_label, metavar="NAMES",
+        (), kind=classes_to_label, nargs=",", metavar="NAMES",
         help="classes to label, with commas between them; new ones go behind those of the folder's "
         "labels.txt (default: that, else those of the model, else what is typed on the page)",
     )  # fmt: skip

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 GRACE = 3.0  # seconds for a thread to end
-NOTHING_FOUND = Detections(
-    np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32)
-)
 
 
 class Pipeline:
@@ -109,9 +106,9 @@ class Pipeline:
     def shown(self, result: Result) -> Detections:
         """Return the detections of a result without those of hidden classes."""
         hidden = self.settings.now.hidden
-        boxes, labels, scores = result.detections
+        labels = result.detections.labels
         rows = [row for row, label in enumerate(labels) if self.class_names[label] not in hidden]
-        return Detections(boxes[rows], labels[rows], scores[rows])
+        return result.detections.select(rows)
 
     def draw(self, result: Result) -> np.ndarray:
         """Return the whole frame of a result with its boxes, (H, W, 3) uint8 RGB."""
@@ -140,7 +137,7 @@ class Pipeline:
                 continue
             seen, frame = numbered.number, numbered.item
             settings, begun = self.settings.now, time.monotonic()
-            detections = NOTHING_FOUND
+            detections = Detections.none()
             if self.finder:
                 detections = self.finder.find(frame.image, settings.threshold, settings.clustering)
             seconds = time.monotonic() - begun

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Iterator, Mapping, Sequence
 
@@ -20,24 +21,25 @@ logger = logging.getLogger(__name__)
 
 def open_held_out(
     model_dir: Path,
-    class_names: Sequence[str],
     folders: Sequence[Path] | None = None,
     typed: Mapping[str, Any] | None = None,
 ) -> AnnotationIndex | None:
     """Return the validation part of dataset folders, or of those that a run was trained on.
 
+    Its classes are those of the data, or those of them that are chosen.
+
     Args:
         model_dir: of the run; its training_args.json says what was held out, and how.
-        class_names: of the net, BACKGROUND first.
         folders: datasets to take in place of those of the run.
         typed: `DataOptions` that win over those of the run.
 
     Returns:
-        None if neither `folders` nor the run name a dataset, or that of the run cannot be read.
+        None if neither `folders` nor the run name a dataset, or that of the run cannot be read and
+        nothing of it was typed.
 
     Raises:
-        OSError: if `folders` cannot be read.
-        ValueError: if there is no picture in their validation part.
+        OSError: if `folders`, or the data of which something was typed, cannot be read.
+        ValueError: if there is no picture in their validation part, or not what was typed.
     """
     run = data_of_run(model_dir, folders or ())
     if not run.folders:
@@ -48,14 +50,13 @@ def open_held_out(
             run.folders,
             options.dataset_type,
             "val",
-            class_names,
-            run.selection(options),
-            options.picture_checks(),
+            selection=run.selection(options),
+            pictures=options.picture_checks(),
         )
         if not len(index):
             raise ValueError(f"{', '.join(map(str, run.folders))} has no validation picture")
     except (OSError, ValueError) as error:
-        if folders:
+        if folders or {one.name for one in fields(DataOptions)} & set(typed or ()):
             raise
         logger.warning("what the run was validated on cannot be used: %s", error)
         return None

@@ -49,15 +49,17 @@ NETS = {
     "vgg16-ssd": Net(create_vgg_ssd, vgg_config),
 }
 NET_ALIASES = {"ssd-mobilenet": "mb1-ssd"}
+# What the first versions of the older scripts called nets.
+EARLIER_NAMES = {"mobilenet-v1-ssd": "mb1-ssd", "mb1-lite-ssd": "mb1-ssd-lite"}
 
 
 def resolve_net(name: str) -> str:
-    """Return the table's name of a net, which may be given as an alias.
+    """Return the table's name of a net, which may be given as an alias or an earlier name.
 
     Raises:
         ValueError: if there is no such net.
     """
-    name = NET_ALIASES.get(name, name)
+    name = {**NET_ALIASES, **EARLIER_NAMES}.get(name, name)
     if name not in NETS:
         raise ValueError(f"there is no net '{shown(name)}'; there are {', '.join(NETS)}")
     return name

@@ -53,7 +53,7 @@ def match_aligned(
 def expected_counts(boxes: Tensor, labels: Tensor, priors: Tensor) -> Tensor:
     """Return how many priors each object will have, (B, M), before anything is predicted.
 
-    It is exact where no two objects want one prior, and the nearest is among those that fit best.
+    Exact if no two objects compete for a prior and each object's nearest prior is among its best.
     """
     near = iou_with_priors(boxes, labels, priors) > LEAST_IOU
     return near.sum(dim=2).clamp(1, MOST_PRIORS).masked_fill(labels == 0, 0).to(boxes.dtype)

@@ -51,8 +51,7 @@ def match_and_encode(
     boxes: Tensor,
     labels: Tensor,
     priors: Tensor,
-    iou_threshold: float = MATCH_IOU,
-    variances: tuple[float, float] = (0.1, 0.2),
+    variances: tuple[float, float],
     confidences: Tensor | None = None,
 ) -> Targets:
     """Return what the net learns to predict; the first arguments are those of `match_priors`.
@@ -61,7 +60,7 @@ def match_and_encode(
         variances: of centres and of sizes.
         confidences: (B, M) of the objects, if not all are certain.
     """
-    matched = match_priors(boxes, labels, priors, iou_threshold)
+    matched = match_priors(boxes, labels, priors)
     return encode(matched, labels, priors, variances, confidences)
 
 
@@ -69,7 +68,7 @@ def encode(
     matched: MatchedPriors,
     labels: Tensor,
     priors: Tensor,
-    variances: tuple[float, float] = (0.1, 0.2),
+    variances: tuple[float, float],
     confidences: Tensor | None = None,
 ) -> Targets:
     """Return what the net learns to predict where priors are assigned to objects.

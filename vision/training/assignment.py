@@ -33,11 +33,7 @@ class ByOverlap:
 
     def __init__(self, net: SSD, batch: Batch) -> None:
         self.all = match_and_encode(
-            batch.boxes,
-            batch.labels,
-            net.priors,
-            variances=net.config.variances,
-            confidences=batch.confidences,
+            batch.boxes, batch.labels, net.priors, net.config.variances, batch.confidences
         )
 
     def totals(self, criterion: MultiboxLoss) -> MatchTotals:

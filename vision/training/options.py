@@ -16,13 +16,13 @@ from vision.utils.options import (
     OneOf,
     Options,
     Whole,
-    boolean,
     option,
     path,
     path_or_none,
     switch,
     text,
     text_or_none,
+    yes_no,
 )
 
 OF_MODEL_DIR = "--model-dir"  # --resume without a value
@@ -126,7 +126,7 @@ class NetOptions(Options):
 
     @property
     def fits_priors(self) -> bool:
-        """Whether priors are fitted, as far as can be said before a detector is fetched."""
+        """Whether priors will be fitted, judged by the options alone."""
         has_heads = not self.base_net and self.pretrained_ssd not in (None, "", NO_FILE)
         return self.anchors == "fitted" or (self.anchors == AUTO and not has_heads)
 
@@ -161,13 +161,9 @@ class RunOptions(Options):
         metavar="N",
         help="validate and save weights after epochs 0, N, 2N, ... and the last",
     )
-    validation_mean_ap: bool = option(
+    validation_mean_ap: bool = yes_no(
         True,
         *("--validation-mean-ap", "--validate-mean-ap"),
-        nargs="?",
-        const=True,
-        kind=boolean,
-        metavar="BOOL",
         help="measure mAP at each validation, not the loss alone",
     )
     debug_steps: int = option(
@@ -230,7 +226,7 @@ class RunOptions(Options):
         "--compile",
         help="compile the net first, which takes minutes; each step is a tenth shorter on a CPU",
     )
-    use_cuda: bool = option(True, kind=boolean, metavar="BOOL", help="use the GPU if there is one")
+    use_cuda: bool = yes_no(True, help="use the GPU if there is one")
 
     @property
     def resume_from(self) -> Path | None:

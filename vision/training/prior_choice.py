@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from vision.checkpoints.description import Description
+from vision.checkpoints.recognition import find_net
 from vision.checkpoints.weights_file import read_weights
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.ssd import NETS
@@ -75,11 +76,12 @@ def _with_priors_of(heads: Path, stock: SSDConfig, options: TrainOptions) -> SSD
 
     None for a detector of another net, whose heads are not loaded.
     """
-    description = read_weights(heads)[1]
+    weights, description = read_weights(heads)
+    net = find_net(weights) or options.net if description is None else description.net
+    if net != options.net:
+        return None
     if description is None:
         return stock
-    if description.net != options.net:
-        return None
     specs = description.at_resolution(options.resolution).config.prior_specs
     if specs != stock.prior_specs:
         logger.info("The priors are those of %s, whose heads have learnt with them.", heads)
@@ -111,7 +113,10 @@ def with_object_balance(
     logger.info(
         "Objects of %s have %.1f priors each, those of %s %.1f: each object counts the same in the "
         "loss. --object-balance 0 lets each prior count the same, as in the older scripts.",
-        *(most, means[most], fewest, means[fewest]),
+        most,
+        means[most],
+        fewest,
+        means[fewest],
     )
     return options.replace(object_balance=1.0)
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vision.utils.options import ListOf, Number, NumberOrWord, OneOf, Options, Whole, option, switch
+from vision.utils.options import (
+    MAX_EPOCHS,
+    ListOf,
+    Number,
+    NumberOrWord,
+    OneOf,
+    Options,
+    Whole,
+    option,
+    switch,
+)
 
 AUTO = "auto"
 ALIGNED, OVERLAP = "aligned", "overlap"  # --assignment
@@ -129,7 +139,7 @@ class ScheduleOptions(Options):
     """How long to train, and how the learning rate changes."""
 
     num_epochs: int = option(
-        30, "--epochs", kind=Whole(1, 1_000_000), metavar="N", help="number of epochs"
+        30, "--epochs", kind=Whole(1, MAX_EPOCHS), metavar="N", help="number of epochs"
     )
     scheduler: str = option(
         "cosine",
@@ -145,8 +155,10 @@ class ScheduleOptions(Options):
     milestones: tuple[int, ...] = option(
         (80, 100),
         kind=ListOf(Whole(0)),
+        nargs=",",
         metavar="EPOCHS",
-        help="the epochs at which multi-step multiplies the learning rate by --gamma",
+        help="the epochs, with commas between them, at which multi-step multiplies the learning "
+        "rate by --gamma",
     )
     gamma: float = option(
         0.1, kind=Number(0, 1), help="what multi-step multiplies the learning rate by"

@@ -55,9 +55,9 @@ from vision.training.model_folder.state import (
 )
 from vision.training.options import AUTO, NO_FILE, OF_THE_PAPER, TrainOptions
 from vision.training.prior_choice import choose_config, config_to_go_on
-from vision.training.reports.pictures import write_inputs
 from vision.training.steps import Training
 from vision.training.validation import what_is_measured
+from vision.training.weights_alone import require_same_to_learn
 from vision.transforms import EvalTransform, TrainTransform
 from vision.transforms.albumentations_file import AlbumentationsTransform
 from vision.transforms.augmentation import GEOMETRY, GEOMETRY_OF_THE_PAPER
@@ -131,12 +131,20 @@ def options_and_state(typed: Mapping[str, Any]) -> tuple[TrainOptions, SavedStat
     if saved is None:
         require_named_files(options)
     folder = options.checkpoint_folder
-    goes_on = saved is not None and saved.path.parent.resolve() == folder.resolve()
-    if not goes_on and not options.overwrite and holds_run(folder):
+    if not _goes_on_in(folder, saved) and not options.overwrite and holds_run(folder):
         raise ValueError(explain_run(folder, None if saved else path))
-    if not goes_on and may_restart() and not is_restart() and is_main() and folder.is_dir():
-        (folder / ENDING).touch()  # for a restart before the old run is removed
     return options, saved
+
+
+def _goes_on_in(folder: Path, saved: SavedState | None) -> bool:
+    return saved is not None and saved.path.parent.resolve() == folder.resolve()
+
+
+def mark_old_run(folder: Path, saved: SavedState | None) -> None:
+    """Mark that a folder holds what the new run will remove, for a restart before it has."""
+    is_first = may_restart() and not is_restart() and is_main()
+    if is_first and folder.is_dir() and not _goes_on_in(folder, saved):
+        (folder / ENDING).touch()
 
 
 def require_named_files(options: TrainOptions) -> None:
@@ -149,7 +157,9 @@ def require_named_files(options: TrainOptions) -> None:
     for one in named:
         if one and one not in (IMAGENET, AUTO, NO_FILE, OF_THE_PAPER):
             if not Path(one).exists():
-                raise ValueError(f"there is no file {one}; check the path")
+                fetch = ", or leave --pretrained-ssd out: what is published for the net is fetched"
+                advice = fetch if one == options.pretrained_ssd else ""
+                raise ValueError(f"there is no file {one}; check the path{advice}")
             require_regular(one)
     for place in (options.teacher, *options.unlabelled):
         if place and not place.exists():
@@ -175,8 +185,6 @@ def make_loaders(options: TrainOptions, data: Datasets, device: torch.device) ->
     )
     of_training = replace(of_validation, batch_size=batch_size * options.accumulate)
     train = EpochLoader(data.train, training_transform(options), of_training, shuffle=True)
-    if options.viz_inputs and is_main():
-        write_inputs(train, options.viz_inputs, options.checkpoint_folder)
     validation = EpochLoader(data.validation, EvalTransform(options.resolution), of_validation)
     return Loaders(train, validation)
 
@@ -209,6 +217,8 @@ def make_net(
         ValueError: if the net does not fit the state of the run, or its weights cannot be used.
     """
     logger.info("Build network.")
+    if not saved and options.resume_from is not None:
+        require_same_to_learn(options.resume_from, options.net, data.class_names)
     if saved:
         config = config_to_go_on(options, saved.description)
     else:
@@ -243,18 +253,10 @@ def load_initial_weights(
     """Load what --resume (a file of weights), --base-net or --pretrained-ssd name, in this order.
 
     Raises:
-        ValueError: if a file cannot be read, is of another net, or is to be gone on from with other
-            classes.
+        ValueError: if a file cannot be read, or is of another net.
     """
     if options.resume_from is not None:
-        weights, description = read_weights(options.resume_from)
-        if description is not None and description.class_names != tuple(class_names):
-            raise ValueError(
-                f"{options.resume_from} has learnt {', '.join(description.class_names[1:])}, the "
-                f"data have {', '.join(class_names[1:])}; a run goes on with the same classes in "
-                "the same order, which --classes sets, and --pretrained-ssd FILE starts one with "
-                "the heads of each class by its name"
-            )
+        weights, _ = read_weights(options.resume_from)
         load_strictly(net, weights, options.resume_from)
         logger.warning("%s has weights only; the optimizer starts anew", options.resume_from)
     elif options.base_net:

@@ -88,7 +88,7 @@ class Validation:
 
 
 def what_is_measured(index: AnnotationIndex, options: TrainOptions) -> str:
-    """Return a word that is another one where scores cannot be compared.
+    """Return a key of what scores mean: only scores with equal keys can be compared.
 
     Args:
         index: the pictures to validate on.

@@ -56,7 +56,7 @@ def _shared_length(boxes: Tensor, others: Tensor, axis: int) -> Tensor:
 
 
 def encode_boxes(
-    boxes: Tensor, priors: Tensor, center_variance: float = 0.1, size_variance: float = 0.2
+    boxes: Tensor, priors: Tensor, center_variance: float, size_variance: float
 ) -> Tensor:
     """Express boxes as offsets from priors, which is what a net learns (SSD paper, equation 2).
 
@@ -75,7 +75,7 @@ def encode_boxes(
 
 
 def decode_boxes(
-    locations: Tensor, priors: Tensor, center_variance: float = 0.1, size_variance: float = 0.2
+    locations: Tensor, priors: Tensor, center_variance: float, size_variance: float
 ) -> Tensor:
     """Turn predicted offsets back into boxes; the inverse of `encode_boxes`.
 

@@ -85,11 +85,20 @@ def parse_options(
         parser.error(f"unrecognized argument {printable(unknown[0])}{_advice(typed, known)}")
     for one in fields(options) if options else ():
         if one.name in vars(args):
+            value = getattr(args, one.name)
+            if one.metadata["nargs"] == ",":
+                value = _joined(value)
             try:
-                setattr(args, one.name, checked(one, getattr(args, one.name)))
+                setattr(args, one.name, checked(one, value))
             except ValueError as error:
                 parser.error(printable(str(error), LONGEST_ERROR))
     return args
+
+
+def _joined(typed: Sequence[str]) -> str:
+    """Return the lists that were typed for one option as one; an empty text begins it anew."""
+    begin = max((i + 1 for i, text in enumerate(typed) if not text), default=0)
+    return ",".join(typed[begin:])
 
 
 def require_partners(parser: Any, args: Any, partners: Mapping[str, str]) -> None:

@@ -41,13 +41,7 @@ def read_labels(path: str | Path) -> list[str]:
             more than MAX_CLASSES lines.
     """
     path = Path(path)
-    require_regular(path)
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} must be UTF-8 text, byte {error.start} is not; save it as UTF-8"
-        ) from None
+    text = _read_text(path)
     lines = text.splitlines()
     if len(lines) > MAX_CLASSES:
         raise ValueError(
@@ -55,6 +49,36 @@ def read_labels(path: str | Path) -> list[str]:
         )
     _warn_about_repairs(path, text, lines)
     names = [line.strip() for line in lines if line.strip()]
+    return with_background(names, path)
+
+
+def read_labels_for(path: str | Path, num_classes: int) -> list[str]:
+    """Read the class names of a net with so many classes, BACKGROUND among them.
+
+    The older scripts took a blank line, and a second BACKGROUND, for a class. Where only with these
+    lines there are as many names as classes, they are classes that no object has, with a warning.
+
+    Returns:
+        the names, BACKGROUND first; another number of them where the file is not the net's.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: as `read_labels` does.
+    """
+    names = [line.strip() for line in _read_text(Path(path)).splitlines()]
+    if names[:1] != [BACKGROUND]:
+        names.insert(0, BACKGROUND)
+    odd = [i for i, name in enumerate(names) if i and (not name or name.upper() == BACKGROUND)]
+    if len(names) != num_classes or not 0 < len(odd) < num_classes - 1:
+        return read_labels(path)
+    for i in odd:
+        names[i] = f"unused class {i}"
+    logger.warning(
+        "%s has blank lines, or BACKGROUND twice, which the older scripts took for classes, and so "
+        "has the net: they are called %s here, and no object is of them",
+        path,
+        ", ".join(names[i] for i in odd[:5]) + (", ..." if len(odd) > 5 else ""),
+    )
     return with_background(names, path)
 
 
@@ -123,7 +147,22 @@ def write_labels(path: str | Path, class_names: Sequence[str]) -> None:
     """
     require_class_names(class_names)
     with atomic_write(path) as temporary:
-        temporary.write_bytes("".join(f"{name}\n" for name in class_names).encode("utf-8"))
+        temporary.write_bytes(labels_text(class_names).encode("utf-8"))
+
+
+def labels_text(class_names: Sequence[str]) -> str:
+    """Return what `write_labels` writes."""
+    return "".join(f"{name}\n" for name in class_names)
+
+
+def _read_text(path: Path) -> str:
+    require_regular(path)
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} must be UTF-8 text, byte {error.start} is not; save it as UTF-8"
+        ) from None
 
 
 def _warn_about_repairs(path: Path, text: str, lines: list[str]) -> None:

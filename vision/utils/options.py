@@ -26,9 +26,7 @@ from typing import Any, Callable, Iterator, Mapping, Sequence, TypeVar
 from vision.utils.buckets import full_path
 from vision.utils.text import shown
 
-Convert = Callable[
-    [Any], Any
-]  # from a text of the command line, or a value of a file, to the value
+Convert = Callable[[Any], Any]  # from what is typed, or a value of a file, to the value
 Chosen = TypeVar("Chosen", bound="Options")
 
 
@@ -50,7 +48,8 @@ def option(
         help: what the value is, with its unit.
         kind: checks and converts one value.
         metavar: the name of the value in --help.
-        nargs: as in argparse; 0 for a switch.
+        nargs: as in argparse; 0 for a switch; "," for one text of values with commas between them.
+            What "+" or "," takes a second time is added to the first.
         const: the value where an option with nargs="?" is typed without one.
     """
     facts = {"names": names, "help": help, "kind": kind, "metavar": metavar, "nargs": nargs}
@@ -60,6 +59,12 @@ def option(
 def switch(*names: str, help: str) -> Any:
     """Return a field that is False unless its option is typed, which takes no value."""
     return option(False, *names, help=help, kind=boolean, nargs=0)
+
+
+def yes_no(default: bool | None, *names: str, help: str) -> Any:
+    """Return a field that is True where its option is typed bare, or as its value says."""
+    facts: dict[str, Any] = {"kind": boolean, "nargs": "?", "const": True, "metavar": "BOOL"}
+    return option(default, *names, help=help, **facts)
 
 
 @dataclass(frozen=True)
@@ -163,11 +168,13 @@ def _keywords(one: dataclasses.Field) -> dict[str, Any]:
         return {**keywords, "action": "store_true"}
     metavar = facts["metavar"] or getattr(facts["kind"], "metavar", None)
     keywords["metavar"] = metavar or one.name.split("_")[-1].upper()
+    if facts["nargs"] == ",":
+        return {**keywords, "action": "append"}
     if facts["nargs"] is not None:
         keywords["nargs"] = facts["nargs"]
     if facts["nargs"] == "?":
         keywords["const"] = facts["const"]
-    return keywords
+    return {**keywords, "action": "extend"} if facts["nargs"] == "+" else keywords
 
 
 def _default_text(one: dataclasses.Field) -> str:
@@ -177,8 +184,7 @@ def _default_text(one: dataclasses.Field) -> str:
     if isinstance(value, bool):
         text = str(value).lower()
     elif isinstance(value, tuple):
-        joined = "," if one.metadata["nargs"] is None else " "
-        text = joined.join(map(str, value))
+        text = ("," if one.metadata["nargs"] == "," else " ").join(map(str, value))
     else:
         text = str(value)
     return f" (default: {text})"
@@ -281,6 +287,7 @@ class NumberOrWord(Range):
 
 INPUT_SIDES = Whole(32, 4096)  # of a net's square input, pixels
 WIDTHS = Number(0.1, 4)  # what multiplies the channels of a backbone
+MAX_EPOCHS = 1_000_000  # of a run
 
 
 def finite(value: Any, convert: Callable[[Any], float]) -> float | None:

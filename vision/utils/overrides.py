@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vision.utils.options import Number, Options, Whole, option, path_or_none, text_or_none
+from vision.utils.options import (
+    INPUT_SIDES,
+    WIDTHS,
+    Options,
+    option,
+    path_or_none,
+    text_or_none,
+)
 
 
 @dataclass(frozen=True)
@@ -29,14 +36,14 @@ class Overrides(Options):
     )
     resolution: int | None = option(
         None,
-        kind=Whole(32, 4096),
+        kind=INPUT_SIDES,
         metavar="PIXELS",
         help="side of the net's square input (default: what the file says, else 300)",
     )
     mb2_width_mult: float | None = option(
         None,
         "--width-mult",
-        kind=Number(0.1, 4),
+        kind=WIDTHS,
         metavar="FACTOR",
         help="what the channels of a MobileNetV2 or V3 backbone are multiplied by (default: what "
         "the file says)",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Iterable
+import difflib
+from typing import Iterable, Sequence
 
 # What nobody sees in a name, as web pages and word processors put it there. Joiners of letters are
 # among it, as in Persian; nets and lists of names do without.
@@ -26,6 +27,24 @@ def printable(text: str, longest: int = 300) -> str:
     """Return text as one line of printable characters, cut where it is longer than `longest`."""
     line = "".join(letter if letter.isprintable() else " " for letter in text[: longest + 1])
     return line if len(line) <= longest else line[:longest] + "..."
+
+
+def cut(text: str, longest: int) -> str:
+    """Return a text, and where it is longer than `longest` letters its beginning and a "…"."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def first_few(names: Sequence[str], most: int, between: str = ", ") -> str:
+    """Return names in a row; of more than `most` the first ones, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return between.join(names[:most]) + more
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message about a name that is not known: the nearest one that is."""
+    spelled = {one.lower(): one for one in known}
+    nearest = difflib.get_close_matches(name.lower(), spelled, n=1)
+    return f"; did you mean '{spelled[nearest[0]]}'?" if nearest else ""
 
 
 def shown(value: object, longest: int = 60) -> str:

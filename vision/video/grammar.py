@@ -44,6 +44,7 @@ VIDEO_SUFFIXES = frozenset(
 )
 # What goes to OpenCV as it is; of http it is seen only from the answer what is behind it.
 STREAMS = ("rtsp", "rtsps", "rtmp", "udp", "rtp", "tcp", "hls")
+WINDOWS = ("display", "webrtc")  # what detectnet shows its pictures in
 ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
 DEVICE = re.compile(r"/dev/video(\d+)")
 
@@ -86,6 +87,26 @@ def parse_sources(words: Sequence[str]) -> list[PictureSource]:
     for word in words:
         found.update(dict.fromkeys(_sources_of(word)))
     return list(found)
+
+
+def is_window(word: str) -> bool:
+    """Say whether a word is a window or a page of detectnet's, which is no source."""
+    address = ADDRESS.fullmatch(word)
+    return bool(address) and word.partition(":")[0].lower() in WINDOWS
+
+
+def new_file(word: str) -> str:
+    """Return the picture or video that a word names and that is not there, as an output is not.
+
+    "" if the word is anything else.
+    """
+    address = ADDRESS.fullmatch(word)
+    if address and address[1].lower() != "file":
+        return ""
+    name = address[2] if address else word
+    is_named_so = Path(name).suffix.lower() in (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES)
+    is_there = Path(name).exists() or glob.glob(name)  # noqa: PTH207
+    return name if is_named_so and not is_there else ""
 
 
 def _sources_of(word: str) -> Iterator[PictureSource]:

@@ -60,9 +60,9 @@ def test_names_of_a_label_folder_come_back_before_any_is_used(tmp_path, names):
 def test_names_of_a_detector_come_back(tmp_path, names):
     import numpy as np
 
-    from vision.live.pipeline import NOTHING_FOUND
+    from vision.structures import Detections
 
     labels = PseudoLabels(tmp_path, ["BACKGROUND", *names])
-    labels.add_frame("frame", np.zeros((48, 64, 3), np.uint8), NOTHING_FOUND)
+    labels.add_frame("frame", np.zeros((48, 64, 3), np.uint8), Detections.none())
     labels.close()
     assert VOCFolder(tmp_path).class_names() == names

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vision.deploy.emulation.network_input import can_open, network_input
+from vision.deploy.emulation.network_input import network_input
 
 
 def picture(height, width):
@@ -40,9 +40,3 @@ def test_a_pixel_is_taken_by_truncation():
 def test_anything_but_a_picture_is_refused(shape):
     with pytest.raises(ValueError, match=r"image must be \(H, W, 3\)"):
         network_input(np.zeros(shape, np.uint8), 30, 30)
-
-
-def test_names_that_detectnet_opens():
-    assert can_open("photos/IMG 1.JPG")
-    assert not can_open("scan.tif")
-    assert not can_open("page.webp")

@@ -7,6 +7,7 @@ import pytest
 
 from vision.deploy.emulation.clustering import PostProcessing, as_detections, post_process
 from vision.deploy.emulation.sweep import count_right_boxes
+from vision.deploy.outputs import Outputs
 from vision.evaluation.average_precision import match_detections
 from vision.structures import Sample
 
@@ -40,9 +41,10 @@ def test_it_counts_what_the_emulator_and_the_evaluation_find(objects, rows):
     total = 0
     for _ in range(10):
         sample, scores, boxes = made_up(rng, objects, rows)
-        found = count_right_boxes(sample, scores, boxes, SETTINGS, LABELS, 0.5)
+        outputs, size = Outputs(scores, boxes), (320, 240)
+        found = count_right_boxes(sample, size, outputs, SETTINGS, LABELS, 0.5)
         for one, counts in zip(SETTINGS, found.tolist()):
-            shown = as_detections(post_process(scores, boxes, (320, 240), LABELS, one))
+            shown = as_detections(post_process(scores, boxes, size, LABELS, one))
             matches = match_detections([shown], [sample], len(LABELS), 0.5)
             assert counts == [len(matches.scores), int(matches.true_positive.sum())]
             total += counts[0]

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from vision.deploy.graph.clean_up import replace_all
 from vision.deploy.graph.suppression import add_nms
 from vision.deploy.nms import GraphNms
+from vision.deploy.outputs import Outputs
 from vision.deploy.readiness import interface_checks
 from vision.deploy.readiness.candidate import (
     ERROR,
@@ -18,7 +19,6 @@ from vision.deploy.readiness.candidate import (
     Bindings,
     Candidate,
     LabelFile,
-    Outputs,
     Reference,
     largest_differences,
 )

@@ -51,6 +51,15 @@ def test_an_unknown_name_brings_five_near_ones_and_their_family(table):
     assert "(Car belongs to Land vehicle and includes Limousine, Van)" in second
 
 
+def test_a_filter_behind_a_name_is_translated(table):
+    with pytest.raises(ValueError, match=r"leave ':~group:0\.5' out, and type --exclude-group-of"):
+        table.resolve("Apple,handgun:~group:0.5")
+    with pytest.raises(ValueError, match=r"a class alone: leave ':occluded' out$"):
+        table.resolve("Handgun:occluded")
+    with pytest.raises(ValueError, match="there is no class 'Hndgun:~group'"):
+        table.resolve("Hndgun:~group")
+
+
 def test_no_name_at_all(table):
     with pytest.raises(ValueError, match="no class is named"):
         table.resolve(" , ")

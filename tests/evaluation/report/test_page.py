@@ -96,6 +96,19 @@ def test_a_page_for_several_detectors_compares_them(tmp_path):
     assert "Side by side" not in page("one", entries[:1])
 
 
+def test_names_of_any_letters_stand_in_plots_and_on_the_page(tmp_path, recwarn):
+    names = ["BACKGROUND", "蘋果", "$5 and $6", "りんご" * 20]
+    entry = drawn_entry(tmp_path, "梨.pth", names=names)
+    text = page("several", [entry, entry])
+    for name, draw in PLOTS.items():
+        assert plot(draw, entry.evaluation), name
+    assert [str(one.message) for one in recwarn if "Glyph" in str(one.message)] == []
+    matrix = text[text.index('<table class="matrix"') :].split("</table>")[0]
+    assert "蘋果" in matrix
+    assert "$5 and $6" in matrix
+    assert ("りんご" * 20)[:21] + "…" in matrix
+
+
 @pytest.mark.parametrize(
     "pictures", [[], [(truth(), found())], [(truth(([0, 0, 9, 9], 1)), found())]]
 )

@@ -119,7 +119,7 @@ def test_a_file_of_options_that_is_none_is_named(tmp_path, text):
 def test_a_cut_file_of_options_comes_with_what_to_do(tmp_path, text):
     path = tmp_path / "training_args.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"put a copy of it back, or delete it: .* must be typed"):
+    with pytest.raises(ValueError, match=r"put a copy of it back, or delete it\. .* type --data"):
         earlier_devices({"resume": str(tmp_path)})
     path.unlink()
     assert earlier_devices({"resume": str(tmp_path)}) == {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import partial
 from typing import Callable, Iterator, NamedTuple, Optional, Sequence, Tuple
 
@@ -13,6 +12,7 @@ from vision.datasets.files.listing import fold_name
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.arrays import blocks
 from vision.utils.labels import IGNORED_PIXELS, is_background
+from vision.utils.text import did_you_mean
 
 # From (image id, origin) to the file of an object, its line or None, and what to call it or "".
 Place = Callable[[str, int], Tuple[str, Optional[int], str]]
@@ -261,7 +261,7 @@ def report_unknown_classes(
 ) -> None:
     """Report every class that is not in the list, once, with its number of boxes."""
     counts = np.bincount(index.labels, minlength=len(index.class_names))
-    known, spelled = set(class_names[1:]), {name.lower(): name for name in class_names[1:]}
+    known = set(class_names[1:])
     is_unknown = np.array([name not in known for name in index.class_names])
     is_unknown[0] = False  # the place of BACKGROUND
     boxes = np.flatnonzero(is_unknown[index.labels])
@@ -273,8 +273,7 @@ def report_unknown_classes(
         kind, message = _judge_name(name)
         if kind == "unknown class" and hinted < MOST_HINTS:
             hinted += 1
-            nearest = difflib.get_close_matches(name.lower(), spelled, n=1)
-            message += f"; did you mean '{spelled[nearest[0]]}'?" if nearest else ""
+            message += did_you_mean(name, class_names[1:])
         message += f" ({counts[label]:,} objects, the first one here)"
         problems.add(kind, message, file, line, count=int(counts[label]))
 

@@ -13,6 +13,7 @@ from vision.datasets.files.listing import (
     strip_suffix,
 )
 from vision.pictures.suffixes import PICTURE_SUFFIXES, UNREADABLE_SUFFIXES, unreadable_fault
+from vision.utils.text import first_few
 
 MOST_NAMED = 3  # pictures of one name in a message
 
@@ -72,10 +73,9 @@ class PictureFinder:
         found = self._named(name, part)
         if len(found) < 2:
             return ""
-        listed = ", ".join(found[:MOST_NAMED]) + (", ..." if len(found) > MOST_NAMED else "")
         return (
-            f"{len(found)} pictures have the name '{base_name(name)}': {listed}; write the folder "
-            "into the annotation"
+            f"{len(found)} pictures have the name '{base_name(name)}': "
+            f"{first_few(found, MOST_NAMED)}; write the folder into the annotation"
         )
 
     def named(self, name: str) -> list[str]:

@@ -9,6 +9,7 @@ import mmap
 import os
 import re
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Iterator, Sequence, Tuple, TypeVar, Union
 
@@ -152,18 +153,24 @@ def has_pictures(root: Path) -> bool:
 
 def file_has(path: Path, *keys: bytes) -> bool:
     """Return whether all the keys stand anywhere in a file; False if it is not a file."""
-    if not path.is_file() or not path.stat().st_size:
-        return False
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with _content(path) as data:
         return all(data.find(key) >= 0 for key in keys)
 
 
 def file_matches(path: Path, pattern: re.Pattern[bytes]) -> bool:
     """Return whether a pattern is anywhere in a file; False if it is not a file."""
-    if not path.is_file() or not path.stat().st_size:
-        return False
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with _content(path) as data:
         return pattern.search(data) is not None
+
+
+@contextmanager
+def _content(path: Path) -> Iterator[mmap.mmap | bytes]:
+    """Yield the bytes of a file, which are read as they are looked at; none if it is not a file."""
+    if not path.is_file() or not path.stat().st_size:
+        yield b""
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        yield data
 
 
 def folders_in(folder: Path) -> list[Path]:

@@ -18,6 +18,7 @@ from vision.datasets.files.listing import strip_suffix
 from vision.datasets.formats.folder import DatasetFolder, usable_names
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.builder import IndexBuilder, Record
+from vision.utils.text import first_few
 
 
 class _Found(NamedTuple):
@@ -177,8 +178,7 @@ class PerPartFolder(DatasetFolder):
         for part in ("train", "val", "test", "all"):
             files = [path.relative_to(self.root).as_posix() for path in self._files.get(part, ())]
             if files:
-                more = f" and {len(files) - 3} more" if len(files) > 3 else ""
-                self.parts[part] = ", ".join(files[:3]) + more
+                self.parts[part] = first_few(files, 3)
 
 
 def _join_all(file: str, found: Sequence[_Found], problems: Problems) -> Record:

@@ -18,11 +18,10 @@ from typing import Mapping, Sequence
 import numpy as np
 
 from vision.deploy.stored_settings import stored_settings
-from vision.structures import Detections
+from vision.structures import DETECTNET_THRESHOLD, Detections
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_THRESHOLD = 0.5
 SETTINGS_KEY = "detectnet"  # in a file's metadata
 LOWEST_SCORE = np.float32(-1000)  # detectnet's start value in its search for the best class
 
@@ -45,14 +44,14 @@ PROFILES = {
 class PostProcessing:
     """Options of detectnet that decide which boxes it reports."""
 
-    threshold: float = DEFAULT_THRESHOLD  # a score equal to it is kept; 0 becomes the default
+    threshold: float = DETECTNET_THRESHOLD  # a score equal to it is kept; 0 becomes the default
     clustering: float = 0.75  # boxes merge above this ratio of the intersection to the larger area
     profile: str = "master"  # a key of PROFILES
 
     def __post_init__(self) -> None:
         """Check that the profile is known; take a threshold of 0 as detectnet does."""
         if self.threshold == 0:
-            object.__setattr__(self, "threshold", DEFAULT_THRESHOLD)
+            object.__setattr__(self, "threshold", DETECTNET_THRESHOLD)
         if self.profile not in PROFILES:
             raise ValueError(
                 f"the profile must be one of {', '.join(PROFILES)}, got '{self.profile}'"
@@ -68,7 +67,7 @@ def typed_settings(
 ) -> PostProcessing:
     """Return settings that a person has chosen; say so where detectnet takes another threshold."""
     if threshold == 0:
-        logger.warning("detectnet takes --threshold=0 for its default, %s", DEFAULT_THRESHOLD)
+        logger.warning("detectnet takes --threshold=0 for its default, %s", DETECTNET_THRESHOLD)
     return PostProcessing(threshold, clustering, profile)
 
 
@@ -168,8 +167,7 @@ def as_detections(found: Sequence[DetectNetDetection]) -> Detections:
     boxes = np.array(corners, dtype=np.float32).reshape(-1, 4)
     labels = np.array([d.class_id for d in found], dtype=np.int64)
     scores = np.array([d.confidence for d in found], dtype=np.float32)
-    order = np.argsort(-scores, kind="stable")
-    return Detections(boxes[order], labels[order], scores[order])
+    return Detections(boxes, labels, scores).select(np.argsort(-scores, kind="stable"))
 
 
 def best_classes(

@@ -6,23 +6,11 @@ detectnet stretches the picture to the network's size, takes the nearest source 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from vision.structures import DETECTNET_MEAN, DETECTNET_STD
 
 INPUT_NORMALISATION = f"(pixel - {DETECTNET_MEAN}) / {DETECTNET_STD}"
-
-# What the decoder of jetson-utils opens, by the end of the name.
-BITMAPS = [".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tga", ".targa", ".psd", ".hdr", ".pic"]
-PORTABLE_MAPS = [".pnm", ".pbm", ".pgm", ".ppm"]
-READABLE_SUFFIXES = frozenset([*BITMAPS, *PORTABLE_MAPS])
-
-
-def can_open(path: str | Path) -> bool:
-    """Tell whether detectnet opens a still picture of this name; it takes no .tif and no .webp."""
-    return Path(path).suffix.lower() in READABLE_SUFFIXES
 
 
 def network_input(image: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -1,17 +1,13 @@
-"""detectnet's arithmetic on many pictures: what it shows with some settings, and which are best."""
+"""detectnet's arithmetic on many pictures: what it shows in each with some settings."""
 
 from __future__ import annotations
 
 from typing import Iterable, Sequence
 
-import numpy as np
-
 from vision.deploy.emulation.clustering import PostProcessing, as_detections, post_process
-from vision.deploy.readiness.candidate import Outputs
-from vision.deploy.tuning import Sweep
+from vision.deploy.outputs import Outputs
 from vision.evaluation.collection import EvaluatedPicture
-from vision.evaluation.matching import GroundTruth
-from vision.structures import Detections, Sample
+from vision.structures import Detections
 
 
 def show_pictures(
@@ -36,19 +32,3 @@ def show_pictures(
         for found, one in zip(shown, settings):
             found.append(as_detections(post_process(scores[rows], boxes[rows], size, labels, one)))
     return shown
-
-
-def best_settings(
-    outputs: Iterable[Outputs],
-    pictures: Sequence[EvaluatedPicture],
-    truths: Sequence[GroundTruth],
-    labels: Sequence[str],
-) -> PostProcessing:
-    """Return the settings with the best F1; arguments as of `show_pictures`, and what is there."""
-    sweep = Sweep(labels)
-    for facts, truth, (scores, boxes) in zip(pictures, truths, outputs):
-        # Of the picture only the size is asked for.
-        image = np.broadcast_to(np.zeros(3, np.uint8), (facts.height, facts.width, 3))
-        sample = Sample(image, truth.boxes, truth.labels, truth.difficult, facts.image_id)
-        sweep.add(sample, Outputs(scores, boxes))
-    return sweep.measured().best.settings

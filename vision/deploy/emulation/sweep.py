@@ -18,14 +18,15 @@ from vision.deploy.emulation.clustering import (
     clamp_corners,
     overlap_ratios,
 )
-from vision.structures import Sample
+from vision.deploy.outputs import Outputs
+from vision.evaluation.matching import Truth
 from vision.utils.box_utils import box_iou
 
 
 def count_right_boxes(
-    sample: Sample,
-    scores: np.ndarray,
-    boxes: np.ndarray,
+    truth: Truth,
+    size: tuple[int, int],
+    outputs: Outputs,
     settings: Sequence[PostProcessing],
     labels: Sequence[str],
     iou_threshold: float,
@@ -36,9 +37,9 @@ def count_right_boxes(
     this one most, by an IoU over the threshold. Boxes on difficult objects do not count.
 
     Args:
-        sample: the picture and what is on it.
-        scores: (P, C) float32 of the file.
-        boxes: (P, 4) float32 of the file, xyxy in [0, 1].
+        truth: what is on the picture.
+        size: its width and height in pixels.
+        outputs: what the file puts out for it.
         settings: S of them, of the profile "master".
         labels: class names by label.
         iou_threshold: the overlap that a right box has to exceed.
@@ -46,25 +47,26 @@ def count_right_boxes(
     Returns:
         (S, 2) int64: boxes shown, and right ones.
     """
+    scores, boxes = outputs
     lowest = np.float32(min(one.threshold for one in settings))
     classes, confidences, rows = best_classes(scores, lowest)
     ignored = PROFILES["master"].ignored_label
     wanted = np.array([labels[label] != ignored for label in classes], dtype=bool)
     classes, confidences, rows = classes[wanted], confidences[wanted], rows[wanted]
-    height, width = sample.image.shape[:2]
+    width, height = size
     corners = boxes[rows] * np.array([width, height, width, height], dtype=np.float32)
     is_shown, corners = _merge_for_all(classes, confidences, corners, settings)
     shown = torch.from_numpy(clamp_corners(corners, width, height))
-    overlaps = box_iou(shown, torch.from_numpy(sample.boxes)).numpy()  # (S, R, N)
-    overlaps = np.where(classes[:, None] == sample.labels, overlaps, -1.0)
+    overlaps = box_iou(shown, torch.from_numpy(truth.boxes)).numpy()  # (S, R, N)
+    overlaps = np.where(classes[:, None] == truth.labels, overlaps, -1.0)
     if not overlaps.size:
         return np.stack([is_shown.sum(axis=1), np.zeros(len(settings), np.int64)], axis=1)
     closest = overlaps.argmax(axis=2)
     hits = is_shown & (overlaps.max(axis=2) > iou_threshold)
-    is_found = (hits[..., None] & (closest[..., None] == np.arange(len(sample.labels)))).any(axis=1)
-    on_difficult = hits & sample.difficult[closest]
+    is_found = (hits[..., None] & (closest[..., None] == np.arange(len(truth.labels)))).any(axis=1)
+    on_difficult = hits & truth.difficult[closest]
     counted = (is_shown & ~on_difficult).sum(axis=1)
-    return np.stack([counted, (is_found & ~sample.difficult).sum(axis=1)], axis=1)
+    return np.stack([counted, (is_found & ~truth.difficult).sum(axis=1)], axis=1)
 
 
 def _merge_for_all(

@@ -13,6 +13,7 @@ from onnx import ModelProto, ValueInfoProto
 from vision.deploy.graph.suppression import ALL_BOXES, ALL_SCORES
 from vision.deploy.nms import GraphNms, graph_nms
 from vision.deploy.onnx_reading import all_shapes, constants, metadata, open_session
+from vision.deploy.outputs import Outputs
 from vision.deploy.targets import DEFAULT_TARGET, Target
 from vision.utils.text import printable
 
@@ -55,15 +56,8 @@ class LabelFile(NamedTuple):
     content: bytes
 
 
-class Outputs(NamedTuple):
-    """What a net puts out for one input."""
-
-    scores: np.ndarray  # (B, P, C)
-    boxes: np.ndarray  # (B, P, 4) xyxy
-
-
 class Reference(NamedTuple):
-    """What the net itself computes for one input, and what it would compute without rounding."""
+    """What the net itself computes for a batch, and what it would compute without rounding."""
 
     single: Outputs  # in float32
     double: Outputs  # in float64

@@ -85,6 +85,10 @@ class ClassTable:
         return {_key(name): name for name in self.names}
 
     def _advice(self, text: str) -> str:
+        name, colon, filters = text.partition(":")
+        if colon and _key(name) in self._by_key:
+            groups = ", and type --exclude-group-of" if "group" in filters else ""
+            return f"'{text}' must be the name of a class alone: leave ':{filters}' out{groups}"
         near = self.nearest(text)
         advice = f"there is no class '{text}'; the nearest are {', '.join(near)}"
         for name in near:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from pathlib import Path
 from typing import Iterator, Sequence
@@ -13,13 +12,9 @@ from vision.evaluation.report.page import page
 from vision.evaluation.report.plots import PLOTS, plot, plot_comparisons
 from vision.evaluation.report.tables import Entry, as_csv, as_values, summary
 from vision.utils.files import write_together
-
-logger = logging.getLogger(__name__)
+from vision.utils.tensorboard import summary_writer
 
 REPORT, VALUES, TABLE = "report.html", "results.json", "results.csv"
-# What tensorboard raises when it is imported: where it is missing, where NumPy has become too new
-# for it, and where protobuf has.
-NO_TENSORBOARD = (ImportError, AttributeError, TypeError)
 
 
 def write_results(
@@ -86,13 +81,11 @@ def folder_names(entries: Sequence[Entry]) -> list[str]:
 
 def write_tensorboard(folder: Path, entries: Sequence[Entry]) -> None:
     """Write the figures for TensorBoard, a run for each entry."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except NO_TENSORBOARD as error:
-        logger.warning("Nothing for TensorBoard: %s; pip install tensorboard", error)
+    open_writer = summary_writer("Nothing")
+    if open_writer is None:
         return
     for entry, own in zip(entries, folder_names(entries)):
-        with SummaryWriter(str(folder / own)) as writer:
+        with open_writer(str(folder / own)) as writer:
             for name, value in summary(entry).items():
                 if value is not None:
                     writer.add_scalar(f"Evaluation/{name}", value)

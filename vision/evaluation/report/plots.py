@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-import io
 from typing import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from vision.evaluation.measure import ClassMeasure, Evaluation
 from vision.evaluation.metrics.curves import RECALLS, THRESHOLDS, Curves
+from vision.utils.figures import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PALETTE,
+    RED,
+    figure_png,
+    new_figure,
+    plain_name,
+)
 
 WIDTH, HEIGHT, DPI = 5.2, 3.8, 150  # inches, and pixels of an inch
 MOST_CLASS_CURVES = 10  # of single classes; the weakest where there are more
 MOST_CLASS_BARS = 25
 MOST_LABELS = 30  # of classes in the matrix
 LONGEST_LABEL = 22  # letters
-# Colours that can be told apart, on white and, turned by the page's style, on black.
-PALETTE = (
-    "#3b82c4",
-    "#e07b26",
-    "#3a9d5d",
-    "#d1495b",
-    "#8d6cc9",
-    "#a1755c",
-    "#d070b0",
-    "#2f9c95",
-    "#b8952b",
-    "#7a8799",
-)
-BLUE, ORANGE, GREEN, RED = PALETTE[:4]
-
-
+NO_CLASS = "(background)"  # what a row and a column of the matrix is called beside the classes
 PAPER, INK, FAINT = "#ffffff", "#1c2430", "#d9dee5"
 
 Draw = Callable[[Evaluation, Axes], None]
@@ -45,7 +38,7 @@ def plot(draw: Draw, evaluation: Evaluation) -> bytes:
     figure, axes = _empty()
     draw(evaluation, axes)
     _add_legend(axes)
-    return _png(figure)
+    return figure_png(figure)
 
 
 def plot_comparisons(evaluations: Mapping[str, Evaluation]) -> dict[str, bytes]:
@@ -54,9 +47,9 @@ def plot_comparisons(evaluations: Mapping[str, Evaluation]) -> dict[str, bytes]:
     for name, draw in COMPARISONS.items():
         figure, axes = _empty()
         for number, (detector, evaluation) in enumerate(evaluations.items()):
-            draw(evaluation, axes, PALETTE[number % len(PALETTE)], short(detector))
+            draw(evaluation, axes, PALETTE[number % len(PALETTE)], _plain(detector))
         _add_legend(axes)
-        pictures[name] = _png(figure)
+        pictures[name] = figure_png(figure)
     return pictures
 
 
@@ -114,7 +107,7 @@ def draw_classes(evaluation: Evaluation, axes: Axes) -> None:
     if len(shown) <= 12:
         axes.bar_label(bars, fmt="%.2f", padding=2, fontsize=7, color=INK)
     axes.barh(places - 0.2, [one.counts.f1 for one in shown], 0.38, color=ORANGE, label="F1")
-    axes.set_yticks(places, [short(one.name) for one in shown], fontsize=_size(len(shown)))
+    axes.set_yticks(places, [_plain(one.name) for one in shown], fontsize=_size(len(shown)))
     axes.set_xlim(0, 1.08)
     axes.set_ylim(-0.6, max(len(shown), 4) - 0.4)
     axes.grid(visible=False, axis="y")
@@ -161,7 +154,7 @@ def draw_confusion(evaluation: Evaluation, axes: Axes) -> None:
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     shades = LinearSegmentedColormap.from_list("shades", [PAPER, BLUE])
     axes.imshow(shares, cmap=shades, vmin=0, vmax=1, aspect="auto")
-    names = [matrix_name(evaluation, label) for label in labels]
+    names = [_name(evaluation, label) if label else NO_CLASS for label in labels]
     size = _size(len(labels))
     axes.set_xticks(range(len(labels)), names, rotation=60, ha="right", fontsize=size)
     axes.set_yticks(range(len(labels)), names, fontsize=size)
@@ -194,15 +187,8 @@ def matrix_labels(evaluation: Evaluation) -> list[int]:
     return [*sorted(worst[:MOST_LABELS]), 0]
 
 
-def matrix_name(evaluation: Evaluation, label: int) -> str:
-    """Return what a row or a column of the matrix is called."""
-    return short(evaluation.collection.name(label)) if label else "(background)"
-
-
-def short(name: str) -> str:
-    """Return a name of bearable length, in which dollars do not mean a formula."""
-    text = name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…"
-    return text.replace("$", r"\$")
+def _plain(name: str) -> str:
+    return plain_name(name, LONGEST_LABEL)
 
 
 def _draw_by_threshold(
@@ -245,7 +231,7 @@ def _chosen_classes(evaluation: Evaluation) -> list[tuple[int, str]]:
 
 
 def _name(evaluation: Evaluation, label: int) -> str:
-    return short(evaluation.collection.name(label))
+    return _plain(evaluation.collection.name(label))
 
 
 def _size(count: int) -> float:
@@ -257,7 +243,7 @@ def _unit_square(axes: Axes, x: str, y: str, title: str) -> None:
 
 
 def _empty() -> tuple[Figure, Axes]:
-    figure = Figure((WIDTH, HEIGHT), DPI, layout="constrained")
+    figure = new_figure(WIDTH, HEIGHT, DPI)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     for spine in axes.spines.values():
@@ -278,10 +264,3 @@ def _add_legend(axes: Axes) -> None:
         columns = 2 if len(names) > 6 else 1
         legend = axes.legend(frameon=True, fontsize=7, ncols=columns, labelcolor=INK)
         legend.get_frame().set(facecolor=PAPER, edgecolor="none", alpha=0.8)
-
-
-def _png(figure: Figure) -> bytes:
-    FigureCanvasAgg(figure)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png")
-    return stream.getvalue()

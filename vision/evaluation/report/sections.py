@@ -7,7 +7,7 @@ from typing import Sequence
 from vision.evaluation.measure import Evaluation
 from vision.evaluation.metrics.errors import MISSED
 from vision.evaluation.report.markup import Markup, data_url, element, join
-from vision.evaluation.report.plots import PLOTS, matrix_labels, matrix_name, plot
+from vision.evaluation.report.plots import LONGEST_LABEL, NO_CLASS, PLOTS, matrix_labels, plot
 from vision.evaluation.report.tables import Entry, figure, summary
 from vision.evaluation.report.tiles import (
     Tile,
@@ -16,6 +16,7 @@ from vision.evaluation.report.tiles import (
     surest_mistakes,
     worst_pictures,
 )
+from vision.utils.text import cut
 
 SHADES = 5
 CAUSE_WORDS = {
@@ -151,13 +152,13 @@ def matrix_section(evaluation: Evaluation) -> Markup:
     tiles = iter(draw_tiles(evaluation, [one for cell in crops.values() for one in cell]))
     drawn = {cell: [next(tiles) for _ in requests] for cell, requests in crops.items()}
     heads = [
-        element("th", element("span", matrix_name(evaluation, label)), scope="col")
+        element("th", element("span", _class_name(evaluation, label)), scope="col")
         for label in labels
     ]
     rows = []
     for row in labels:
         cells = [_cell(evaluation, row, column, drawn) for column in labels]
-        name = matrix_name(evaluation, row)
+        name = _class_name(evaluation, row)
         rows.append(element("tr", element("th", name, scope="row"), *cells))
     table = element(
         "table",
@@ -199,8 +200,12 @@ def _cell(
     return element("td", text, class_=kind)
 
 
+def _class_name(evaluation: Evaluation, label: int) -> str:
+    return cut(evaluation.collection.name(label), LONGEST_LABEL) if label else NO_CLASS
+
+
 def _cell_title(evaluation: Evaluation, row: int, column: int) -> str:
-    there, found = matrix_name(evaluation, row), matrix_name(evaluation, column)
+    there, found = _class_name(evaluation, row), _class_name(evaluation, column)
     if row == column:
         return f"{there}, found"
     if not row:

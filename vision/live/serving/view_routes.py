@@ -22,7 +22,6 @@ CONTENT_TYPES = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
-CLUSTERING_NAMES = {"nms": "Overlap (NMS)", "detectnet": "Clustering"}
 
 
 class ViewRoutes:

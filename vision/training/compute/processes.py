@@ -13,6 +13,8 @@ from typing import Any, Callable, ContextManager, Iterator, TypeVar
 import torch
 from torch import Tensor, distributed, nn
 
+from vision.training.compute.launching import RESTARTS
+
 Exchanged = TypeVar("Exchanged")
 
 # The first process may read a large dataset for long while the others wait for it. One that dies
@@ -161,5 +163,5 @@ def _meeting() -> Any:
     store, _, _ = next(rendezvous("env://", timeout=TIMEOUT))
     store.set_timeout(TIMEOUT)
     alone = os.environ.get("GROUP_WORLD_SIZE") == "1"
-    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if alone else "any"
+    restarts = os.environ.get(RESTARTS, "0") if alone else "any"
     return distributed.PrefixStore(f"restart_{restarts}", store)

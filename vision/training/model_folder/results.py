@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import math
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from vision.checkpoints.description import MAX_EPOCHS
+from vision.datasets.files.tables import delimiter_of
+from vision.datasets.files.values import encoding_of
 from vision.training.steps import Losses
 from vision.training.validation import Validation
 from vision.utils.files import atomic_write, require_regular
-from vision.utils.options import Whole
+from vision.utils.options import MAX_EPOCHS, Whole
 from vision.utils.text import printable, shown
 
 Row = Mapping[str, Any]  # by column; "" or None where an epoch has no such value
-# What people's spreadsheets put between the columns.
-SEPARATORS = ",;\t"
 LARGEST = 1e100  # a number that a curve can be drawn through
-
-
 # Files of the model folder: the table, its curves, and what the best weights find.
 RESULTS, CURVES, EXAMPLES = "results.csv", "results.png", "val_predictions.jpg"
 
@@ -71,10 +67,8 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """
     require_regular(path)
     data = path.read_bytes()
-    wide = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # of some spreadsheets
-    text = data.decode("utf-16" if wide else "utf-8-sig", errors="replace")
-    header = text.partition("\n")[0]
-    separator = max(SEPARATORS, key=header.count)
+    text = data.decode(encoding_of(data), errors="replace")
+    separator = delimiter_of(text.partition("\n")[0])
     reader = csv.reader(text.splitlines(), delimiter=separator)
     rows: list[dict[str, str]] = []
     try:

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from vision.checkpoints.description import MAX_EPOCHS, Description
+from vision.checkpoints.description import Description
 from vision.checkpoints.detector import BEST, LAST, PREVIOUS, require_fit
 from vision.checkpoints.weights_file import describe, read_pth
 from vision.training.options import TrainOptions
 from vision.training.steps import LossMeter, Training
 from vision.utils.facts import Kind, any_float, listed, named, or_none, read_facts
 from vision.utils.files import atomic_write
-from vision.utils.options import Number, Whole, text
+from vision.utils.options import MAX_EPOCHS, Number, Whole, text
 from vision.utils.text import shown
 
 logger = logging.getLogger(__name__)

@@ -9,8 +9,9 @@ from typing import Mapping, Sequence
 import numpy as np
 
 from vision.checkpoints.detector import BEST
-from vision.evaluation.thresholds import SURE
+from vision.structures import DETECTNET_THRESHOLD
 from vision.training.model_folder.results import Row, curve
+from vision.utils.text import first_few
 
 SMOKE_TEST = 10  # fewer epochs only show that everything works
 USUAL_EPOCHS = 30
@@ -63,11 +64,12 @@ def _results(best: Row, epoch: int, path: Path) -> list[str]:
             f"Suggested threshold: {threshold:.2f}, where F1 is {f1:.2f} with NMS;"
             " onnx_export.py finds the one for detectnet."
         )
-    sure = _number(best, f"pictures with a detection at {SURE}")
+    sure = _number(best, f"pictures with a detection at {DETECTNET_THRESHOLD}")
     if sure is not None:
         pictures = _number(best, "validation pictures")
         lines.append(
-            f"{sure:.0f} of {pictures:.0f} validation pictures have a detection at {SURE}."
+            f"{sure:.0f} of {pictures:.0f} validation pictures have a detection at "
+            f"{DETECTNET_THRESHOLD}."
         )
     return lines
 
@@ -93,13 +95,16 @@ def _hints(
     hints = _loss_hints(rows) or _length_hints(rows, folder)
     unlearnt = [name for name, count in training_objects.items() if not count]
     if unlearnt:
-        hints.append(f"no training picture shows {_listed(unlearnt)}; it cannot be learnt.")
+        hints.append(
+            f"no training picture shows {first_few(unlearnt, MOST_NAMES)}; it cannot be learnt."
+        )
     unmeasured = [
         name[3:] for name in best if name.startswith("AP ") and _number(best, name) is None
     ]
     if unmeasured and _number(best, "mAP") is not None:
         hints.append(
-            f"no validation picture shows {_listed(unmeasured)}; the mAP says nothing of it."
+            f"no validation picture shows {first_few(unmeasured, MOST_NAMES)}; the mAP says "
+            "nothing of it."
         )
     return hints
 
@@ -166,9 +171,3 @@ def _next_commands(folder: Path, datasets: Sequence[Path | str]) -> list[str]:
 def _number(row: Row, column: str) -> float | None:
     values = curve([row], column)[1]
     return values[0] if values else None
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Return the names in a row, the first ones where there are many."""
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(names[:MOST_NAMES]) + more

@@ -12,7 +12,6 @@ from torch import Tensor
 from vision.evaluation.evaluate import truths_of
 from vision.loading.loaders import EpochLoader
 from vision.pictures.mosaic import draw_comparison, draw_tile, mosaic, save_picture
-from vision.structures import Detections
 from vision.training.validation import Examples
 from vision.transforms import collate
 from vision.transforms.collate import Batch
@@ -53,8 +52,7 @@ def draw_predictions(
     tiles, captions = [], []
     images, detections, truths, image_ids = examples
     for image, found, truth, image_id in zip(_pictures(images), detections, truths, image_ids):
-        sure = found.scores >= threshold
-        kept = Detections(found.boxes[sure], found.labels[sure], found.scores[sure])
+        kept = found.select(found.scores >= threshold)
         tiles.append(draw_comparison(image, kept, truth.boxes, truth.labels, class_names))
         captions.append(
             f"{image_id}: {_objects(len(truth.boxes))} (dashed), {len(kept)} found at {threshold:g}"

@@ -76,7 +76,8 @@ def _curve(
     if values:
         marker = "o" if len(values) <= 20 else ""
         axes.plot(
-            *(epochs, values),
+            epochs,
+            values,
             color=colour,
             linestyle=style,
             marker=marker,

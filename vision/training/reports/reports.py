@@ -13,7 +13,7 @@ from vision.loading.loaders import EpochLoader
 from vision.loading.workers import leave_signals_to_parent
 from vision.training.compute.processes import is_main
 from vision.training.model_folder.results import CURVES, EXAMPLES
-from vision.training.reports.pictures import draw_batch, draw_predictions
+from vision.training.reports.pictures import draw_batch, draw_predictions, write_inputs
 from vision.training.reports.plots import plot_results
 from vision.training.reports.tensorboard import TensorBoardLog
 from vision.training.steps import Losses
@@ -33,10 +33,14 @@ class Reports:
         self.curves = TensorBoardLog(folder / "tensorboard", first_epoch) if is_main() else None
         self._drawing: multiprocessing.Process | None = None
 
-    def begin(self, loader: EpochLoader) -> None:
+    def begin(self, loader: EpochLoader, inputs: int = 0) -> None:
         """Draw what is trained on: the objects of the data, and one batch as the net sees it.
 
         The first takes a second or two, which the training does not wait for.
+
+        Args:
+            loader: of the training.
+            inputs: how many pictures to write besides, each alone, as the net sees them.
         """
         if self.curves is None:
             return
@@ -50,6 +54,8 @@ class Reports:
             _draw(*portrait)
         batch = loader.sample_batch(16)
         _draw(draw_batch, batch, self.description.class_names, self.folder / "train_batch.jpg")
+        if inputs:
+            _draw(write_inputs, loader, inputs, self.folder)
 
     def add_epoch(
         self,
@@ -84,7 +90,7 @@ def _draw_aside(draw: Callable[..., None], *arguments: Any) -> None:
     _draw(draw, *arguments)
 
 
-def _draw(draw: Callable[..., None], *arguments: Any) -> None:
+def _draw(draw: Callable[..., object], *arguments: Any) -> None:
     try:
         draw(*arguments)
     except (OSError, ImportError, ValueError) as error:

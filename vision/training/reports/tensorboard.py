@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Mapping
 
 from vision.training.steps import Losses
 from vision.training.validation import Validation
-
-logger = logging.getLogger(__name__)
-
-# What tensorboard raises when it is imported: where it is missing, where NumPy has become too new
-# for it, and where protobuf has.
-UNUSABLE = (ImportError, AttributeError, TypeError)
+from vision.utils.tensorboard import summary_writer
 
 
 class TensorBoardLog:
@@ -26,13 +20,8 @@ class TensorBoardLog:
     """
 
     def __init__(self, folder: Path, first_epoch: int = 0) -> None:
-        self.writer = None
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except UNUSABLE as error:
-            logger.warning("No curves for TensorBoard: %s; pip install tensorboard", error)
-            return
-        self.writer = SummaryWriter(str(folder), purge_step=first_epoch)
+        open_writer = summary_writer("No curves")
+        self.writer = open_writer and open_writer(str(folder), purge_step=first_epoch)
 
     def add_epoch(
         self,
