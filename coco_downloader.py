@@ -53,6 +53,7 @@ def main(args: CocoOptions) -> int:
     from vision.download.coco.dataset import read_coco_split
     from vision.download.transfer.cached_file import fetch_once
     from vision.download.transfer.retry import RetryPolicy
+    from vision.download.voc_beside import require_voc_as_written
     from vision.utils.files import require_place
 
     table = read_class_table(COCO_CLASSES)
@@ -62,6 +63,8 @@ def main(args: CocoOptions) -> int:
     class_names = table.resolve(args.class_names)
     if not args.stats_only:
         require_place(args.data, is_folder=True)
+        if args.format == "voc":
+            require_voc_as_written(args.data)
     policy = RetryPolicy(attempts=args.retry, timeout=args.timeout)
     archive = args.cache_dir / COCO_ANNOTATIONS.split("/")[-1]
     fetch_once(args.url, COCO_ANNOTATIONS, archive, policy)
@@ -84,8 +87,9 @@ def download(
     """Get the pictures; then write the files that name those which are there."""
     from vision.download.coco.dataset import write_coco
     from vision.download.coco.sources import open_archives, open_web
-    from vision.download.gather import conclude, gather_splits, write_voc_beside
+    from vision.download.gather import conclude, gather_splits
     from vision.download.transfer.lock import locked
+    from vision.download.voc_beside import write_voc_beside
 
     open_sources: Callable[[int], Sequence[PictureStore]] = partial(open_web, args.url, policy)
     if args.archives:

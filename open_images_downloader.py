@@ -64,6 +64,7 @@ def main(args: OpenImagesOptions) -> int:
     from vision.download.choice.class_names import OPEN_IMAGES_CLASSES, read_class_table
     from vision.download.choice.splits import limit_splits, log_available, statistics_block
     from vision.download.transfer.retry import RetryPolicy
+    from vision.download.voc_beside import require_voc_as_written
     from vision.utils.files import require_place
 
     table = read_class_table(OPEN_IMAGES_CLASSES)
@@ -73,6 +74,8 @@ def main(args: OpenImagesOptions) -> int:
     class_names = table.resolve(args.class_names)
     if not args.stats_only:
         require_place(args.data, is_folder=True)
+        if args.format == "voc":
+            require_voc_as_written(args.data)
     policy = RetryPolicy(attempts=args.retry, timeout=args.timeout)
     available = []
     for name in OPEN_IMAGES_SPLITS:
@@ -119,10 +122,11 @@ def download(
     policy: RetryPolicy,
 ) -> int:
     """Get the pictures; then write the files that name those which are there."""
-    from vision.download.gather import conclude, gather_splits, write_voc_beside
+    from vision.download.gather import conclude, gather_splits
     from vision.download.open_images.dataset import write_open_images
     from vision.download.transfer.lock import locked
     from vision.download.transfer.s3 import open_bucket
+    from vision.download.voc_beside import write_voc_beside
 
     open_sources = partial(open_bucket, OPEN_IMAGES_BUCKET, args.endpoint_url, policy)
     with locked(args.data):

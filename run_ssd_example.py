@@ -91,7 +91,7 @@ def output_fault(words: Sequence[str], is_named: bool) -> str:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Load the detector, go through the sources, draw; return 1 if one could not be read."""
+    """Load the detector, go through the sources, draw; return 1 if one could not be read whole."""
     options = ExampleOptions.of(vars(args))
     set_up_logging(options.log_level)
     if "top_k" in args and options.postprocess == "detectnet":
@@ -145,7 +145,7 @@ def go_through(
     annotator: Annotator,
     verbose: bool,
 ) -> int:
-    """Annotate source after source under a bar; return how many could not be read."""
+    """Annotate source after source under a bar; return how many could not be read whole."""
     from tqdm import tqdm
 
     from vision.utils.files import is_disk_full
@@ -171,7 +171,7 @@ def go_through(
                 print(f"Found {count} objects.{image}")
     if failures:
         logger.warning("%d of %d sources could not be read", failures, len(sources))
-    return failures
+    return failures + annotator.damaged
 
 
 def nouns_of(sources: Sequence[PictureSource]) -> str:

@@ -154,6 +154,17 @@ def test_a_voc_folder_beside(tmp_path, options):
     assert names == [Path(key).stem for key in sorted(WITH_FRUIT) if key.startswith("val")]
 
 
+def test_a_corrected_voc_folder_stops_the_command_before_it_downloads(
+    tmp_path, options, web, capsys
+):
+    (tmp_path / "coco-voc").mkdir()
+    (tmp_path / "coco-voc" / "labels.txt").write_text("pear\n")
+    assert run(options("--format", "voc")) == 1
+    assert "labels.txt is not as an earlier run wrote it" in capsys.readouterr().err
+    assert web.requests == []
+    assert (tmp_path / "coco-voc" / "labels.txt").read_text() == "pear\n"
+
+
 @pytest.mark.parametrize(
     "words", ["", "--class-names a --retry 0", "--class-names a --max-images -3"]
 )

@@ -300,6 +300,18 @@ def test_a_voc_folder_beside(tmp_path, options):
     assert (voc / "labels.txt").read_text() == "Apple\nBanana\n"
 
 
+def test_a_corrected_voc_folder_stops_the_command_before_it_downloads(
+    tmp_path, options, web, store, capsys
+):
+    annotation = tmp_path / "fruit-voc" / "Annotations" / f"{image_id(0)}.xml"
+    annotation.parent.mkdir(parents=True)
+    annotation.write_text("<annotation/>")
+    assert run(options("--format", "voc")) == 1
+    assert f"{annotation} is not as an earlier run wrote it" in capsys.readouterr().err
+    assert web.requests == store.requests == []
+    assert annotation.read_text() == "<annotation/>"
+
+
 def test_help_needs_nothing_heavy():
     code = (
         "import open_images_downloader, sys; print('numpy' in sys.modules, 'boto3' in sys.modules)"

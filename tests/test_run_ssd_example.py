@@ -168,6 +168,24 @@ def test_a_video_comes_out_as_a_video(model, tmp_path, pictures, capsys):
     assert len(results[1].read_text().splitlines()) == 1 + 24
 
 
+@pytest.mark.parametrize("others", [[], ["a.jpg"]])
+def test_a_video_that_is_cut_short_fails_and_what_it_gives_is_written(
+    model, tmp_path, pictures, capsys, others
+):
+    clip, out, found = tmp_path / "clip.avi", tmp_path / "out", tmp_path / "found.json"
+    write_video(clip, count=40)
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    sources = [clip, *(pictures / name for name in others)]
+    options = (f"--output={out}", f"--json={found}")
+    assert run("--model", model, *sources, *options, "--max-frames=5") == 0
+    assert run("--model", model, *sources, *options) == 1
+    said = capsys.readouterr().out
+    count = len(json.loads(found.read_text())["pictures"]) - len(others)
+    assert 10 < count < 30
+    assert f"gave {count} of the 40 frames it states; it is damaged or cut short" in said
+    assert open_file(str(out / "clip.avi")).frames == count
+
+
 def test_a_video_among_pictures_and_the_first_frames_only(model, tmp_path, pictures):
     write_video(pictures / "d.mp4", count=12)
     out = tmp_path / "out"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -83,6 +84,34 @@ def test_what_is_not_there_is_fetched_once(server, tmp_path):
         assert path == folder / "hello.pth"
         assert path.read_bytes() == b"hello\n"
     assert server.asked == [HELLO.address]
+
+
+def test_several_processes_fetch_it_once_and_nobody_sees_it_unchecked(
+    server, tmp_path, monkeypatch
+):
+    download, check, events, found = server.download, require_as_published, [], []
+
+    def slowly(event, work):
+        def step(*arguments):
+            events.append(f"{event} begins")
+            time.sleep(0.1)
+            work(*arguments)
+            events.append(f"{event} ends")
+
+        return step
+
+    monkeypatch.setattr(published, "download_file", slowly("fetching", download))
+    monkeypatch.setattr(published, "require_as_published", slowly("checking", check))
+    threads = [
+        threading.Thread(target=lambda: found.append(fetch_published("mb1-ssd", tmp_path)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert found == [tmp_path / "hello.pth"] * 4
+    assert events == ["fetching begins", "fetching ends", "checking begins", "checking ends"]
 
 
 def test_a_file_of_the_users_is_never_fetched_again_or_deleted(server, tmp_path):

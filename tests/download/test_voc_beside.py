@@ -17,15 +17,19 @@ from tests.download.coco.test_dataset import (
 )
 from tests.download.pictures import annotation_file, draw_jpeg, image_id, line
 from vision.datasets.checks.problems import Problems
+from vision.datasets.formats import voc_writing
 from vision.datasets.formats.voc import VOCFolder
+from vision.datasets.formats.voc_writing import write_annotation
 from vision.download.choice.class_names import (
     COCO_CLASSES,
     OPEN_IMAGES_CLASSES,
     read_class_table,
 )
 from vision.download.coco.dataset import read_coco_split
-from vision.download.gather import write_voc_beside
 from vision.download.open_images.dataset import Filters, read_open_images_split
+from vision.download.voc_beside import write_voc_beside
+from vision.live.labelling.store import LabelledObject, LabelStore
+from vision.live.saving import Budget
 
 WIDTH, HEIGHT = 200, 160
 FRUIT = ["Apple", "Banana"]
@@ -138,3 +142,74 @@ def test_the_folder(open_images_splits, tmp_path):
     ]
     assert [o.findtext("occluded") for o in objects] == ["1", "0"]
     assert [o.findtext("truncated") for o in objects] == ["0", "1"]
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def add_class(store, name):
+    with (store.folder / "labels.txt").open("a") as file:
+        file.write("Pear\n")
+
+
+def correct_box(store, name):
+    store.replace(
+        name, store.read(name).revision, [LabelledObject("Apple", (5, 5, 30, 30))], "train"
+    )
+
+
+def move_to_val(store, name):
+    picture = store.read(name)
+    store.replace(name, picture.revision, picture.objects, "val")
+
+
+def add_picture(store, name):
+    store.save(draw_jpeg(2), (WIDTH, HEIGHT), [LabelledObject("Apple", (2, 2, 9, 9))], "train")
+
+
+@pytest.mark.parametrize("correct", [add_class, correct_box, move_to_val, add_picture])
+def test_what_was_corrected_is_not_written_over(correct, open_images_splits, tmp_path):
+    root, voc = tmp_path / "fruit", tmp_path / "fruit-voc"
+    put_pictures(root, open_images_splits)
+    write_voc_beside(root, open_images_splits, FRUIT)
+    correct(LabelStore(voc, [], Budget(1 << 30)), image_id(0))
+    before = contents(voc)
+    with pytest.raises(ValueError, match=r"is not as an earlier run wrote it.*name another folder"):
+        write_voc_beside(root, open_images_splits, FRUIT)
+    assert contents(voc) == before
+
+
+def test_a_folder_that_no_run_wrote_is_left_alone(open_images_splits, tmp_path):
+    root, voc = tmp_path / "fruit", tmp_path / "fruit-voc"
+    put_pictures(root, open_images_splits)
+    voc.mkdir()
+    (voc / "labels.txt").write_text("Pear\n")
+    with pytest.raises(ValueError, match=r"labels\.txt is not as an earlier run wrote it"):
+        write_voc_beside(root, open_images_splits, FRUIT)
+    assert list(contents(voc).values()) == [b"Pear\n"]
+
+
+def test_what_other_options_and_an_interrupted_run_left_is_written_anew(
+    open_images_splits, tmp_path, monkeypatch
+):
+    root, voc, written = tmp_path / "fruit", tmp_path / "fruit-voc", []
+
+    def stop_at_the_second(path, picture):
+        if written:
+            raise KeyboardInterrupt
+        written.append(path)
+        write_annotation(path, picture)
+
+    put_pictures(root, open_images_splits)
+    write_voc_beside(root, open_images_splits, FRUIT)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(voc_writing, "write_annotation", stop_at_the_second)
+        write_voc_beside(root, open_images_splits, ["Apfel", "Banane"])
+    assert "Apfel" in written[0].read_text()
+    (voc / "Annotations" / ".0001.1.part.xml").write_text("<anno")  # a killed run leaves such files
+    write_voc_beside(root, open_images_splits[:1], FRUIT)
+    assert (voc / "ImageSets/Main/train.txt").read_text().split() == [image_id(0), image_id(1)]
+    # Of the pictures that were left out, the annotations are still there.
+    write_voc_beside(root, open_images_splits, FRUIT)
+    assert "Apfel" not in written[0].read_text()

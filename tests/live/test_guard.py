@@ -3,13 +3,14 @@ from __future__ import annotations
 import json
 import re
 import socket
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
 
 from tests.live.live_parts import SquareFinder, running, until
-from vision.live.serving.guard import Access, is_loopback, new_token, parse_serve
+from vision.live.serving.guard import Access, is_good_host, is_loopback, new_token, parse_serve
+from vision.live.serving.server import LiveServer
 
 TOKEN = "a token to open it"
 JSON = {"Content-Type": "application/json"}
@@ -56,6 +57,20 @@ def test_beyond_this_machine_a_token_is_needed():
         Access("0.0.0.0", token="short")
     assert len({new_token() for _ in range(100)}) == 100
     assert len(new_token()) >= 20
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost", "::1", "0.0.0.0", "::", "192.168.1.2", "jetson.lan", "Jetson"],
+)
+def test_every_link_that_is_printed_is_served(host):
+    access = Access(host, 8080, TOKEN)
+    links = LiveServer(access, []).links()
+    assert links
+    for link in links:
+        assert is_good_host(urlsplit(link).netloc, access), link
+        assert is_good_host(urlsplit(link).netloc.lower(), access), link  # as browsers send it
+    assert not is_good_host("evil.example:8080", access)
 
 
 @pytest.mark.parametrize("path", READS)

@@ -43,6 +43,9 @@ def test_files(tmp_path):
         (WHOLE + bytes(10), True),
         (WHOLE + b"a tail of some camera", True),
         (WHOLE[:-500], False),
+        (b"<html>Sign in</html>\xff\xd9", False),
+        (b"\n" + WHOLE, False),
+        (WHOLE[:2], False),
         (b"", False),
     ]:
         path.write_bytes(data)

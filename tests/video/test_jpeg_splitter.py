@@ -5,6 +5,7 @@ import random
 import pytest
 
 from tests.video.cameras import BOUNDARY, jpeg, part
+from vision.pictures.headers import read_picture_header
 from vision.video import jpeg_splitter
 from vision.video.jpeg_splitter import JpegSplitter
 
@@ -43,6 +44,24 @@ def test_a_thumbnail_inside_a_segment_does_not_end_the_picture():
     thumbnail = b"\xff\xe1" + (len(PICTURES[1]) + 2).to_bytes(2, "big") + PICTURES[1]
     picture = PICTURES[0][:2] + thumbnail + PICTURES[0][2:]
     assert split(part(picture) + part(PICTURES[2]), 50) == ([picture, PICTURES[2]], 0)
+
+
+@pytest.mark.parametrize(
+    "between", [b"\xff", b"\xff" * 5, b"\xff\x01", b"\xff\xd0", b"\xff\xff\x01"]
+)
+def test_what_may_stand_between_segments_does_not_break_the_picture(between):
+    """Fill bytes and markers without a length, as the reader of headers takes them too."""
+    picture = PICTURES[0][:2] + between + PICTURES[0][2:]
+    assert split(part(picture) + part(PICTURES[1]), 50) == ([picture, PICTURES[1]], 0)
+    assert read_picture_header(picture)[:3] == read_picture_header(PICTURES[0])[:3]
+
+
+@pytest.mark.parametrize("between", [b"\xff\x00", b"\xff\x02", b"\xff\xbf", b"\xff\xd9", b"\0"])
+def test_what_cannot_stand_between_segments_breaks_the_picture(between):
+    picture = PICTURES[0][:2] + b"\xff\x01" + between + PICTURES[0][2:]
+    pictures, broken = split(part(picture) + part(PICTURES[1]), 50)
+    assert pictures == [PICTURES[1]]
+    assert broken >= 1
 
 
 def test_what_never_ends_is_given_up(monkeypatch):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ from vision.video.frames import SourceError
 from vision.video.grammar import parse_sources
 from vision.video.opencv_capture import csi_pipeline, open_camera, open_csi, open_file, to_rgb
 from vision.video.opening import PictureFrames, open_source
+from vision.video.writing import VideoWriter
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
@@ -43,6 +45,80 @@ def test_a_file_that_is_no_video(tmp_path, content):
     path.unlink()
     with pytest.raises(FileNotFoundError, match="no video"):
         open_source(source)
+
+
+def read_all(path):
+    video = open_file(str(path))
+    count = len(list(iter(video.read, None)))
+    video.close()
+    return count, video.fault
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mp4"])
+def test_a_file_with_a_hole_goes_on_behind_it(tmp_path, suffix):
+    path = tmp_path / f"clip{suffix}"
+    write_noise(path)
+    assert read_all(path) == (100, "")
+    data = bytearray(path.read_bytes())
+    half = len(data) // 2
+    data[half : half + 6000] = bytes(6000)
+    path.write_bytes(data)
+    count, fault = read_all(path)
+    assert 90 < count < 100
+    if suffix != ".mkv":  # its number of frames is a guess, and it goes on to the end
+        assert bool(fault) == (count < 97)
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mkv"])
+def test_a_file_that_is_cut_short_says_so(tmp_path, suffix):
+    path = tmp_path / f"clip{suffix}"
+    write_noise(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    count, fault = read_all(path)
+    assert 20 < count < 60
+    assert f"clip{suffix} gave {count} of the 100 frames it states; it is damaged" in fault
+
+
+def write_noise(path):
+    pictures = np.random.default_rng(0)
+    with VideoWriter(path, 25.0) as video:
+        for _ in range(100):
+            video.write(pictures.integers(0, 255, (120, 160, 3), np.uint8))
+
+
+class Scripted:
+    """A capture of a file that states 100 frames at 25 a second; True reads one, False none."""
+
+    def __init__(self, script, step=40.0):
+        self.script, self.step, self.place = script, step, -step
+        self.stated = {cv2.CAP_PROP_FPS: 25.0, cv2.CAP_PROP_FRAME_COUNT: 100.0}
+
+    def get(self, what):
+        return self.place if what == cv2.CAP_PROP_POS_MSEC else self.stated[what]
+
+    def read(self):
+        taken = self.script.pop(0) if self.script else False
+        self.place += self.step
+        return taken, np.zeros((4, 4, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("script", "step", "is_whole"),
+    [
+        ([True] * 100, 40.0, True),
+        ([True] * 97, 40.0, True),  # a count that was rounded
+        ([True] * 96, 40.0, False),
+        ([True] * 50, 80.0, True),  # a count that was guessed from a rate of which half is true
+        ([True] * 50 + [False] * 2 + [True] * 48, 40.0, True),
+        ([True] * 50 + [False] * 20 + [True] * 30, 40.0, False),
+    ],
+)
+def test_which_files_lack_frames(script, step, is_whole):
+    count = sum(script)
+    video = opencv_capture.OpenCVCapture(Scripted(script, step), "clip", live=False)
+    assert len(list(iter(video.read, None))) == count
+    assert ("" if is_whole else f"gave {count} of the 100 frames it states") in video.fault
+    assert bool(video.fault) != is_whole
 
 
 def test_no_camera_is_a_sentence():

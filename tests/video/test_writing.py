@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import resource
+import shutil
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
 from tests.video.cameras import number_of, striped
+from vision.utils.cli import one_line
+from vision.utils.files import is_disk_full
 from vision.video.opencv_capture import open_file
-from vision.video.writing import PacedVideo, VideoWriter
+from vision.video.writing import CODECS, PacedVideo, VideoWriter
 
 
 def numbers(path):
@@ -41,6 +47,48 @@ def test_interrupted_what_there_is_stays(tmp_path):
         video.write(striped(1))
         raise KeyboardInterrupt
     assert numbers(path) == [1]
+
+
+@contextmanager
+def little_room(count):
+    """Let no file have more bytes than that, so that writing fails as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (count, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def write_noise(path, count):
+    noise = np.random.default_rng(1)
+    with VideoWriter(path) as video:
+        for _ in range(count):
+            video.write(noise.integers(0, 255, (120, 160, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("suffix", CODECS)
+@pytest.mark.parametrize("free", [0, 1 << 40])
+def test_what_does_not_fit_gets_no_name(tmp_path, suffix, free, monkeypatch):
+    path = tmp_path / "new" / f"clip{suffix}"
+    usage = shutil.disk_usage(tmp_path)._replace(free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(OSError, match="was not written: ") as caught, little_room(60_000):
+        write_noise(path, 100)
+    assert is_disk_full(caught.value) == (free == 0)
+    assert one_line(caught.value).startswith(f"{path} was not written: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", CODECS)
+@pytest.mark.parametrize("rate", [0.5, 7.3, 29.97, 120.0])
+@pytest.mark.parametrize("count", [1, 2, 250])
+def test_whatever_is_whole_gets_its_name(tmp_path, suffix, rate, count):
+    path = tmp_path / f"clip{suffix}"
+    with VideoWriter(path, rate) as video:
+        for number in range(count):
+            video.write(striped(number % 40))
+    assert len(numbers(path)) == count
 
 
 def test_frames_of_another_size_are_stretched(tmp_path):

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Callable, Sequence
 
-from vision.download.choice.splits import Split, SplitT
+from vision.download.choice.splits import SplitT
 from vision.download.transfer.pictures import (
     DownloadReport,
     Picture,
@@ -26,8 +26,6 @@ logger = logging.getLogger(__name__)
 SAMPLE = 16  # the server is asked for the size of this many pictures
 INTERRUPTED = 130  # exit status after Ctrl+C, as shells have it
 MARGIN = 1.1  # the mean of the sample may be too low, and files take whole blocks of the disk
-# The part of a VOC folder that each split becomes.
-PART_OF_SPLIT = {"train": "train", "validation": "val", "val": "val", "test": "test"}
 
 
 def gather_splits(
@@ -113,20 +111,6 @@ def conclude(report: DownloadReport) -> int:
         )
     logger.info("Task Done.")
     return 0
-
-
-def write_voc_beside(root: Path, splits: Sequence[Split], class_names: Sequence[str]) -> None:
-    """Write what is under `root` as a VOC folder as well, beside it, with `-voc` in its name.
-
-    Its pictures are links to the same files where the disk can link.
-    """
-    from vision.datasets.formats.voc_writing import write_voc
-
-    root = root.resolve()
-    folder = root.with_name(f"{root.name}-voc")
-    parts = {PART_OF_SPLIT[split.name]: split.voc_pictures(root, class_names) for split in splits}
-    write_voc(folder, parts, class_names, link=True)
-    logger.info("Wrote the VOC folder %s", folder)
 
 
 def check_room(root: Path, count: int, mean: float) -> None:

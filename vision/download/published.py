@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
+from vision.download.transfer.lock import locked
 from vision.download.transfer.retry import RetryPolicy
 from vision.download.transfer.whole_file import download_file
 
@@ -90,10 +91,17 @@ def fetch_published(net: str, folder: Path) -> Path | None:
         return None
     path = folder / published.file_name
     if not path.is_file():
-        logger.info("Fetching %s from %s", path, published.address)
         try:
-            download_file(published.address, path, OFFLINE_AT_ONCE)
+            _fetch(published, path)
         except OSError as error:
             raise ValueError(f"{error}; {how_to_go_on(path, published)}") from error
-        require_as_published(path, published)
     return path
+
+
+def _fetch(published: Published, path: Path) -> None:
+    """Fetch and check a file, unless another process has done it while this one waited for it."""
+    with locked(path.parent):
+        if not path.is_file():
+            logger.info("Fetching %s from %s", path, published.address)
+            download_file(published.address, path, OFFLINE_AT_ONCE)
+            require_as_published(path, published)

@@ -42,6 +42,7 @@ class Annotator:
 
     Attributes:
         pictures: that were looked at, frames among them.
+        damaged: videos, in which less was found than they state.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Annotator:
         settings: AnnotatorSettings | None = None,
     ) -> None:
         """Say what finds, and where what was found goes beside the drawn pictures."""
-        self.pictures = 0
+        self.pictures = self.damaged = 0
         self._finder, self._records, self._labels = finder, records, labels
         self._settings = settings or AnnotatorSettings()
         self._parts = set(self._settings.overlay)
@@ -61,6 +62,8 @@ class Annotator:
 
     def annotate(self, source: PictureSource, output: Path | None) -> int:
         """Find objects in a picture, a video or a camera; return how many.
+
+        Of a damaged video, that is in what it gives; a warning says so.
 
         Args:
             output: where the drawn picture or video goes; None draws nothing.
@@ -131,7 +134,12 @@ class Annotator:
         most = self._settings.max_frames
         while True:
             frame = frames.read()
-            if frame is None or (most and frame.number >= most):
+            if frame is None:
+                if frames.fault:
+                    logger.warning("%s", frames.fault)
+                    self.damaged += 1
+                return
+            if most and frame.number >= most:
                 return
             yield frame
 

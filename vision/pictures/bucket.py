@@ -10,6 +10,7 @@ import contextlib
 import errno
 import functools
 import os
+import time
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple
 
@@ -17,6 +18,7 @@ from vision.utils.buckets import bucket_and_key, full_path
 
 TRIES = 5
 SECONDS = 30  # without a byte, until a request is tried again
+FIRST_PAUSE = 0.1  # seconds before the second try, doubled for each one after it
 CONNECTIONS = 64  # of a process; threads that check pictures have one each
 
 
@@ -33,17 +35,14 @@ def read_object(address: str | Path) -> bytes:
     Raises:
         OSError: there is none, it may not be read, or the server does not answer.
     """
-    with _naming(address):
-        return _client().get_object(**_named(address))["Body"].read()
+    return _read(address)
 
 
 def read_object_range(address: str | Path, start: int, size: int) -> bytes:
     """Return up to `size` bytes of an object from byte `start` on; raise as `read_object` does."""
     if not size:
         return b""
-    with _naming(address):
-        wanted = f"bytes={start}-{start + size - 1}"
-        return _client().get_object(**_named(address), Range=wanted)["Body"].read()
+    return _read(address, Range=f"bytes={start}-{start + size - 1}")
 
 
 @functools.lru_cache(maxsize=4096)
@@ -69,6 +68,24 @@ def object_sizes(address: str | Path) -> dict[str, int]:
             for page in pages
             for one in page.get("Contents", [])
         }
+
+
+def _read(address: str | Path, **more: str) -> bytes:
+    """Return what a request brings; where its connection breaks, ask again."""
+    from botocore.exceptions import BotoCoreError
+
+    with _naming(address):
+        for number in range(TRIES):
+            # Here the client itself asks again, but not for bytes that stop coming.
+            body = _client().get_object(**_named(address), **more)["Body"]
+            try:
+                return body.read()
+            except BotoCoreError:
+                body.close()
+                if number == TRIES - 1:
+                    raise
+            time.sleep(FIRST_PAUSE * 2**number)
+    raise AssertionError("the last try returns or raises")
 
 
 def _client() -> Any:
@@ -97,7 +114,12 @@ def _named(address: str | Path) -> dict[str, str]:
 @contextlib.contextmanager
 def _naming(address: str | Path) -> Iterator[None]:
     """Make one sentence, with the address, of whatever goes wrong."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        HTTPClientError,
+        IncompleteReadError,
+    )
 
     try:
         yield
@@ -107,6 +129,9 @@ def _naming(address: str | Path) -> Iterator[None]:
         kind = errno.ENOENT if missing else errno.EACCES if status == 403 else errno.EIO
         reason = "there is no such object or bucket; check the address" if missing else error
         raise OSError(kind, f"{full_path(address)}: {reason}") from error
+    except (HTTPClientError, IncompleteReadError) as error:
+        hint = f"that was try {TRIES} of {TRIES}; check the connection and run this again"
+        raise OSError(errno.EIO, f"{full_path(address)}: {error}; {hint}") from error
     except (BotoCoreError, ValueError) as error:
         hint = "see docs/shards.md on how to give AWS credentials and an endpoint"
         raise OSError(errno.EIO, f"{full_path(address)}: {error}; {hint}") from error

@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+from vision.pictures.jpeg_markers import EXIF_SEGMENT, FILL, FRAMES, JPEG_START, WITHOUT_LENGTH
+
 FORMATS = ("other", "jpeg", "png", "bmp", "tiff", "gif", "webp")
 # Kinds of pixels that are converted on the way to 8-bit RGB.
 KINDS_OF_PIXELS = ("RGB", "grey", "palette", "alpha", "CMYK", "16-bit")
 
-JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the SOF markers
-JPEG_WITHOUT_LENGTH = frozenset(range(0xD0, 0xD8)) | {0x01}  # markers without a length behind them
 PNG_PIXELS = {0: "grey", 3: "palette", 4: "alpha", 6: "alpha"}
 TIFF_PIXELS = {0: "grey", 1: "grey", 3: "palette", 5: "CMYK"}
 EXIF_ORIENTATION = 0x0112  # the number of the tag
@@ -35,7 +35,7 @@ def read_picture_header(data: bytes) -> PictureHeader:
             behind a thumbnail.
     """
     readers = (
-        (b"\xff\xd8\xff", _read_jpeg),
+        (JPEG_START, _read_jpeg),
         (b"\x89PNG\r\n\x1a\n", _read_png),
         (b"BM", _read_bmp),
         (b"II*\0", _read_tiff),
@@ -60,18 +60,18 @@ def _read_jpeg(data: bytes) -> PictureHeader:
         prefix, marker = data[position], data[position + 1]
         if prefix != 0xFF:
             return PictureHeader("other")
-        if marker == 0xFF:  # fill bytes may stand before a marker
+        if marker == FILL:  # fill bytes may stand before a marker
             position += 1
             continue
         position += 2
-        if marker in JPEG_WITHOUT_LENGTH:
+        if marker in WITHOUT_LENGTH:
             continue
         (length,) = struct.unpack_from(">H", data, position)
-        if marker in JPEG_FRAMES:
+        if marker in FRAMES:
             bits, height, width, channels = struct.unpack_from(">BHHB", data, position + 2)
             pixels = "16-bit" if bits > 8 else {1: "grey", 4: "CMYK"}.get(channels, "RGB")
             return PictureHeader("jpeg", width, height, pixels, orientation, position + length)
-        if marker == 0xE1 and data.startswith(b"Exif\0\0", position + 2):
+        if marker == EXIF_SEGMENT and data.startswith(b"Exif\0\0", position + 2):
             orientation = _orientation_in(data[position + 8 : position + length])
         position += length
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from vision.pictures.files import read_bytes, read_some_bytes
 from vision.pictures.headers import PictureHeader, read_picture_header
+from vision.pictures.jpeg_markers import END_OF_IMAGE
 from vision.pictures.suffixes import is_unreadable, unreadable_fault
 from vision.pictures.turning import TURNS, lies_on_its_side
 
@@ -31,7 +32,6 @@ _REDUCED = {  # only the bits of the scale, which go with any colour
 }
 # The size in the header of these is that of the decoded picture; other formats may turn it.
 _SURE_OF_SIZE = ("jpeg", "png", "bmp")
-_JPEG_END = b"\xff\xd9"
 _HEIC_MARK = b"ftyp"  # from byte 4 on, also of AVIF
 
 
@@ -83,7 +83,7 @@ class EncodedPicture:
             return cls(str(path), data, header, width, height, pixels)._turned(upright)
         # Older OpenCV fills the missing part of a JPEG with grey and says nothing. Coded pixels
         # never look like an end marker, and the one of a thumbnail stands before the frame header.
-        if header.format == "jpeg" and data.rfind(_JPEG_END, header.end) < 0:
+        if header.format == "jpeg" and data.rfind(END_OF_IMAGE, header.end) < 0:
             raise PictureError(f"the picture {path} is cut short; copy or download it again")
         return cls(str(path), data, header, header.width, header.height)._turned(upright)
 

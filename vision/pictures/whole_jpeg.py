@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-END_OF_IMAGE = b"\xff\xd9"
-START_OF_SCAN = b"\xff\xda"
+from vision.pictures.jpeg_markers import END_OF_IMAGE, JPEG_START, START_OF_SCAN
+
 TAIL = 64  # bytes to search for the end marker; some cameras pad their files behind it
 
 
@@ -35,9 +35,11 @@ def is_whole_jpeg(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
+        if file.read(len(JPEG_START)) != JPEG_START:
+            return False
         length = file.seek(0, io.SEEK_END)
         file.seek(max(0, length - TAIL))
         if file.read().rstrip(b"\0").endswith(END_OF_IMAGE):
             return True
         file.seek(0)
-        return length > 0 and jpeg_fault(file.read()) is None
+        return jpeg_fault(file.read()) is None

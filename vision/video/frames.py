@@ -38,6 +38,10 @@ class FrameSource(Protocol):
             SourceError: a live source gives nothing any more.
         """
 
+    @property
+    def fault(self) -> str:
+        """Return what is wrong with a file that has been read to its end, "" if nothing is."""
+
     def interrupt(self) -> None:
         """Make a `read` that waits in another thread end soon, where that is possible."""
 

@@ -39,6 +39,7 @@ class HttpJpegs:
 
     live = True
     rate = 0.0
+    fault = ""
     frames = 0
 
     def __init__(self, ask: Ask, answer: http.client.HTTPResponse, name: str) -> None:

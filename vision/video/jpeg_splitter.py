@@ -11,14 +11,20 @@ from __future__ import annotations
 import re
 from typing import Iterator
 
+from vision.pictures.jpeg_markers import (
+    END_OF_IMAGE,
+    FILL,
+    IMAGE_BOUNDS,
+    JPEG_START,
+    RESERVED,
+    SCAN,
+    WITHOUT_LENGTH,
+)
+
 MOST_BYTES = 32 << 20  # of one JPEG; what goes on longer is no picture
-START = b"\xff\xd8\xff"
 # After the header: the end, or the start of the next picture, which means that this one was cut.
-END_OR_START = re.compile(rb"\xff\xd9|\xff\xd8\xff")
-FIRST_MARKER = 0xC0
-NOT_IN_A_HEADER = (0xD8, 0xD9)  # start and end of a picture
-NO_LENGTH = frozenset(range(0xD0, 0xD8)) | {0xFF}
-SCAN = 0xDA
+END_OR_START = re.compile(END_OF_IMAGE + b"|" + JPEG_START)
+NOT_IN_A_HEADER = IMAGE_BOUNDS | RESERVED
 
 
 class JpegSplitter:
@@ -34,16 +40,16 @@ class JpegSplitter:
         """Add bytes; yield the JPEGs that are whole now, oldest first."""
         self._data += chunk
         while True:
-            start = self._data.find(START)
+            start = self._data.find(JPEG_START)
             if start < 0:
-                del self._data[: max(0, len(self._data) - len(START) + 1)]
+                del self._data[: max(0, len(self._data) - len(JPEG_START) + 1)]
                 return
             if start:
                 self._drop(start)
             end = self._end()
             if end is None:
                 if len(self._data) > MOST_BYTES:
-                    self._drop(len(START), broken=True)
+                    self._drop(len(JPEG_START), broken=True)
                     continue
                 return
             if end > 0:
@@ -60,9 +66,9 @@ class JpegSplitter:
             self._searched = scan
         found = END_OR_START.search(self._data, self._searched)
         if found is None:
-            self._searched = max(self._searched, len(self._data) - len(START) + 1)
+            self._searched = max(self._searched, len(self._data) - len(JPEG_START) + 1)
             return None
-        if found.group() == START:
+        if found.group() == JPEG_START:
             self._drop(found.start(), broken=True)
             return 0
         return found.end()
@@ -72,13 +78,15 @@ class JpegSplitter:
         place = 2
         while place + 4 <= len(self._data):
             prefix, marker = self._data[place], self._data[place + 1]
-            if prefix != 0xFF or marker < FIRST_MARKER or marker in NOT_IN_A_HEADER:
-                self._drop(len(START), broken=True)
+            if prefix != 0xFF or marker in NOT_IN_A_HEADER:
+                self._drop(len(JPEG_START), broken=True)
                 return 0
             if marker == SCAN:
                 return place
-            if marker in NO_LENGTH:
-                place += 1 if marker == 0xFF else 2
+            if marker == FILL:
+                place += 1
+            elif marker in WITHOUT_LENGTH:
+                place += 2
             else:
                 place += 2 + int.from_bytes(self._data[place + 2 : place + 4], "big")
         return None

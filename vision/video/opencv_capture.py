@@ -11,6 +11,10 @@ from vision.video.frames import Frame, SourceError
 
 OPEN_SECONDS = 10  # for a stream to answer
 READ_SECONDS = 5  # for the next frame of it
+MOST_SKIPPED = 250  # damaged frames of a file in a row, behind which it goes on
+# What a whole file may lack: containers round the number of their frames, or guess it.
+FRAMES_LACKING = 3
+SHARE_LACKING = 0.01
 # Older OpenCV, as on a Jetson, has neither.
 OPEN_TIMEOUT = getattr(cv2, "CAP_PROP_OPEN_TIMEOUT_MSEC", None)
 READ_TIMEOUT = getattr(cv2, "CAP_PROP_READ_TIMEOUT_MSEC", None)
@@ -28,6 +32,7 @@ class OpenCVCapture:
         self.live = live
         self._capture, self._name = capture, name
         self._count, self._start = 0, time.monotonic()
+        self._is_damaged, self._end = False, 0.0  # seconds in a file, where its last frame ends
         rate = capture.get(cv2.CAP_PROP_FPS)
         self.rate = rate if 0 < rate <= 1000 else 0.0
         frames = 0 if live else capture.get(cv2.CAP_PROP_FRAME_COUNT)
@@ -43,7 +48,25 @@ class OpenCVCapture:
         frame, self._first = self._first or self._take(), None
         if frame is None and self.live:
             raise SourceError(f"{self._name} gives no picture any more")
-        return frame
+        return frame or self._take_behind_damage()
+
+    @property
+    def fault(self) -> str:
+        """Return what is wrong with a file that has been read to its end, "" if nothing is.
+
+        Where only the number of frames is short, as in a file that was trimmed without coding it
+        anew, or whose frames come at an uneven pace, nothing is: it goes on for as long as it says.
+        """
+        lacking = max(FRAMES_LACKING, self.frames * SHARE_LACKING)
+        stated_end = (self.frames - lacking) / self.rate if self.rate else self._end
+        if self.frames - self._count <= lacking:
+            return ""
+        if not self._is_damaged and self._end > stated_end:
+            return ""
+        return (
+            f"{self._name} gave {self._count} of the {self.frames} frames it states; it is damaged "
+            "or cut short, copy or download it again"
+        )
 
     def interrupt(self) -> None:
         """Do nothing: a capture must not be touched while it reads; streams have READ_SECONDS."""
@@ -51,6 +74,15 @@ class OpenCVCapture:
     def close(self) -> None:
         """Let go of the device or file."""
         self._capture.release()
+
+    def _take_behind_damage(self) -> Frame | None:
+        """Return the next frame that can be decoded; None at the end of a file."""
+        for _ in range(min(self.frames - self._count, MOST_SKIPPED)):
+            frame = self._take()
+            if frame is not None:
+                self._is_damaged = True
+                return frame
+        return None
 
     def _take(self) -> Frame | None:
         try:
@@ -66,6 +98,7 @@ class OpenCVCapture:
             # Not every container has times: where it says none, frames are counted.
             counted = self._count / self.rate if self.rate else 0.0
             seconds = max(0.0, self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000) or counted
+        self._end = seconds + (1 / self.rate if self.rate else 0.0)
         frame = Frame(to_rgb(image), self._count, seconds, captured=captured)
         self._count += 1
         return frame

@@ -25,6 +25,7 @@ class PictureFrames:
 
     live = False
     rate = 0.0
+    fault = ""
 
     def __init__(self, sources: Sequence[PictureSource]) -> None:
         """Start before the first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -9,12 +10,16 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from vision.utils.files import atomic_write
+from vision.utils.files import LITTLE, DiskFullError, atomic_write
 
 # By suffix, what OpenCV can write without further libraries and what players play.
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".mkv": "mp4v"}
 DEFAULT_RATE = 25.0  # frames per second, where the source does not say
 LONGEST_STILL = 5.0  # seconds that one frame stands in a paced video
+
+
+class VideoNotWrittenError(OSError):
+    """A video that did not come to the disk whole."""
 
 
 class VideoWriter:
@@ -70,14 +75,42 @@ class VideoWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Finish the file, or remove it where the block failed."""
+        """Finish the file, or remove it where the block failed.
+
+        Raises:
+            OSError: it is not whole, on a full disk for example; then there is none.
+        """
+        # Interrupted by the user, what was written until then is wanted.
+        if kind is not None and not issubclass(kind, KeyboardInterrupt):
+            self._release()
+            self._stack.__exit__(kind, error, traceback)
+            return
+        with self._stack:
+            self._release()
+            if self._part is not None:
+                self._require_whole(self._part)
+
+    def _release(self) -> None:
         if self._writer is not None:
             self._writer.release()
             self._writer = None
-        # Interrupted by the user, what was written until then is wanted.
-        if kind is not None and issubclass(kind, KeyboardInterrupt):
-            kind, error, traceback = None, None, None
-        self._stack.__exit__(kind, error, traceback)
+
+    def _require_whole(self, part: Path) -> None:
+        """Open what was written: OpenCV says nothing of a write that failed."""
+        capture = cv2.VideoCapture(str(part))
+        is_video = capture.isOpened() and capture.grab()
+        frames = capture.get(cv2.CAP_PROP_FRAME_COUNT) if is_video else 0
+        capture.release()
+        # Where a container has no count, it is made of the length, and rounded.
+        if frames > 0 and frames >= self.count * 0.99 - 1:
+            return
+        if shutil.disk_usage(part.parent).free < LITTLE:
+            raise DiskFullError(self.path)
+        raise VideoNotWrittenError(
+            f"{self.path} was not written: what came to the disk of {part.parent.absolute()} is "
+            f"not a video of {self.count} frames; make room there, or allow larger files "
+            "(ulimit -f)"
+        )
 
     def _begin(self, size: tuple[int, int]) -> cv2.VideoWriter:
         self._part = part = self._stack.enter_context(atomic_write(self.path))

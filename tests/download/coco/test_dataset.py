@@ -112,6 +112,16 @@ def test_an_empty_split(archive, table, tmp_path):
     }
 
 
+def test_the_index_has_its_own_suffix_and_an_older_one_called_npz_goes(archive):
+    old = archive.with_name("instances_val2017.index.npz")
+    old.write_bytes(b"of an older version")
+    open_coco_index(archive, "val")
+    assert not old.exists()
+    made = [path for path in archive.parent.iterdir() if path != archive]
+    assert [path.name for path in made] == ["instances_val2017.index"]
+    assert not any(zipfile.is_zipfile(path) for path in made)
+
+
 def test_the_index_is_kept(archive, monkeypatch):
     first = open_coco_index(archive, "val")
     monkeypatch.setattr("vision.download.coco.index.read_instances", None)

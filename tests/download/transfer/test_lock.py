@@ -1,8 +1,11 @@
 """One run at a time in a folder."""
 
+import ast
 import threading
 import time
+from pathlib import Path
 
+import vision
 from vision.download.transfer.lock import locked
 
 
@@ -30,3 +33,18 @@ def test_a_folder_that_was_there_or_is_filled_stays(tmp_path):
     with locked(tmp_path / "new" / "deep"):
         (tmp_path / "new" / "file").touch()
     assert [path.name for path in tmp_path.rglob("*")] == ["new", "file"]
+
+
+def test_whoever_downloads_a_file_holds_the_lock():
+    callers = {}
+    for path in Path(vision.__file__).parent.rglob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(function, ast.FunctionDef) and "download_file" in called_in(function):
+                callers[path.name, function.name] = "locked" in called_in(function)
+    assert len(callers) >= 2
+    assert all(callers.values()), callers
+
+
+def called_in(function):
+    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return {call.func.id for call in calls if isinstance(call.func, ast.Name)}

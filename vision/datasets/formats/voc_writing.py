@@ -84,20 +84,33 @@ def write_voc(
     """
     folder = Path(folder)
     (folder / "JPEGImages").mkdir(parents=True, exist_ok=True)
-    taken: set[str] = set()
-    lists: dict[str, list[str]] = {}
-    for part, pictures in parts.items():
-        names = lists.setdefault(part, [])
-        for picture in pictures:
-            names.append(safe_name(picture.image_id or picture.path.name, taken))
-            suffix = split_suffix(picture.path.name)[1].lower()
-            target = folder / "JPEGImages" / f"{names[-1]}{suffix}"
-            if not target.exists():
-                _place(picture.path, target, link)
-            annotation = folder / "Annotations" / f"{names[-1]}.xml"
-            write_annotation(annotation, replace(picture, path=target))
-    labels = {folder / "labels.txt": class_list_lines(class_names)}
-    _write_together({**labels, **_list_files(folder, lists)})
+    lists: dict[str, list[str]] = {part: [] for part in parts}
+    for part, name, source, picture in _named_pictures(folder, parts):
+        lists[part].append(name)
+        if not picture.path.exists():
+            _place(source, picture.path, link)
+        write_annotation(_annotation_path(folder, name), picture)
+    _write_together(_lines_of_folder(folder, lists, class_names))
+
+
+def voc_texts(
+    folder: str | Path, parts: Mapping[str, Iterable[VOCPicture]], class_names: Sequence[str]
+) -> Iterator[tuple[Path, bytes]]:
+    """Yield path and content of each file, without the pictures, as `write_voc` writes it."""
+    lists: dict[str, list[str]] = {part: [] for part in parts}
+    for part, name, _, picture in _named_pictures(Path(folder), parts):
+        lists[part].append(name)
+        yield _annotation_path(folder, name), annotation_xml(picture).encode("utf-8")
+    for path, lines in _lines_of_folder(folder, lists, class_names).items():
+        yield path, _text_of_lines(lines)
+
+
+def find_voc_texts(folder: str | Path) -> list[Path]:
+    """Return the files of a folder that `write_voc` could write over."""
+    folder = Path(folder)
+    patterns = ("labels.txt", "ImageSets/Main/*.txt", "Annotations/*.xml")
+    paths = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    return [path for path in paths if not path.name.startswith(".")]  # one being written
 
 
 def copy_as_voc(parts: Mapping[str, AnnotationIndex], folder: str | Path) -> None:
@@ -295,6 +308,31 @@ def _link(source: Path, target: Path) -> bool:
     return True
 
 
+def _named_pictures(
+    folder: Path, parts: Mapping[str, Iterable[VOCPicture]]
+) -> Iterator[tuple[str, str, Path, VOCPicture]]:
+    """Yield of each picture its part, its new name, its file, and what it is in the folder."""
+    taken: set[str] = set()
+    for part, pictures in parts.items():
+        for picture in pictures:
+            name = safe_name(picture.image_id or picture.path.name, taken)
+            suffix = split_suffix(picture.path.name)[1].lower()
+            placed = replace(picture, path=folder / "JPEGImages" / f"{name}{suffix}")
+            yield part, name, picture.path, placed
+
+
+def _annotation_path(folder: str | Path, name: str) -> Path:
+    return Path(folder) / "Annotations" / f"{name}.xml"
+
+
+def _lines_of_folder(
+    folder: str | Path, lists: Mapping[str, Sequence[str]], class_names: Sequence[str]
+) -> dict[Path, Sequence[str]]:
+    """Return the lines of labels.txt and of each list, by their paths."""
+    labels = {Path(folder) / "labels.txt": class_list_lines(class_names)}
+    return {**labels, **_list_files(folder, lists)}
+
+
 def _list_path(folder: str | Path, name: str) -> Path:
     return Path(folder) / "ImageSets" / "Main" / f"{name}.txt"
 
@@ -303,8 +341,11 @@ def _write_together(files: Mapping[Path, Iterable[str]]) -> None:
     """Write files of lines; all of them appear, or none."""
     with write_together() as place:
         for path, lines in files.items():
-            text = "".join(f"{line}\n" for line in lines)
-            place(path).write_text(text, encoding="utf-8", errors="surrogateescape")
+            place(path).write_bytes(_text_of_lines(lines))
+
+
+def _text_of_lines(lines: Iterable[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
 
 
 def _decimal(value: float) -> str:

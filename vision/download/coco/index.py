@@ -18,7 +18,7 @@ from vision.download.coco.json_stream import iterate_members
 
 logger = logging.getLogger(__name__)
 
-COCO_INDEX_FORMAT = 2
+COCO_INDEX_FORMAT = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +72,12 @@ def open_coco_index(archive: Path, split: str) -> tuple[CocoImages, CocoBoxes]:
     Raises:
         ValueError: if the archive is not COCO's.
     """
-    kept = archive.with_name(f"instances_{split}2017.index.npz")
+    kept = archive.with_name(f"instances_{split}2017.index")
     key = f"{COCO_INDEX_FORMAT} {archive.stat().st_size}"
     arrays = load_or_make(kept, key, partial(_read_archive, archive, split))
+    old = archive.with_name(f"{kept.name}.npz")  # what it was called, though it never was an npz
+    if old.is_file():
+        old.unlink()
     images = {name: arrays[f"image_{name}"] for name in CocoImages.__dataclass_fields__}
     boxes = {name: arrays[f"box_{name}"] for name in CocoBoxes.__dataclass_fields__}
     return CocoImages(**images), CocoBoxes(**boxes)

@@ -53,7 +53,8 @@ def download_file(
     Bytes go to a `.part` file beside it, with the server's version tag in a `.part.tag`. An
     interrupted transfer asks for the rest only, and for all of it where the server's file has
     changed meanwhile. The length is checked, and the MD5 sum where the server states one. Only
-    failures in a row that bring no new byte count as attempts.
+    failures in a row that bring no new byte count as attempts. Two runs would write into one
+    `.part`: who calls this holds `locked(path.parent)`.
 
     Raises:
         MissingError: if the server does not have the file.

@@ -133,7 +133,10 @@ def refusal(request: web.Request, access: Access) -> str:
 
 
 def is_good_host(host: str, access: Access) -> bool:
-    """Tell whether a Host header names this server: by an address, or by a name of this machine."""
+    """Tell whether a Host header names this server: by an address, or by a name of this machine.
+
+    A name that --serve has is one of them: it leads here, whoever else has heard of it.
+    """
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -141,8 +144,8 @@ def is_good_host(host: str, access: Access) -> bool:
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
-        own = socket.gethostname().lower()
-        return name in {"localhost", own, f"{own.partition('.')[0]}.local", *access.names}
+        own, served = socket.gethostname().lower(), access.host.lower()
+        return name in {"localhost", own, f"{own.partition('.')[0]}.local", served, *access.names}
     # An address of the network in front of a server that only this machine reaches: a forgery.
     return address.is_loopback or not is_loopback(access.host)
 
