@@ -4,6 +4,7 @@ import errno
 import os
 import threading
 from datetime import datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import check_dataset
 from tests.drawing import write_voc
 from vision.datasets.formats import voc_writing
 from vision.datasets.opening import open_split
+from vision.live.labelling.routes import LabelRoutes
 from vision.live.labelling.session import parse_objects
 from vision.live.labelling.store import LabelError, LabelledObject, LabelStore
 from vision.live.saving import GIGABYTE, Budget, LimitReachedError
@@ -84,6 +86,28 @@ def test_counts_and_sets_and_reading_again(tmp_path):
         assert one.names == ["20240506-120007", "my photo"]
         assert one.read("my photo").objects == (APPLE,)
         assert (one.read("my photo").part, one.read("my photo").size) == ("test", SIZE)
+
+
+class CountingName(str):
+    """A name that counts how often it is compared with another."""
+
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        CountingName.compared += 1
+        return str.__eq__(self, other)
+
+
+def test_the_state_of_a_large_folder_takes_few_comparisons_a_picture(tmp_path, monkeypatch):
+    """Each was looked for in whole lists, and the sets were counted three times."""
+    write_voc(tmp_path, {"train": 20, "val": 12, "test": 8}, suffix=".jpg")
+    store = store_in(tmp_path)
+    store.names = [CountingName(name) for name in store.names]
+    monkeypatch.setattr(CountingName, "compared", 0)
+    state = LabelRoutes(SimpleNamespace(store=store)).describe()
+    assert state["sets"] == {"train": 20, "val": 12, "test": 8}
+    assert CountingName.compared <= 2 * len(store.names)
 
 
 def test_undo_leaves_nothing_behind(tmp_path):

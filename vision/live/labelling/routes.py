@@ -6,7 +6,6 @@ from typing import Sequence
 
 from aiohttp import web
 
-from vision.datasets.formats.voc_writing import VOC_PARTS
 from vision.live.labelling.session import FrozenFrame, LabelSession, parse_objects
 from vision.live.labelling.store import LabelError, LabelledObject, SavedPicture
 from vision.live.serving.answers import answering, in_thread, jpeg_response, json_body
@@ -108,7 +107,7 @@ class LabelRoutes:
             "classes": store.class_names,
             "begun": store.begun,
             "counts": store.counts(),
-            "sets": {part: store.set_sizes()[part] for part in VOC_PARTS},
+            "sets": store.set_sizes(),
             "pictures": len(store.names),
             "newest": store.names[-MOST_LISTED:][::-1],
         }

@@ -26,7 +26,7 @@ from vision.live.labelling.voc_folder import (
     PICTURES,
     drop_from_lists,
     listed_class_names,
-    read_lists,
+    parts_in_lists,
     write_class_names,
     write_objects,
 )
@@ -99,7 +99,7 @@ class LabelStore:
         # An annotation may have lost its picture, or hold what this program cannot read.
         self._annotated = set(_top_files(self.folder / ANNOTATIONS, (".xml",)))
         self._actions: list[_Action] = []
-        self._lists = read_lists(self.folder)
+        self._parts = parts_in_lists(self.folder)  # picture -> the set that it is in
         self.names: list[str] = []  # of all pictures with an annotation, oldest first
         self._counts: dict[str, Counter[str]] = {}  # picture -> class -> objects
         for path in sorted((self.folder / ANNOTATIONS).glob("*.xml")):
@@ -124,19 +124,18 @@ class LabelStore:
         with self._lock:
             total: Counter[str] = Counter()
             for counts in self._counts.values():
-                total += counts
+                total.update(counts)
             return {name: total[name] for name in self.class_names}
 
     def set_sizes(self) -> dict[str, int]:
         """Return how many pictures each of VOC_PARTS has."""
         with self._lock:
-            return {
-                part: sum(self.part_of(name) == part for name in self.names) for part in VOC_PARTS
-            }
+            sizes = Counter(map(self.part_of, self.names))
+            return {part: sizes[part] for part in VOC_PARTS}
 
     def part_of(self, name: str) -> str:
         """Return which set a picture is in, "" if none."""
-        return next((part for part in VOC_PARTS if name in self._lists.get(part, ())), "")
+        return self._parts.get(name, "")
 
     def add_class_names(self, names: Sequence[str]) -> list[str]:
         """Add those names to the end of the list that it lacks, in their order; return them.
@@ -284,7 +283,7 @@ class LabelStore:
             add_to_lists(self.folder, part, name)
         else:
             drop_from_lists(self.folder, name)
-        self._lists = read_lists(self.folder)
+        self._parts = parts_in_lists(self.folder)
 
     def _note(self, name: str, class_names: Sequence[str]) -> None:
         if name not in self._counts:
