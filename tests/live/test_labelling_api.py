@@ -38,6 +38,22 @@ def test_freeze_save_open_change_and_undo(demo):
     assert demo.ask("/api/labels/save", body)[0] == 200, "the frozen picture can be saved again"
 
 
+def test_a_saved_picture_that_was_deleted_by_hand_is_not_found(demo):
+    """Its picture was a traceback, and the rest an error of the server."""
+    frozen = demo.ask("/api/labels/freeze", {})[1]
+    demo.ask("/api/labels/save", {"key": frozen["key"], "objects": [], "part": "train"})
+    folder = demo.session.store.folder
+    (folder / "JPEGImages" / "scene.jpg").unlink()
+    assert demo.ask("/api/labels/saved/scene/picture")[0] == 404
+    assert demo.ask("/api/labels/saved/scene/thumbnail.jpg")[0] == 404
+    (folder / "Annotations" / "scene.xml").unlink()
+    status, answer = demo.ask("/api/labels/saved/scene")
+    assert (status, answer["error"]) == (404, "there is no such picture any more")
+    assert demo.ask("/api/labels/undo", {"name": "scene"})[1]["pictures"] == 0
+    for path in ("scene", "scene/picture", "scene/thumbnail.jpg"):
+        assert demo.ask(f"/api/labels/saved/{path}")[0] == 404
+
+
 def test_old_frozen_pictures_go(demo):
     first = demo.ask("/api/labels/freeze", {})[1]["key"]
     for _ in range(12):

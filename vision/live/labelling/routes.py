@@ -90,7 +90,7 @@ class LabelRoutes:
 
     async def saved_picture(self, request: web.Request) -> web.StreamResponse:
         """Return a saved picture itself, or as a JPEG where browsers may not show its format."""
-        path = self._store.picture_path(request.match_info["name"])
+        path = await in_thread(self._store.picture_path, request.match_info["name"])
         if path.suffix.lower() in SHOWN_SUFFIXES:
             return web.FileResponse(path)
         return jpeg_response(await in_thread(lambda: encode_picture(read_picture(path))))

@@ -43,6 +43,13 @@ class LabelError(ValueError):
     """What a viewer asks for cannot be done; the text says why."""
 
 
+class GoneError(LabelError, LookupError):
+    """A picture that is asked for is there no more."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no such picture any more")
+
+
 @dataclass(frozen=True)
 class LabelledObject:
     """One object that a person has marked."""
@@ -213,8 +220,8 @@ class LabelStore:
     def read(self, name: str) -> SavedPicture:
         """Return a picture of the folder and what is marked on it."""
         with self._lock:
-            if name not in self._counts:
-                raise LabelError("there is no such picture any more")
+            if name not in self._counts or not self._xml(name).is_file():
+                raise GoneError
             record = read_annotation(self._xml(name))
             size = record.size
             if not all(size):
@@ -230,36 +237,49 @@ class LabelStore:
             return SavedPicture(name, self.part_of(name), size, objects, self._revision(name))
 
     def picture_path(self, name: str) -> Path:
-        """Return the file of a picture of the folder."""
-        if name not in self._counts:
-            raise LabelError("there is no such picture any more")
-        return path_inside(self.folder / PICTURES, self._files[name])
+        """Return the file of a picture of the folder.
+
+        Raises:
+            GoneError: it is there no more, as when someone deleted it by hand.
+        """
+        with self._lock:
+            path = self._picture(name) if name in self._counts else None
+            if path is None or not path.is_file():
+                raise GoneError
+            return path
 
     def undo(self, name: str) -> None:
         """Take back the last save of a picture; a new one is removed.
 
-        Only what this run saved and no one has changed since is taken back.
+        Only what this run saved and no one has changed since is taken back. Files that someone
+        deleted by hand are not missed.
         """
         with self._lock:
             action = next((one for one in reversed(self._actions) if one.name == name), None)
             if action is None or name not in self._counts:
                 raise LabelError("there is no save of this picture to take back")
-            if self._revision(name) != action.revision:
+            if self._xml(name).is_file() and self._revision(name) != action.revision:
                 raise LabelError("this picture was saved in another window meanwhile")
-            self._actions.remove(action)
             if action.annotation is None:
-                self._list(name, "")
-                self._xml(name).unlink()
-                path = path_inside(self.folder / PICTURES, self._files.pop(name))
-                self._budget.give_back(path.stat().st_size)
-                path.unlink()
-                self.names.remove(name)
-                del self._counts[name]
+                self._remove(name)
             else:
                 with atomic_write(self._xml(name)) as temporary:
                     temporary.write_bytes(action.annotation)
                 self._list(name, action.part)
                 self._note(name, read_annotation(self._xml(name)).names)
+            # Last: what failed on the way can be tried again.
+            self._actions.remove(action)
+
+    def _remove(self, name: str) -> None:
+        """Delete a picture and its annotation, and forget them once they are gone."""
+        path = self._picture(name)
+        size = path.stat().st_size if path.is_file() else 0
+        self._list(name, "")
+        self._xml(name).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        self._budget.give_back(size)
+        self.names.remove(name)
+        del self._counts[name], self._files[name]
 
     def _write(
         self, name: str, size: tuple[int, int], objects: Sequence[LabelledObject], part: str,
@@ -315,6 +335,9 @@ class LabelStore:
         pictures = (self.folder / PICTURES / f"{name}{suffix}" for suffix in PICTURE_SUFFIXES)
         annotation = self.folder / ANNOTATIONS / f"{name}.xml"
         return any(path.exists() for path in (annotation, *pictures))
+
+    def _picture(self, name: str) -> Path:
+        return path_inside(self.folder / PICTURES, self._files[name])
 
     def _xml(self, name: str) -> Path:
         return path_inside(self.folder / ANNOTATIONS, f"{name}.xml")
