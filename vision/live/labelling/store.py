@@ -184,21 +184,19 @@ class LabelStore:
         """
         with self._lock:
             self._check(size, objects, part)
-            self._budget.take(len(jpeg), self.folder)
-            name = self._new_name(wish)
-            path = path_inside(self.folder / PICTURES, f"{name}.jpg")
-            with atomic_write(path) as temporary:
-                temporary.write_bytes(jpeg)
-            self._files[name] = path.name
-            try:
-                return self._write(name, size, objects, part, before=None)
-            except OSError:  # such as a disk that is full now: no picture without its objects
-                for written in (path, self._xml(name)):
-                    if written.is_file():
-                        written.unlink()
-                del self._files[name]
-                self._budget.give_back(len(jpeg))
-                raise
+            with self._budget.taking(len(jpeg), self.folder):
+                name = self._new_name(wish)
+                path = path_inside(self.folder / PICTURES, f"{name}.jpg")
+                with atomic_write(path) as temporary:
+                    temporary.write_bytes(jpeg)
+                self._files[name] = path.name
+                try:
+                    return self._write(name, size, objects, part, before=None)
+                except OSError:  # as of a disk that is full now: no picture without its objects
+                    for written in (path, self._xml(name)):
+                        written.unlink(missing_ok=True)
+                    del self._files[name]
+                    raise
 
     def replace(
         self, name: str, revision: str, objects: Sequence[LabelledObject], part: str
