@@ -129,11 +129,7 @@ def main(args: argparse.Namespace) -> int:
             show(pipeline, stopping.is_set)
     finally:
         clean = pipeline.stop()
-    if pipeline.failure is not None:
-        raise RuntimeError(f"the demo ended: {pipeline.failure}") from pipeline.failure
-    state = pipeline.player.state
-    if state.phase == "ended" and state.message:
-        logger.info("%s", state.message)
+    say_why_it_ended(pipeline)
     if not clean:
         # A driver that does not let go of a thread must not keep the program.
         sys.stdout.flush()
@@ -208,6 +204,22 @@ def run_page(options: LiveOptions, pipeline: Pipeline, stopping: threading.Event
         keeper.stop_recording()
         stream.close()
         server.stop()
+
+
+def say_why_it_ended(pipeline: Pipeline) -> None:
+    """Log that a video is at its end.
+
+    Raises:
+        RuntimeError: a thread failed.
+        ValueError: the source can be read no more.
+    """
+    if pipeline.failure is not None:
+        raise RuntimeError(f"the demo ended: {pipeline.failure}") from pipeline.failure
+    state = pipeline.player.state
+    if state.phase == "failed":
+        raise ValueError(f"the demo ended: {state.message}")
+    if state.phase == "ended":
+        logger.info("%s", state.message)
 
 
 def print_result(result: Result) -> None:
