@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 
@@ -13,7 +12,6 @@ from vision.pictures.mosaic import (
     draw_comparison,
     draw_tile,
     mosaic,
-    save_picture,
 )
 from vision.structures import Detections
 
@@ -68,13 +66,3 @@ def test_tiles_of_many_shapes_fall_into_a_grid():
 def test_a_mosaic_needs_a_picture():
     with pytest.raises(ValueError, match="at least one picture"):
         mosaic([], [])
-
-
-@pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_a_picture_is_written_in_rgb(tmp_path, suffix):
-    image = np.zeros((40, 50, 3), np.uint8)
-    image[..., 0] = 250
-    save_picture(image, tmp_path / "new" / f"a{suffix}")
-    read = cv2.imread(str(tmp_path / "new" / f"a{suffix}"))
-    assert read.shape == (40, 50, 3)
-    assert np.abs(read.astype(int) - [0, 0, 250]).max() < 8

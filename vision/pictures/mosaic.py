@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Sequence
 
 import cv2
@@ -11,7 +10,6 @@ import numpy as np
 
 from vision.pictures.drawing import BLACK, WHITE, draw_boxes, draw_detections
 from vision.structures import Detections
-from vision.utils.files import atomic_write
 from vision.utils.lettering import drawable, text_width, write_text
 
 TILE = 400  # pixels, the longest side of a picture
@@ -95,14 +93,6 @@ def mosaic(
         page[top + down :, left + right :][: tile.shape[0], : tile.shape[1]] = tile
         page[top + height :, left:][:CAPTION, :TILE] = _strip(caption)
     return page
-
-
-def save_picture(image: np.ndarray, path: str | Path, quality: int = 92) -> None:
-    """Write a picture (H, W, 3) uint8 RGB as the suffix of the path says; JPEG in this quality."""
-    bgr = np.ascontiguousarray(image[..., ::-1])
-    _, encoded = cv2.imencode(Path(path).suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(encoded.tobytes())
 
 
 def _resized(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
