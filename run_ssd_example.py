@@ -104,7 +104,7 @@ def main(args: argparse.Namespace) -> int:
     from vision.live.finders import open_finder
     from vision.live.labelling.pseudo_labels import PseudoLabels
     from vision.video.grammar import parse_sources
-    from vision.video.records import Records
+    from vision.video.records import open_records
 
     sources = parse_sources(args.sources)
     outputs = output_paths(sources, options.output)
@@ -113,7 +113,7 @@ def main(args: argparse.Namespace) -> int:
     labels = PseudoLabels(options.save_voc, finder.class_names) if options.save_voc else None
     facts = {"model": str(finder.path), "postprocess": options.postprocess,
              "threshold": finder.threshold, "clustering": finder.clustering}  # fmt: skip
-    with Records(finder.class_names, options.json, options.csv).begin(facts) as records:
+    with open_records(finder.class_names, options.json, options.csv, facts) as records:
         settings = AnnotatorSettings(
             options.overlay, options.voc_seconds, options.max_frames, options.exif != "ignore"
         )
