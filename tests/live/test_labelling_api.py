@@ -54,6 +54,26 @@ def test_a_saved_picture_that_was_deleted_by_hand_is_not_found(demo):
         assert demo.ask(f"/api/labels/saved/{path}")[0] == 404
 
 
+def test_a_frozen_picture_that_is_being_saved_has_no_name_yet(demo, monkeypatch):
+    """Its name was "...", in what the page got and in the error."""
+    key = demo.ask("/api/labels/freeze", {})[1]["key"]
+    body = {"key": key, "objects": [], "part": "train"}
+    save, meanwhile = demo.session.store.save, []
+
+    def slow(*arguments):
+        meanwhile.append(demo.ask("/api/labels/save", body))
+        meanwhile.append(demo.ask(f"/api/labels/frozen/{key}"))
+        return save(*arguments)
+
+    monkeypatch.setattr(demo.session.store, "save", slow)
+    assert demo.ask("/api/labels/save", body)[0] == 200
+    (status, refusal), (_, frozen) = meanwhile
+    assert (status, "is being saved already" in refusal["error"]) == (400, True)
+    assert (frozen["saved"], frozen["saving"]) == ("", True)
+    frozen = demo.ask(f"/api/labels/frozen/{key}")[1]
+    assert (frozen["saved"], frozen["saving"]) == ("scene", False)
+
+
 def test_old_frozen_pictures_go(demo):
     first = demo.ask("/api/labels/freeze", {})[1]["key"]
     for _ in range(12):

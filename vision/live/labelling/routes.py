@@ -120,6 +120,7 @@ def _frozen(frozen: FrozenFrame) -> dict[str, object]:
         "objects": _objects(frozen.objects),
         "left_out": frozen.left_out,
         "saved": frozen.saved,
+        "saving": frozen.saving,
     }
 
 
