@@ -23,7 +23,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Sequence
 
 from vision.live.options import LiveOptions, finder_fault
-from vision.utils.cli import order_fault, parse_options, require_partners, run_main, set_up_logging
+from vision.utils.cli import (
+    order_fault,
+    parse_options,
+    require_partners,
+    run_main,
+    set_up_logging,
+    silence_opencv,
+)
 from vision.utils.options import add_options
 from vision.utils.threads import share_cores
 
@@ -94,9 +101,7 @@ def main(args: argparse.Namespace) -> int:
     options = LiveOptions.of(vars(args))
     set_up_logging(options.log_level)
     share_cores()
-    # FFmpeg and OpenCV would write their own lines about what is said in a sentence here.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "8")
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    silence_opencv()
     import numpy as np
 
     from vision.live.finders import open_finder
