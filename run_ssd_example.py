@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import re
 import sys
 import time
@@ -25,7 +24,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, Sequence
 
 from vision.live.options import NOTHING, ExampleOptions, finder_fault
-from vision.utils.cli import order_fault, parse_options, require_partners, run_main, set_up_logging
+from vision.utils.cli import (
+    order_fault,
+    parse_options,
+    require_partners,
+    run_main,
+    set_up_logging,
+    silence_opencv,
+)
 from vision.utils.options import add_options
 from vision.utils.threads import share_cores
 
@@ -97,14 +103,12 @@ def main(args: argparse.Namespace) -> int:
     if "top_k" in args and options.postprocess == "detectnet":
         logger.warning("--top-k does nothing with --postprocess=detectnet, which shows all boxes")
     share_cores()
-    # FFmpeg and OpenCV would write their own lines about what is said in a sentence here.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "8")
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    silence_opencv()
     from vision.live.annotating import Annotator, AnnotatorSettings
     from vision.live.finders import open_finder
     from vision.live.labelling.pseudo_labels import PseudoLabels
     from vision.video.grammar import parse_sources
-    from vision.video.records import Records
+    from vision.video.records import open_records
 
     sources = parse_sources(args.sources)
     outputs = output_paths(sources, options.output)
@@ -113,7 +117,7 @@ def main(args: argparse.Namespace) -> int:
     labels = PseudoLabels(options.save_voc, finder.class_names) if options.save_voc else None
     facts = {"model": str(finder.path), "postprocess": options.postprocess,
              "threshold": finder.threshold, "clustering": finder.clustering}  # fmt: skip
-    with Records(finder.class_names, options.json, options.csv).begin(facts) as records:
+    with open_records(finder.class_names, options.json, options.csv, facts) as records:
         settings = AnnotatorSettings(
             options.overlay, options.voc_seconds, options.max_frames, options.exif != "ignore"
         )

@@ -23,7 +23,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Sequence
 
 from vision.live.options import LiveOptions, finder_fault
-from vision.utils.cli import order_fault, parse_options, require_partners, run_main, set_up_logging
+from vision.utils.cli import (
+    order_fault,
+    parse_options,
+    require_partners,
+    run_main,
+    set_up_logging,
+    silence_opencv,
+)
 from vision.utils.options import add_options
 from vision.utils.threads import share_cores
 
@@ -94,9 +101,7 @@ def main(args: argparse.Namespace) -> int:
     options = LiveOptions.of(vars(args))
     set_up_logging(options.log_level)
     share_cores()
-    # FFmpeg and OpenCV would write their own lines about what is said in a sentence here.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "8")
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    silence_opencv()
     import numpy as np
 
     from vision.live.finders import open_finder
@@ -129,11 +134,7 @@ def main(args: argparse.Namespace) -> int:
             show(pipeline, stopping.is_set)
     finally:
         clean = pipeline.stop()
-    if pipeline.failure is not None:
-        raise RuntimeError(f"the demo ended: {pipeline.failure}") from pipeline.failure
-    state = pipeline.player.state
-    if state.phase == "ended" and state.message:
-        logger.info("%s", state.message)
+    say_why_it_ended(pipeline)
     if not clean:
         # A driver that does not let go of a thread must not keep the program.
         sys.stdout.flush()
@@ -208,6 +209,22 @@ def run_page(options: LiveOptions, pipeline: Pipeline, stopping: threading.Event
         keeper.stop_recording()
         stream.close()
         server.stop()
+
+
+def say_why_it_ended(pipeline: Pipeline) -> None:
+    """Log that a video is at its end.
+
+    Raises:
+        RuntimeError: a thread failed.
+        ValueError: the source can be read no more.
+    """
+    if pipeline.failure is not None:
+        raise RuntimeError(f"the demo ended: {pipeline.failure}") from pipeline.failure
+    state = pipeline.player.state
+    if state.phase == "failed":
+        raise ValueError(f"the demo ended: {state.message}")
+    if state.phase == "ended":
+        logger.info("%s", state.message)
 
 
 def print_result(result: Result) -> None:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Iterable, Sequence
 
 import numpy as np
 from compared import Compared, hand_on
+from untrained import class_names, write_untrained
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -240,26 +241,6 @@ def match_one_by_one(
     return hits
 
 
-def write_untrained(path: Path, classes: int) -> None:
-    """Write an mb1-ssd whose scores exceed 0.01 about as often as those of a trained one."""
-    import torch
-
-    from vision.checkpoints.description import Description
-    from vision.checkpoints.weights_file import save_weights
-    from vision.ssd import create_net
-    from vision.ssd.config import mobilenet_config
-
-    torch.manual_seed(0)
-    names = class_names(classes)
-    net = create_net("mb1-ssd", len(names))
-    for header in net.classification_headers:
-        weight, bias = header.parameters()
-        torch.nn.init.normal_(weight, std=2)
-        torch.nn.init.zeros_(bias)
-        bias.data.view(-1, len(names))[:, 0] = 7
-    save_weights(path, net.state_dict(), Description("mb1-ssd", tuple(names), mobilenet_config()))
-
-
 def draw_dataset(folder: Path, images: int, classes: int) -> None:
     """Write a VOC folder of textured 1024x768 JPEGs, all in its test part."""
     import os
@@ -293,11 +274,6 @@ def draw_picture(rng: np.random.Generator) -> np.ndarray:
     coarse = [rng.integers(0, 256, (side, side, 3), np.uint8) for side in (4, 30, 250)]
     layers = [cv2.resize(one, (1024, 768), interpolation=cv2.INTER_CUBIC) for one in coarse]
     return np.mean(layers, axis=0).astype(np.uint8)
-
-
-def class_names(classes: int) -> list[str]:
-    """Return names for `classes` classes, BACKGROUND first."""
-    return ["BACKGROUND", *(f"class-{number}" for number in range(1, classes + 1))]
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Callable, Iterator, NamedTuple, Sequence
 
 from compared import Compared, hand_on
+from untrained import NET, untrained
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 SPAWN = multiprocessing.get_context("spawn")
 ROOT = Path(__file__).resolve().parents[1]
 CAMERA_RATE = 30.0  # pictures per second
-NET, CLASSES = "mb1-ssd", 8
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -50,7 +50,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     # fmt: off
     add = parser.add_argument
     add("--model", type=Path, nargs="+", default=[], metavar="FILE",
-        help=".pth and .onnx files (default: an untrained mb1-ssd as both)")
+        help=f".pth and .onnx files (default: an untrained {NET} as both)")
     add("--width", type=int, default=1280, help="of the camera, pixels (default: %(default)s)")
     add("--height", type=int, default=720, help="likewise (default: %(default)s)")
     add("--seconds", type=float, default=10.0, help="for each figure (default: %(default)s)")
@@ -308,23 +308,6 @@ def send_pictures(width: int, height: int, line: Connection) -> None:
     server.daemon_threads = True
     line.send(server.server_address[1])
     server.serve_forever()
-
-
-def untrained(folder: Path) -> list[Path]:
-    """Write a net with random weights as a .pth and as a .onnx."""
-    import torch
-
-    from vision.deploy.export import build_model
-    from vision.ssd import create_net
-    from vision.utils.labels import write_labels
-
-    torch.manual_seed(0)
-    net = create_net(NET, CLASSES + 1).eval()
-    write_labels(folder / "labels.txt", ["BACKGROUND", *(f"class {n}" for n in range(CLASSES))])
-    torch.save(dict(net.state_dict()), folder / f"{NET}.pth")
-    exported = build_model(net, (1, 3, 300, 300), opset=11)
-    (folder / f"{NET}.onnx").write_bytes(exported.SerializeToString())
-    return [folder / f"{NET}.pth", folder / f"{NET}.onnx"]
 
 
 def memory() -> float:

@@ -24,7 +24,7 @@ from compared import ROWS_FILE, Compared, as_table, handed_on
 
 FOLDER = Path(__file__).resolve().parent
 PAGE = FOLDER.parent / "docs" / "performance.md"
-LEFT_OUT = (Path(__file__).stem, "compared", "quality")
+LEFT_OUT = (Path(__file__).stem, "compared", "untrained", "quality")
 LIBRARIES = ("torch", "onnxruntime", "numpy", "opencv-python", "pandas")
 INTRODUCTION = """\
 # Performance

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 import numpy as np
 from compared import Compared, hand_on
-from evaluation import draw_picture, write_untrained
+from evaluation import draw_picture
+from untrained import NET, untrained
 
 if TYPE_CHECKING:
     from vision.ssd.predictor import Predictor
 
-NET, CLASSES = "mb1-ssd", 8
 WARM_UP = 10  # runs
 MOST = 1.15  # times the bare net
 
@@ -128,22 +128,6 @@ def timed(work: Callable, *given: Any) -> tuple[float, Any]:
     start = time.perf_counter()
     outcome = work(*given)
     return time.perf_counter() - start, outcome
-
-
-def untrained(folder: Path) -> list[Path]:
-    """Write a net that finds about 10 boxes of every class, as a .pth and as a .onnx."""
-    from vision.checkpoints.detector import load_detector
-    from vision.deploy.export import build_model
-    from vision.utils.labels import write_labels
-
-    weights, exported = folder / f"{NET}.pth", folder / f"{NET}.onnx"
-    write_untrained(weights, CLASSES)
-    detector = load_detector(weights)
-    side = detector.description.config.image_size
-    model = build_model(detector.net, (1, 3, side, side), opset=11)
-    exported.write_bytes(model.SerializeToString())
-    write_labels(folder / "labels.txt", detector.description.class_names)
-    return [weights, exported]
 
 
 if __name__ == "__main__":

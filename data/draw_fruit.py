@@ -21,8 +21,11 @@ import logging
 import multiprocessing
 import os
 import re
+import signal
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, Sequence
@@ -230,16 +233,31 @@ def write(path: Path, content: bytes) -> None:
 
 
 def draw_all(pictures: list[Picture], workers: int) -> list[list[Drawn]]:
-    """Draw and write pictures, in several processes; return the fruits of each."""
+    """Draw and write pictures, in several processes; return the fruits of each.
+
+    Raises:
+        OSError: a file cannot be written, or something killed a process.
+    """
     if workers <= 1:
         return [draw(picture) for picture in pictures]
     context = multiprocessing.get_context("spawn")
-    with context.Pool(min(workers, len(pictures)), initializer=use_one_thread) as pool:
-        return pool.map(draw, pictures, chunksize=4)
+    with ProcessPoolExecutor(min(workers, len(pictures)), context, set_up_process) as pool:
+        futures = [pool.submit(draw, picture) for picture in pictures]
+        try:
+            return [future.result() for future in futures]
+        except BrokenProcessPool:
+            raise ChildProcessError(
+                "a process that draws was killed; is memory short? try --workers=1"
+            ) from None
+        except BaseException:  # also Ctrl+C: the pool would draw all the rest first
+            for future in futures:
+                future.cancel()
+            raise
 
 
-def use_one_thread() -> None:
-    """Keep OpenCV from starting a thread for each core in every process."""
+def set_up_process() -> None:
+    """Leave Ctrl+C to the main process, and let OpenCV have one thread in each."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     import cv2
 
     cv2.setNumThreads(1)
@@ -356,3 +374,6 @@ if __name__ == "__main__":
         main(parse_args())
     except OSError as error:
         sys.exit(f"draw_fruit.py: {error}")
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)

@@ -45,8 +45,8 @@ def main(args: argparse.Namespace) -> None:
     sys.path.insert(0, str(ROOT))
     import numpy as np
 
-    from vision.pictures.mosaic import save_picture
     from vision.pictures.reading import read_picture
+    from vision.pictures.writing import write_picture
     from vision.utils.files import require_place
 
     require_place(args.output)
@@ -63,7 +63,7 @@ def main(args: argparse.Namespace) -> None:
         gap = np.full((SIDE, GAP, 3), 255, np.uint8)
         rows += [np.hstack([part for image in pictures for part in (image, gap)][:-1])]
     sheet = np.vstack([rows[0], np.full((GAP, rows[0].shape[1], 3), 255, np.uint8), rows[1]])
-    save_picture(sheet, args.output, QUALITY)
+    write_picture(args.output, sheet, QUALITY)
 
 
 def open_export(folder: Path) -> DetectNet:

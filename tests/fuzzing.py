@@ -16,7 +16,8 @@ import traceback
 from contextlib import contextmanager
 from pathlib import Path
 
-SECONDS, GIGABYTES = 20, 2  # that one try may take
+# What one try may take. A try that hangs takes any time: this is long for a busy machine.
+SECONDS, GIGABYTES = 120, 2
 KILOBYTES = 1 if sys.platform != "darwin" else 1024  # of ru_maxrss in one of its units
 
 

@@ -29,6 +29,12 @@ def scripts(monkeypatch):
             del sys.modules[name]
 
 
+def test_benchmarks_without_a_model_measure_the_same_net(scripts):
+    """Each wrote one of its own kind, under the same name."""
+    shared = scripts("untrained").untrained
+    assert all(scripts(name).untrained is shared for name in ("live", "single_picture"))
+
+
 def test_rows_go_from_a_benchmark_to_the_table(scripts, tmp_path, monkeypatch):
     compared = scripts("compared")
     goals = ("at least 1.33", "at least 1.34", "at most 1.33", "at most 1.3", "")

@@ -138,6 +138,22 @@ def test_a_video_in_a_window_ends_with_its_last_frame(tmp_path, squares, monkeyp
     assert "Time:" not in out
 
 
+def test_a_video_that_is_deleted_while_it_repeats_is_a_failure(
+    tmp_path, squares, monkeypatch, capsys
+):
+    clip = tmp_path / "clip.avi"
+    write_video(clip, count=4, rate=50.0)
+    Desktop(monkeypatch, [])
+
+    def delete(_):
+        clip.unlink(missing_ok=True)
+        return -1
+
+    monkeypatch.setattr(window.cv2, "waitKey", delete)
+    assert run("--model=a.onnx", clip, "--repeat", "--quiet") == 1
+    assert capsys.readouterr().err.startswith("error: the demo ended: ")
+
+
 def test_a_closed_window_ends_it_too(picture, squares, monkeypatch):
     Desktop(monkeypatch, [])
     monkeypatch.setattr(window.cv2, "getWindowProperty", lambda *_: 0.0)

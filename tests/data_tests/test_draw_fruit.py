@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,8 @@ import cv2
 import draw_fruit
 import numpy as np
 import pytest
+
+from tests.live.live_parts import until
 
 SCRIPT = Path(draw_fruit.__file__)
 LABELS = {
@@ -122,6 +126,29 @@ def test_several_processes_draw_the_same(tmp_path):
     done = subprocess.run([*command, "--workers", "2"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_a_process_that_was_killed_ends_the_run_in_a_sentence(monkeypatch):
+    """The others waited for its pictures for ever."""
+    monkeypatch.setattr(draw_fruit, "draw", signal.raise_signal)
+    with pytest.raises(OSError, match="was killed; is memory short"):
+        draw_fruit.draw_all([signal.SIGKILL] * 8, workers=2)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_interrupted_run_says_so_and_no_more(tmp_path, workers):
+    command = [sys.executable, str(SCRIPT), str(tmp_path), "--images", "2000", "--workers", workers]
+    run = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    until(lambda: any(tmp_path.rglob("*.jpg")))
+    os.killpg(run.pid, signal.SIGINT)  # all processes of a terminal get it
+    assert run.communicate(timeout=60)[1] == "interrupted\n"
+    assert run.returncode == 130
 
 
 def test_more_pictures_extend_and_fewer_leave_none_behind(tmp_path):

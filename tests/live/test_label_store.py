@@ -4,6 +4,8 @@ import errno
 import os
 import threading
 from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,8 +14,9 @@ import check_dataset
 from tests.drawing import write_voc
 from vision.datasets.formats import voc_writing
 from vision.datasets.opening import open_split
+from vision.live.labelling.routes import LabelRoutes
 from vision.live.labelling.session import parse_objects
-from vision.live.labelling.store import LabelError, LabelledObject, LabelStore
+from vision.live.labelling.store import GoneError, LabelError, LabelledObject, LabelStore
 from vision.live.saving import GIGABYTE, Budget, LimitReachedError
 from vision.pictures.suffixes import PICTURE_SUFFIXES
 from vision.pictures.writing import encode_picture
@@ -86,6 +89,28 @@ def test_counts_and_sets_and_reading_again(tmp_path):
         assert (one.read("my photo").part, one.read("my photo").size) == ("test", SIZE)
 
 
+class CountingName(str):
+    """A name that counts how often it is compared with another."""
+
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        CountingName.compared += 1
+        return str.__eq__(self, other)
+
+
+def test_the_state_of_a_large_folder_takes_few_comparisons_a_picture(tmp_path, monkeypatch):
+    """Each was looked for in whole lists, and the sets were counted three times."""
+    write_voc(tmp_path, {"train": 20, "val": 12, "test": 8}, suffix=".jpg")
+    store = store_in(tmp_path)
+    store.names = [CountingName(name) for name in store.names]
+    monkeypatch.setattr(CountingName, "compared", 0)
+    state = LabelRoutes(SimpleNamespace(store=store)).describe()
+    assert state["sets"] == {"train": 20, "val": 12, "test": 8}
+    assert CountingName.compared <= 2 * len(store.names)
+
+
 def test_undo_leaves_nothing_behind(tmp_path):
     store = store_in(tmp_path)
     first = store.save(JPEG, SIZE, [APPLE], "train")
@@ -102,6 +127,43 @@ def test_undo_leaves_nothing_behind(tmp_path):
     assert lines(tmp_path, "train") == [""]
     store.undo(changed.name)
     assert store.read(first.name) == first
+
+
+@pytest.mark.parametrize(
+    "deleted", [["JPEGImages"], ["Annotations"], ["JPEGImages", "Annotations"]]
+)
+def test_undo_goes_all_the_way_where_files_were_deleted_by_hand(tmp_path, deleted):
+    """It stopped halfway: no list and no annotation, but the picture stood in the state."""
+    store = store_in(tmp_path)
+    first = store.save(JPEG, SIZE, [APPLE], "train")
+    before = files(tmp_path)
+    second = store.save(JPEG, SIZE, [PEAR], "train")
+    for file in (path for folder in deleted for path in (tmp_path / folder).iterdir()):
+        if file.stem == second.name:
+            file.unlink()
+    store.undo(second.name)
+    assert (files(tmp_path), store.names) == (before, [first.name])
+    assert store.set_sizes()["train"] == 1
+    assert store.counts() == {"apple": 1, "pear & <fig>": 0}
+    for ask in (store.read, store.picture_path):
+        with pytest.raises(GoneError, match="no such picture any more"):
+            ask(second.name)
+
+
+def test_an_undo_that_fails_can_be_tried_again(tmp_path, monkeypatch):
+    store = store_in(tmp_path)
+    saved = store.save(JPEG, SIZE, [APPLE], "train")
+
+    def refused(self, missing_ok=False):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refused)
+        with pytest.raises(PermissionError):
+            store.undo(saved.name)
+    assert store.names == [saved.name]
+    store.undo(saved.name)
+    assert (store.names, files(tmp_path / "JPEGImages")) == ([], [])
 
 
 def test_only_what_this_run_saved_can_be_taken_back(tmp_path):

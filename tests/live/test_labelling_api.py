@@ -38,6 +38,42 @@ def test_freeze_save_open_change_and_undo(demo):
     assert demo.ask("/api/labels/save", body)[0] == 200, "the frozen picture can be saved again"
 
 
+def test_a_saved_picture_that_was_deleted_by_hand_is_not_found(demo):
+    """Its picture was a traceback, and the rest an error of the server."""
+    frozen = demo.ask("/api/labels/freeze", {})[1]
+    demo.ask("/api/labels/save", {"key": frozen["key"], "objects": [], "part": "train"})
+    folder = demo.session.store.folder
+    (folder / "JPEGImages" / "scene.jpg").unlink()
+    assert demo.ask("/api/labels/saved/scene/picture")[0] == 404
+    assert demo.ask("/api/labels/saved/scene/thumbnail.jpg")[0] == 404
+    (folder / "Annotations" / "scene.xml").unlink()
+    status, answer = demo.ask("/api/labels/saved/scene")
+    assert (status, answer["error"]) == (404, "there is no such picture any more")
+    assert demo.ask("/api/labels/undo", {"name": "scene"})[1]["pictures"] == 0
+    for path in ("scene", "scene/picture", "scene/thumbnail.jpg"):
+        assert demo.ask(f"/api/labels/saved/{path}")[0] == 404
+
+
+def test_a_frozen_picture_that_is_being_saved_has_no_name_yet(demo, monkeypatch):
+    """Its name was "...", in what the page got and in the error."""
+    key = demo.ask("/api/labels/freeze", {})[1]["key"]
+    body = {"key": key, "objects": [], "part": "train"}
+    save, meanwhile = demo.session.store.save, []
+
+    def slow(*arguments):
+        meanwhile.append(demo.ask("/api/labels/save", body))
+        meanwhile.append(demo.ask(f"/api/labels/frozen/{key}"))
+        return save(*arguments)
+
+    monkeypatch.setattr(demo.session.store, "save", slow)
+    assert demo.ask("/api/labels/save", body)[0] == 200
+    (status, refusal), (_, frozen) = meanwhile
+    assert (status, "is being saved already" in refusal["error"]) == (400, True)
+    assert (frozen["saved"], frozen["saving"]) == ("", True)
+    frozen = demo.ask(f"/api/labels/frozen/{key}")[1]
+    assert (frozen["saved"], frozen["saving"]) == ("scene", False)
+
+
 def test_old_frozen_pictures_go(demo):
     first = demo.ask("/api/labels/freeze", {})[1]["key"]
     for _ in range(12):

@@ -104,6 +104,16 @@ def test_a_video_ends_or_begins_again(tmp_path):
         assert not demo.pipeline.over
 
 
+def test_a_video_that_is_gone_when_it_begins_again_has_failed_and_not_ended(tmp_path):
+    clip = tmp_path / "clip.avi"
+    write_video(clip, count=5, rate=100.0)
+    with running(clip, tmp_path) as demo:
+        clip.unlink()
+        until(lambda: demo.pipeline.over)
+        source = demo.ask("/api/state")[1]["source"]
+        assert (source["phase"], str(clip) in source["message"]) == ("failed", True)
+
+
 def test_a_slow_detector_gets_the_newest_frame_and_no_queue(tmp_path):
     more = [threading.Event() for _ in range(2)]
     steps = [part(jpeg(0)), more[0], *(part(jpeg(number)) for number in range(1, 20)), more[1]]

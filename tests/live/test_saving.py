@@ -101,6 +101,28 @@ def test_a_full_disk(tmp_path, monkeypatch):
         Budget(100).take(1, tmp_path / "not" / "there" / "yet")
 
 
+def test_what_was_not_written_does_not_count(picture, tmp_path):
+    """Ten saves that failed counted as ten pictures, until nothing more might be saved."""
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    (tmp_path / "kept").write_text("a file where the folder should be")
+    (labels / "JPEGImages").write_text("likewise")
+    with running(picture, tmp_path, SquareFinder(), labels=labels) as demo:
+        until(demo.pipeline.results.newest)
+        assert demo.ask("/api/snapshot", {})[0] == 500
+        key = demo.ask("/api/labels/freeze", {})[1]["key"]
+        body = {"key": key, "objects": [], "part": "train"}
+        assert demo.ask("/api/labels/save", body)[0] == 500
+        assert demo.budget.written == 0
+        (labels / "JPEGImages").unlink()
+        (labels / "ImageSets").write_text("here the lists should be")
+        assert demo.ask("/api/labels/save", body)[0] == 500
+        assert demo.budget.written == 0
+        (labels / "ImageSets").unlink()
+        assert demo.ask("/api/labels/save", body)[0] == 200
+        assert demo.budget.written > 0
+
+
 def test_the_disk_that_is_written_to_must_have_room(picture, tmp_path, monkeypatch):
     """While labelling, that of the label folder alone was looked at."""
     labels, real = tmp_path / "labels", shutil.disk_usage

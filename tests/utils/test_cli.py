@@ -16,7 +16,13 @@ import pytest
 
 import train_ssd
 from vision.download.transfer.retry import DownloadError
-from vision.utils.cli import one_line, parse_options, run_main, set_up_logging
+from vision.utils.cli import (
+    one_line,
+    parse_options,
+    run_main,
+    set_up_logging,
+    silence_opencv,
+)
 from vision.utils.files import FILE_FAULTS, NOT_ALLOWED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -283,3 +289,19 @@ def test_a_missing_package_says_which_python_misses_it_and_what_to_type(capsys):
     error = capsys.readouterr().err
     assert f"No module named 'a_package_that_is_not_there' for {sys.executable}; type" in error
     assert "'source .venv/bin/activate'" in error and error.count("\n") == 1
+
+
+def test_opencv_is_silent_unless_the_environment_asks_for_its_lines(monkeypatch):
+    monkeypatch.setattr(os, "environ", {"OPENCV_LOG_LEVEL": "DEBUG"})
+    silence_opencv()
+    assert os.environ == {"OPENCV_LOG_LEVEL": "DEBUG", "OPENCV_FFMPEG_LOGLEVEL": "8"}
+
+
+def test_only_one_place_knows_how_opencv_is_silenced():
+    """Two scripts had the same lines under the same comment."""
+    knowing = [
+        path.relative_to(ROOT).as_posix()
+        for path in (*ROOT.glob("*.py"), *(ROOT / "vision").rglob("*.py"))
+        if "OPENCV_LOG_LEVEL" in path.read_text(encoding="utf-8")
+    ]
+    assert knowing == ["vision/utils/cli.py"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import gc
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from vision.structures import Detections
-from vision.video.records import COLUMNS, FoundObjects, Records
+from vision.video.records import COLUMNS, FoundObjects, open_records
 
 NAMES = ["BACKGROUND", "Apfel, groß", '"=pear']
 
@@ -22,7 +23,7 @@ def found(count):
 
 def test_json_and_csv_say_the_same(tmp_path):
     paths = tmp_path / "found.json", tmp_path / "found.csv"
-    with Records(NAMES, *paths).begin({"model": "m.pth"}) as records:
+    with open_records(NAMES, *paths, {"model": "m.pth"}) as records:
         records.add(FoundObjects("a.jpg", (64, 48), found(2)))
         records.add(FoundObjects("b.mp4", (64, 48), found(0), frame=0, seconds=0.0))
         records.add(FoundObjects("b.mp4", (64, 48), found(1), frame=1, seconds=0.04))
@@ -43,17 +44,17 @@ def test_json_and_csv_say_the_same(tmp_path):
 
 
 def test_no_picture_is_valid_json_too(tmp_path):
-    with Records(NAMES, tmp_path / "x.json", None).begin({}):
+    with open_records(NAMES, tmp_path / "x.json", None, {}):
         pass
     assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))["pictures"] == []
 
 
 def test_a_failure_leaves_nothing_and_an_interruption_what_was_found(tmp_path):
     path = tmp_path / "x.json"
-    with pytest.raises(ZeroDivisionError), Records(NAMES, path, None).begin({}):
+    with pytest.raises(ZeroDivisionError), open_records(NAMES, path, None, {}):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(KeyboardInterrupt), Records(NAMES, path, None).begin({}) as records:
+    with pytest.raises(KeyboardInterrupt), open_records(NAMES, path, None, {}) as records:
         records.add(FoundObjects("a.jpg", (64, 48), found(1)))
         raise KeyboardInterrupt
     assert len(json.loads(path.read_text(encoding="utf-8"))["pictures"]) == 1
@@ -69,7 +70,27 @@ def test_a_file_that_cannot_be_begun_takes_the_other_with_it(tmp_path, monkeypat
         return opened(path, *arguments, **keywords)
 
     monkeypatch.setattr(Path, "open", refuse)
-    records = Records(NAMES, tmp_path / "x.json", tmp_path / "x.csv")
-    with pytest.raises(OSError, match=rf"^{tmp_path}/x\.csv was not written: this user may not"):
-        records.begin({})
+    told = rf"^{tmp_path}/x\.csv was not written: this user may not"
+    with pytest.raises(OSError, match=told), open_records(
+        NAMES, tmp_path / "x.json", tmp_path / "x.csv", {}
+    ):
+        pass
     assert not any(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_opened_leaves_no_other_and_none_open(tmp_path, recwarn):
+    """A file that stays open warns when it is collected."""
+    (tmp_path / "folder").write_text("a file")
+    with pytest.raises(OSError), open_records(
+        NAMES, tmp_path / "x.json", tmp_path / "folder" / "x.csv", {}
+    ):
+        pass
+    gc.collect()
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    assert not [one for one in recwarn if one.category is ResourceWarning]
+
+
+def test_a_head_that_cannot_be_written_leaves_nothing(tmp_path):
+    with pytest.raises(TypeError), open_records(NAMES, tmp_path / "x.json", None, {"a": object()}):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -101,7 +101,7 @@ class Pipeline:
     @property
     def over(self) -> bool:
         """Tell whether nothing will come any more."""
-        return self._stop.is_set() or self.player.state.phase == "ended"
+        return self._stop.is_set() or self.player.state.over
 
     def shown(self, result: Result) -> Detections:
         """Return the detections of a result without those of hidden classes."""

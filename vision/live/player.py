@@ -24,10 +24,15 @@ SILENT_AFTER = 3.0  # without a frame, after which the viewers are told
 class PlayerState:
     """What the source does."""
 
-    phase: str = "opening"  # or playing, lost, ended
-    message: str = ""  # for people: why it was lost or ended
+    phase: str = "opening"  # or playing, lost, ended, failed
+    message: str = ""  # for people: why it was lost, or is over
     number: int = 0  # of the present frame
     frames: int = 0  # how many there are, 0 where that is unknown
+
+    @property
+    def over(self) -> bool:
+        """Tell whether no frame will come any more."""
+        return self.phase in ("ended", "failed")
 
 
 class Player:
@@ -77,7 +82,7 @@ class Player:
         settings.listen(self._wake.set)
 
     def run(self) -> None:
-        """Play until `stop`, or until a file ends that is not to be repeated."""
+        """Play until `stop`, until a file ends that is not to be repeated, or it cannot be read."""
         tries = 0
         while not self._stop.is_set():
             before = self.meter.count
@@ -95,7 +100,7 @@ class Player:
                 self._say("lost", str(error))
                 self._stop.wait(self._retry[min(tries, len(self._retry)) - 1])
             except (ValueError, OSError) as error:  # a file that has gone
-                self._say("ended", str(error))
+                self._say("failed", str(error))
                 return
 
     def stop(self) -> None:

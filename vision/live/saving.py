@@ -6,9 +6,10 @@ import logging
 import shutil
 import threading
 import time
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Iterator
 
 from vision.live.encoder import Result
 from vision.live.pipeline import Pipeline
@@ -56,6 +57,16 @@ class Budget:
                 raise LimitReachedError(f"the disk of {folder} is full; make room on it")
             self.written += count
 
+    @contextmanager
+    def taking(self, count: int, folder: str | Path) -> Iterator[None]:
+        """Claim bytes, as `take` does, for a block that writes them; not if the block fails."""
+        self.take(count, folder)
+        try:
+            yield
+        except BaseException:
+            self.give_back(count)
+            raise
+
     def give_back(self, count: int) -> None:
         """Return bytes that were deleted again."""
         with self._lock:
@@ -91,8 +102,7 @@ class Keeper:
     def snapshot(self, result: Result) -> str:
         """Save a result at full size, drawn as it is shown; return the name of the file."""
         data = encode_picture(self._pipeline.draw(result))
-        self.budget.take(len(data), self.folder)
-        with self._lock:
+        with self._lock, self.budget.taking(len(data), self.folder):
             name = self._new_name("snapshot", ".jpg")
             with atomic_write(path_inside(self.folder, name)) as temporary:
                 temporary.write_bytes(data)

@@ -82,14 +82,26 @@ def draw_boxes(
         notes: N texts to follow the names, left out where there is no room; or none.
         parts: which of BOX and NAME to draw.
     """
-    names = [
-        drawable(class_names[label], f"class {label}") if NAME in parts else "" for label in labels
-    ]
-    marks = [
-        Mark(box, name, note, class_colour(int(label)))
-        for box, name, note, label in zip(boxes, names, notes or [""] * len(boxes), labels)
-    ]
+    names = class_names if NAME in parts else [""] * len(class_names)
+    marks = class_marks(boxes, labels, names, notes)
     return draw_marks(image, marks, with_boxes=BOX in parts)
+
+
+def class_marks(
+    boxes: np.ndarray, labels: np.ndarray, class_names: Sequence[str], notes: Sequence[str] = ()
+) -> list[Mark]:
+    """Return marks in the colours of the classes.
+
+    Args:
+        boxes: (N, 4) xyxy, pixels.
+        labels: (N,) int.
+        class_names: BACKGROUND first; the index is the label.
+        notes: N texts to follow the names; or none.
+    """
+    return [
+        Mark(box, drawable(class_names[label], f"class {label}"), note, class_colour(int(label)))
+        for box, label, note in zip(boxes, labels, notes or [""] * len(boxes))
+    ]
 
 
 def draw_marks(
@@ -135,9 +147,10 @@ def _draw_dashed(
     colour: tuple[int, int, int],
     line: int,
 ) -> None:
-    """Draw a rectangle of dashes, as long as the gaps between them."""
+    """Draw a rectangle of dashes with black ones between them, which shows on any ground."""
     (x1, y1), (x2, y2) = first, last
     dash = 12
+    cv2.rectangle(image, first, last, BLACK, line)
     for x in range(x1, x2, 2 * dash):
         for y in (y1, y2):
             cv2.line(image, (x, y), (min(x + dash, x2), y), colour, line)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Sequence
 
 import cv2
 import numpy as np
 
-from vision.pictures.drawing import BLACK, WHITE, draw_boxes, draw_detections
+from vision.pictures.drawing import BLACK, WHITE, Mark, class_marks, draw_boxes, draw_marks
 from vision.structures import Detections
-from vision.utils.files import atomic_write
 from vision.utils.lettering import drawable, text_width, write_text
 
 TILE = 400  # pixels, the longest side of a picture
 CAPTION = 22  # pixels, the height of the line below a picture
 GAP = 6  # pixels between pictures
-DASH = 8  # pixels
-TAG = 17  # pixels, the height of the name of a dashed box
 LETTERS = 9  # pixels, the height of a capital
 PAPER = 240  # grey, so that pictures with a white ground keep their edges
 
@@ -56,15 +52,13 @@ def draw_comparison(
     """
     tile, both = _resized(image, np.concatenate([boxes, detections.boxes]))
     boxes, found = both[: len(boxes)], both[len(boxes) :]
-    corners = boxes.round().astype(int).tolist()
-    for x1, y1, x2, y2 in corners:
-        _dashed_rectangle(tile, (x1, y1), (x2 - 1, y2 - 1))
-    tile = draw_detections(
-        tile, Detections(found, detections.labels, detections.scores), class_names
-    )
-    for (_, _, x2, y2), label in zip(corners, labels):
-        _write_name(tile, drawable(class_names[label], f"class {label}"), (x2, y2))
-    return tile
+    scores = [f": {score:.2f}" for score in detections.scores]
+    marks = class_marks(found, detections.labels, class_names, scores)
+    marks += [
+        Mark(box, drawable(class_names[label], f"class {label}"), "", WHITE, dashed=True)
+        for box, label in zip(boxes, labels)
+    ]
+    return draw_marks(tile, marks)
 
 
 def mosaic(
@@ -97,14 +91,6 @@ def mosaic(
     return page
 
 
-def save_picture(image: np.ndarray, path: str | Path, quality: int = 92) -> None:
-    """Write a picture (H, W, 3) uint8 RGB as the suffix of the path says; JPEG in this quality."""
-    bgr = np.ascontiguousarray(image[..., ::-1])
-    _, encoded = cv2.imencode(Path(path).suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(encoded.tobytes())
-
-
 def _resized(image: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return a picture whose longer side is TILE, and its boxes, clipped to it."""
     scale = TILE / max(image.shape[:2])
@@ -123,24 +109,3 @@ def _strip(text: str) -> np.ndarray:
         text = "..." + text.lstrip(".")[4:]
     write_text(strip, text, (2, CAPTION - 7), LETTERS, BLACK)
     return strip
-
-
-def _write_name(image: np.ndarray, name: str, end: tuple[int, int]) -> None:
-    """Write a name in white on black, left of and above a point, but inside the picture."""
-    width = text_width(name, LETTERS) + 8
-    left = max(0, min(end[0], image.shape[1]) - width)
-    top = max(0, min(end[1], image.shape[0]) - TAG)
-    cv2.rectangle(image, (left, top), (left + width - 1, top + TAG - 1), BLACK, cv2.FILLED)
-    write_text(image, name, (left + 4, top + TAG - 4), LETTERS, WHITE)
-
-
-def _dashed_rectangle(image: np.ndarray, start: tuple[int, int], end: tuple[int, int]) -> None:
-    """Draw a thin rectangle of black and white dashes, which shows on any ground."""
-    (x1, y1), (x2, y2) = start, end
-    cv2.rectangle(image, start, end, BLACK, 1)
-    for x in range(x1, x2, 2 * DASH):
-        for y in (y1, y2):
-            cv2.line(image, (x, y), (min(x + DASH, x2), y), WHITE, 1)
-    for y in range(y1, y2, 2 * DASH):
-        for x in (x1, x2):
-            cv2.line(image, (x, y), (x, min(y + DASH, y2)), WHITE, 1)

@@ -10,6 +10,7 @@ import numpy as np
 from vision.utils.files import atomic_write
 
 QUALITY = 95  # of a JPEG that is kept, 0 to 100
+PAGE_QUALITY = 92  # of a page of many pictures to look at
 
 
 def encode_picture(image: np.ndarray, suffix: str = ".jpg", quality: int = QUALITY) -> bytes:
@@ -31,8 +32,15 @@ def encode_picture(image: np.ndarray, suffix: str = ".jpg", quality: int = QUALI
     return encoded.tobytes()
 
 
-def write_picture(path: str | Path, image: np.ndarray) -> None:
-    """Write a (H, W, 3) uint8 RGB picture in the format of the suffix; the folder is made."""
-    data = encode_picture(image, Path(path).suffix)
+def write_picture(path: str | Path, image: np.ndarray, quality: int = QUALITY) -> None:
+    """Write a (H, W, 3) uint8 RGB picture in the format of the suffix; the folder is made.
+
+    Args:
+        quality: of a JPEG, 0 to 100.
+
+    Raises:
+        ValueError: as `encode_picture`.
+    """
+    data = encode_picture(image, Path(path).suffix, quality)
     with atomic_write(path) as temporary:
         temporary.write_bytes(data)

@@ -192,6 +192,16 @@ def set_up_logging(level: str = "info") -> None:
     logging.captureWarnings(True)
 
 
+def silence_opencv() -> None:
+    """Keep OpenCV and FFmpeg from lines of their own; call this before cv2 is imported.
+
+    What they are about is said in a sentence by whoever opens a video. The environment may ask for
+    them all the same.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "8")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+
+
 def run_main(main: Callable[[Any], int | None], args: Any) -> int:
     """Run a script's main; return its exit status: 0 done, 1 failed, 130 interrupted.
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Mapping, Sequence, TextIO
+from typing import Iterator, Mapping, Sequence, TextIO
 
 from vision.structures import Detections
 from vision.utils.files import write_together
@@ -30,41 +29,60 @@ class FoundObjects:
     seconds: float | None = None  # from its start
 
 
-class Records:
-    """Writes findings to the files that are asked for; they appear when the block ends.
+@contextmanager
+def open_records(
+    class_names: Sequence[str],
+    json_path: Path | None,
+    csv_path: Path | None,
+    facts: Mapping[str, object],
+) -> Iterator[Records]:
+    """Write findings to the files that are asked for; they appear together when the block ends.
 
-    They appear together. A block that fails leaves no file; one that the user interrupts, what was
-    found until then.
+    A block that fails leaves no file; one that the user interrupts, what was found until then.
+
+    Args:
+        json_path: None writes no such file.
+        csv_path: likewise.
+        facts: about the detector, for the head of the JSON.
     """
+    interrupt = None
+    with write_together() as place, ExitStack() as files:
+
+        def opened(path: Path | None) -> TextIO | None:
+            """Open what becomes the file at `path`."""
+            if path is None:
+                return None
+            return files.enter_context(place(path).open("w", encoding="utf-8", newline=""))
+
+        records = Records(class_names, opened(json_path), opened(csv_path))
+        records.begin(facts)
+        try:
+            yield records
+        except KeyboardInterrupt as error:
+            interrupt = error
+        records.end()
+    if interrupt is not None:
+        raise interrupt
+
+
+class Records:
+    """Writes findings to open files."""
 
     def __init__(
-        self, class_names: Sequence[str], json_path: Path | None, csv_path: Path | None
+        self, class_names: Sequence[str], json_file: TextIO | None, csv_file: TextIO | None
     ) -> None:
-        """Say where to; None writes no such file."""
+        """Say where to; None is no such file."""
         self._class_names = list(class_names)
-        self._json_path, self._csv_path = json_path, csv_path
-        self._stack = ExitStack()
-        self._json: TextIO | None = None
-        self._csv: TextIO | None = None
+        self._json, self._csv = json_file, csv_file
         self._separator = ""
 
-    def begin(self, facts: Mapping[str, object]) -> Records:
-        """Open the files; `facts` about the detector go into the head of the JSON."""
-        with ExitStack() as stack:  # which closes what is open already where a file cannot be
-            place = stack.enter_context(write_together())
-            if self._json_path:
-                self._json = stack.enter_context(_open(place(self._json_path)))
-                head = json.dumps({**facts, "class_names": self._class_names}, ensure_ascii=False)
-                self._json.write(f'{head[:-1]}, "pictures": [')
-            if self._csv_path:
-                self._csv = stack.enter_context(_open(place(self._csv_path)))
-                csv.writer(self._csv).writerow(COLUMNS)
-            self._stack = stack.pop_all()
-        return self
-
-    def __enter__(self) -> Records:
-        """Do nothing; `begin` opens the files."""
-        return self
+    def begin(self, facts: Mapping[str, object]) -> None:
+        """Write what comes before all findings."""
+        if self._json:
+            head = json.dumps({**facts, "class_names": self._class_names}, ensure_ascii=False)
+            self._json.write(f'{head[:-1]}, "pictures": [')
+        if self._csv:
+            csv.writer(self._csv).writerow(COLUMNS)
 
     def add(self, found: FoundObjects) -> None:
         """Write the objects of one picture, best first."""
@@ -74,18 +92,10 @@ class Records:
         if self._csv:
             csv.writer(self._csv).writerows(self._as_rows(found))
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Finish the files."""
+    def end(self) -> None:
+        """Write what comes after all findings."""
         if self._json:
             self._json.write("\n]}\n")
-        if kind is not None and issubclass(kind, KeyboardInterrupt):
-            kind, error, traceback = None, None, None
-        self._stack.__exit__(kind, error, traceback)
 
     def _as_object(self, found: FoundObjects) -> dict[str, object]:
         place = {"frame": found.frame, "seconds": found.seconds}
@@ -113,7 +123,3 @@ class Records:
             [*place, self._class_names[label], f"{score:.4f}", *(f"{value:.2f}" for value in box)]
             for box, label, score in zip(*found.detections)
         ]
-
-
-def _open(part: Path) -> TextIO:
-    return part.open("w", encoding="utf-8", newline="")

@@ -9,8 +9,9 @@ import numpy as np
 
 from vision.datasets.index.annotation_index import AnnotationIndex
 from vision.datasets.index.arrays import blocks
-from vision.pictures.mosaic import TILE, draw_tile, mosaic, save_picture
+from vision.pictures.mosaic import TILE, draw_tile, mosaic
 from vision.pictures.reading import EncodedPicture
+from vision.pictures.writing import PAGE_QUALITY, write_picture
 
 COLUMNS, ROWS = 4, 3
 
@@ -38,7 +39,7 @@ def write_sheets(
     for number, (start, stop) in enumerate(blocks(len(rows), COLUMNS * ROWS), start=1):
         tiles, captions = zip(*(_draw(index, int(row)) for row in rows[start:stop]))
         paths.append(Path(folder) / f"{name}_{number}.jpg")
-        save_picture(mosaic(tiles, captions, COLUMNS), place(paths[-1]))
+        write_picture(place(paths[-1]), mosaic(tiles, captions, COLUMNS), PAGE_QUALITY)
     return paths
 
 

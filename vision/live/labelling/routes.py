@@ -6,7 +6,6 @@ from typing import Sequence
 
 from aiohttp import web
 
-from vision.datasets.formats.voc_writing import VOC_PARTS
 from vision.live.labelling.session import FrozenFrame, LabelSession, parse_objects
 from vision.live.labelling.store import LabelError, LabelledObject, SavedPicture
 from vision.live.serving.answers import answering, in_thread, jpeg_response, json_body
@@ -91,7 +90,7 @@ class LabelRoutes:
 
     async def saved_picture(self, request: web.Request) -> web.StreamResponse:
         """Return a saved picture itself, or as a JPEG where browsers may not show its format."""
-        path = self._store.picture_path(request.match_info["name"])
+        path = await in_thread(self._store.picture_path, request.match_info["name"])
         if path.suffix.lower() in SHOWN_SUFFIXES:
             return web.FileResponse(path)
         return jpeg_response(await in_thread(lambda: encode_picture(read_picture(path))))
@@ -108,7 +107,7 @@ class LabelRoutes:
             "classes": store.class_names,
             "begun": store.begun,
             "counts": store.counts(),
-            "sets": {part: store.set_sizes()[part] for part in VOC_PARTS},
+            "sets": store.set_sizes(),
             "pictures": len(store.names),
             "newest": store.names[-MOST_LISTED:][::-1],
         }
@@ -121,6 +120,7 @@ def _frozen(frozen: FrozenFrame) -> dict[str, object]:
         "objects": _objects(frozen.objects),
         "left_out": frozen.left_out,
         "saved": frozen.saved,
+        "saving": frozen.saving,
     }
 
 

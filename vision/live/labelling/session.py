@@ -34,6 +34,7 @@ class FrozenFrame:
     left_out: int  # objects of classes that are not in the list
     wish: str  # for the name of the saved picture
     saved: str = ""  # the name of the saved picture
+    saving: bool = False  # at this moment
 
 
 class LabelSession:
@@ -90,21 +91,22 @@ class LabelSession:
         """Save a frozen frame with the objects that a browser sent.
 
         Raises:
-            LabelError: it was saved already, or what was sent cannot be.
+            LabelError: it is saved already, or just now, or what was sent cannot be.
         """
         marked = parse_objects(objects)
         frozen = self.frozen(key)
         with self._lock:
             if frozen.saved:
                 raise LabelError(f"this picture was saved already, as {frozen.saved}")
-            frozen.saved = "..."
+            if frozen.saving:
+                raise LabelError("this picture is being saved already; wait for it")
+            frozen.saving = True
         try:
             saved = self.store.save(frozen.jpeg, frozen.size, marked, str(part), frozen.wish)
             frozen.saved = saved.name
             return saved
         finally:
-            if frozen.saved == "...":
-                frozen.saved = ""
+            frozen.saving = False
 
     def undo(self, name: str) -> None:
         """Take back the last save of a picture; its frozen frame can be saved again."""

@@ -26,7 +26,7 @@ from vision.live.labelling.voc_folder import (
     PICTURES,
     drop_from_lists,
     listed_class_names,
-    read_lists,
+    parts_in_lists,
     write_class_names,
     write_objects,
 )
@@ -41,6 +41,13 @@ logger = logging.getLogger(__name__)
 
 class LabelError(ValueError):
     """What a viewer asks for cannot be done; the text says why."""
+
+
+class GoneError(LabelError, LookupError):
+    """A picture that is asked for is there no more."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no such picture any more")
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ class LabelStore:
         # An annotation may have lost its picture, or hold what this program cannot read.
         self._annotated = set(_top_files(self.folder / ANNOTATIONS, (".xml",)))
         self._actions: list[_Action] = []
-        self._lists = read_lists(self.folder)
+        self._parts = parts_in_lists(self.folder)  # picture -> the set that it is in
         self.names: list[str] = []  # of all pictures with an annotation, oldest first
         self._counts: dict[str, Counter[str]] = {}  # picture -> class -> objects
         for path in sorted((self.folder / ANNOTATIONS).glob("*.xml")):
@@ -124,19 +131,18 @@ class LabelStore:
         with self._lock:
             total: Counter[str] = Counter()
             for counts in self._counts.values():
-                total += counts
+                total.update(counts)
             return {name: total[name] for name in self.class_names}
 
     def set_sizes(self) -> dict[str, int]:
         """Return how many pictures each of VOC_PARTS has."""
         with self._lock:
-            return {
-                part: sum(self.part_of(name) == part for name in self.names) for part in VOC_PARTS
-            }
+            sizes = Counter(map(self.part_of, self.names))
+            return {part: sizes[part] for part in VOC_PARTS}
 
     def part_of(self, name: str) -> str:
         """Return which set a picture is in, "" if none."""
-        return next((part for part in VOC_PARTS if name in self._lists.get(part, ())), "")
+        return self._parts.get(name, "")
 
     def add_class_names(self, names: Sequence[str]) -> list[str]:
         """Add those names to the end of the list that it lacks, in their order; return them.
@@ -178,21 +184,19 @@ class LabelStore:
         """
         with self._lock:
             self._check(size, objects, part)
-            self._budget.take(len(jpeg), self.folder)
-            name = self._new_name(wish)
-            path = path_inside(self.folder / PICTURES, f"{name}.jpg")
-            with atomic_write(path) as temporary:
-                temporary.write_bytes(jpeg)
-            self._files[name] = path.name
-            try:
-                return self._write(name, size, objects, part, before=None)
-            except OSError:  # such as a disk that is full now: no picture without its objects
-                for written in (path, self._xml(name)):
-                    if written.is_file():
-                        written.unlink()
-                del self._files[name]
-                self._budget.give_back(len(jpeg))
-                raise
+            with self._budget.taking(len(jpeg), self.folder):
+                name = self._new_name(wish)
+                path = path_inside(self.folder / PICTURES, f"{name}.jpg")
+                with atomic_write(path) as temporary:
+                    temporary.write_bytes(jpeg)
+                self._files[name] = path.name
+                try:
+                    return self._write(name, size, objects, part, before=None)
+                except OSError:  # as of a disk that is full now: no picture without its objects
+                    for written in (path, self._xml(name)):
+                        written.unlink(missing_ok=True)
+                    del self._files[name]
+                    raise
 
     def replace(
         self, name: str, revision: str, objects: Sequence[LabelledObject], part: str
@@ -214,8 +218,8 @@ class LabelStore:
     def read(self, name: str) -> SavedPicture:
         """Return a picture of the folder and what is marked on it."""
         with self._lock:
-            if name not in self._counts:
-                raise LabelError("there is no such picture any more")
+            if name not in self._counts or not self._xml(name).is_file():
+                raise GoneError
             record = read_annotation(self._xml(name))
             size = record.size
             if not all(size):
@@ -231,36 +235,49 @@ class LabelStore:
             return SavedPicture(name, self.part_of(name), size, objects, self._revision(name))
 
     def picture_path(self, name: str) -> Path:
-        """Return the file of a picture of the folder."""
-        if name not in self._counts:
-            raise LabelError("there is no such picture any more")
-        return path_inside(self.folder / PICTURES, self._files[name])
+        """Return the file of a picture of the folder.
+
+        Raises:
+            GoneError: it is there no more, as when someone deleted it by hand.
+        """
+        with self._lock:
+            path = self._picture(name) if name in self._counts else None
+            if path is None or not path.is_file():
+                raise GoneError
+            return path
 
     def undo(self, name: str) -> None:
         """Take back the last save of a picture; a new one is removed.
 
-        Only what this run saved and no one has changed since is taken back.
+        Only what this run saved and no one has changed since is taken back. Files that someone
+        deleted by hand are not missed.
         """
         with self._lock:
             action = next((one for one in reversed(self._actions) if one.name == name), None)
             if action is None or name not in self._counts:
                 raise LabelError("there is no save of this picture to take back")
-            if self._revision(name) != action.revision:
+            if self._xml(name).is_file() and self._revision(name) != action.revision:
                 raise LabelError("this picture was saved in another window meanwhile")
-            self._actions.remove(action)
             if action.annotation is None:
-                self._list(name, "")
-                self._xml(name).unlink()
-                path = path_inside(self.folder / PICTURES, self._files.pop(name))
-                self._budget.give_back(path.stat().st_size)
-                path.unlink()
-                self.names.remove(name)
-                del self._counts[name]
+                self._remove(name)
             else:
                 with atomic_write(self._xml(name)) as temporary:
                     temporary.write_bytes(action.annotation)
                 self._list(name, action.part)
                 self._note(name, read_annotation(self._xml(name)).names)
+            # Last: what failed on the way can be tried again.
+            self._actions.remove(action)
+
+    def _remove(self, name: str) -> None:
+        """Delete a picture and its annotation, and forget them once they are gone."""
+        path = self._picture(name)
+        size = path.stat().st_size if path.is_file() else 0
+        self._list(name, "")
+        self._xml(name).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        self._budget.give_back(size)
+        self.names.remove(name)
+        del self._counts[name], self._files[name]
 
     def _write(
         self, name: str, size: tuple[int, int], objects: Sequence[LabelledObject], part: str,
@@ -284,7 +301,7 @@ class LabelStore:
             add_to_lists(self.folder, part, name)
         else:
             drop_from_lists(self.folder, name)
-        self._lists = read_lists(self.folder)
+        self._parts = parts_in_lists(self.folder)
 
     def _note(self, name: str, class_names: Sequence[str]) -> None:
         if name not in self._counts:
@@ -316,6 +333,9 @@ class LabelStore:
         pictures = (self.folder / PICTURES / f"{name}{suffix}" for suffix in PICTURE_SUFFIXES)
         annotation = self.folder / ANNOTATIONS / f"{name}.xml"
         return any(path.exists() for path in (annotation, *pictures))
+
+    def _picture(self, name: str) -> Path:
+        return path_inside(self.folder / PICTURES, self._files[name])
 
     def _xml(self, name: str) -> Path:
         return path_inside(self.folder / ANNOTATIONS, f"{name}.xml")

@@ -72,6 +72,12 @@ def read_lists(folder: Path) -> dict[str, list[str]]:
     return {name: read_list(path) for name, path in paths.items() if path.is_file()}
 
 
+def parts_in_lists(folder: Path) -> dict[str, str]:
+    """Return picture -> the first of VOC_PARTS whose list names it, of those that a list names."""
+    lists = read_lists(folder)
+    return {name: part for part in reversed(VOC_PARTS) for name in lists.get(part, ())}
+
+
 def drop_from_lists(folder: Path, name: str) -> None:
     """Take a picture out of all lists; each list is whole at any time."""
     for one, names in read_lists(folder).items():

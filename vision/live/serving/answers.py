@@ -40,7 +40,10 @@ async def json_body(request: web.Request) -> dict[str, Any]:
 
 
 def answering(route: Route) -> Route:
-    """Turn a ValueError or OSError of a route into an answer with its text."""
+    """Turn a ValueError or OSError of a route into an answer with its text.
+
+    A ValueError that is a LookupError too is about something that is not there: 404.
+    """
 
     @functools.wraps(route)
     async def answered(request: web.Request) -> web.StreamResponse:
@@ -48,7 +51,8 @@ def answering(route: Route) -> Route:
         try:
             return await route(request)
         except ValueError as error:
-            return web.json_response({"error": str(error)}, status=400)
+            status = 404 if isinstance(error, LookupError) else 400
+            return web.json_response({"error": str(error)}, status=status)
         except OSError as error:
             # A full disk, a folder that may not be written: not the viewer's fault.
             return web.json_response({"error": f"cannot save: {error.strerror}"}, status=500)

@@ -162,7 +162,7 @@ class ViewRoutes:
         if silence:
             phase, message = "stalled", f"No picture for {silence:.0f} seconds."
         if self._pipeline.failure is not None:
-            phase, message = "ended", f"Stopped: {self._pipeline.failure}"
+            phase, message = "failed", f"Stopped: {self._pipeline.failure}"
         newest = player.slot.newest()
         return {
             "name": player.name,

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from vision.evaluation.evaluate import truths_of
 from vision.loading.loaders import EpochLoader
-from vision.pictures.mosaic import draw_comparison, draw_tile, mosaic, save_picture
+from vision.pictures.mosaic import draw_comparison, draw_tile, mosaic
+from vision.pictures.writing import PAGE_QUALITY, write_picture
 from vision.training.validation import Examples
 from vision.transforms import collate
 from vision.transforms.collate import Batch
@@ -33,7 +34,7 @@ def draw_batch(batch: Batch, class_names: Sequence[str], path: Path) -> None:
     for image, truth, image_id in zip(_pictures(batch.images), truths_of(batch), batch.image_ids):
         tiles.append(draw_tile(image, truth.boxes, truth.labels, class_names))
         captions.append(f"{image_id}: {_objects(len(truth.boxes))}")
-    save_picture(mosaic(tiles, captions), path)
+    write_picture(path, mosaic(tiles, captions), PAGE_QUALITY)
 
 
 def draw_predictions(
@@ -57,7 +58,7 @@ def draw_predictions(
         captions.append(
             f"{image_id}: {_objects(len(truth.boxes))} (dashed), {len(kept)} found at {threshold:g}"
         )
-    save_picture(mosaic(tiles, captions), path)
+    write_picture(path, mosaic(tiles, captions), PAGE_QUALITY)
 
 
 def write_inputs(loader: EpochLoader, count: int, model_folder: Path) -> list[Path]:

@@ -107,7 +107,7 @@ export class Labelling {
     await this.attempt(async () => {
       if (stored.draft.key) {
         const frozen = await ask(`/api/labels/frozen/${stored.draft.key}`);
-        if (frozen.saved) return;
+        if (frozen.saved || frozen.saving) return;
       }
       this.setPart(stored.part);
       this.edit(stored.draft, stored.objects);

@@ -58,7 +58,7 @@ function show(answer) {
   find("source").textContent = source.pictures ? source.file + place : source.name;
   const paused = state.settings.paused;
   const words = { opening: "opening", playing: paused ? "paused" : "live", ended: "ended",
-                  lost: "camera lost, trying again", stalled: "camera silent" };
+                  failed: "stopped", lost: "camera lost, trying again", stalled: "camera silent" };
   if (labelling && labelling.open) showPhase("frozen", "frozen");
   else showPhase(paused && source.phase === "playing" ? "paused" : source.phase, words[source.phase]);
   const notice = find("notice");
