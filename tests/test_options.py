@@ -120,7 +120,14 @@ def test_an_option_has_the_limits_of_what_it_is_for():
 
 @pytest.mark.parametrize("script", [*READS_DATA, "onnx_export"])
 @pytest.mark.parametrize(
-    "words", ["--classes=a,,b", "--classes=a,a", "--class-map=a=b,c", "--negatives=foo"]
+    "words",
+    [
+        "--classes=a,,b",
+        "--classes=a,a",
+        "--class-map=a=b,c",
+        "--negatives=foo",
+        "--dataset-type=foo",
+    ],
 )
 def test_what_of_the_data_is_used_is_checked_as_it_is_typed(script, words, capsys):
     needed = ["--model-dir=m"] if script == "onnx_export" else NEEDED.get(script, [])
@@ -128,6 +135,13 @@ def test_what_of_the_data_is_used_is_checked_as_it_is_typed(script, words, capsy
         importlib.import_module(script).parse_args([*needed, words])
     assert error.value.code == 2
     assert f"error: {words.split('=')[0]} " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("script", [*READS_DATA, "onnx_export"])
+def test_a_format_may_be_typed_in_capitals(script):
+    needed = ["--model-dir=m"] if script == "onnx_export" else NEEDED.get(script, [])
+    args = importlib.import_module(script).parse_args([*needed, "--dataset-type=VOC"])
+    assert args.dataset_type == "voc"
 
 
 # Lists of which each value must be right: two of them, as they are typed and as they are read.

@@ -87,6 +87,19 @@ class TextOf:
         return text(value)
 
 
+def format_name(value: Any) -> str:
+    """Return the name of a format, which may be typed in capitals.
+
+    Raises:
+        ValueError: there is no such format.
+    """
+    from vision.datasets.recognition import require_format  # all readers, which --help can spare
+
+    name = text(value).lower()
+    require_format(name, what="")
+    return name
+
+
 def class_map_text(value: Any) -> str:
     """Read OLD=NEW,... or the name of a file with such pairs; return the former.
 
@@ -140,7 +153,9 @@ class DataOptions(Options):
     """
 
     dataset_type: str = option(
-        "auto", kind=text, help="format of the folders: auto, or a name from docs/datasets.md"
+        "auto",
+        kind=format_name,
+        help="format of the folders: auto, or a name from docs/datasets.md",
     )
     val_split: float = option(
         0.2,
