@@ -55,8 +55,8 @@ bench: setup-dev
 demo: setup
 	$(RUN) data/draw_fruit.py $(FRUIT) --images 1500 --size 320
 	$(RUN) train_ssd.py --data $(FRUIT) --model-dir $(DEMO) --overwrite --net mb3-small-ssd-lite \
-		--pretrained-ssd none --resolution 224 --batch-size 16 --epochs 7 \
-		--validation-epochs 6 --optim-choose adamw --lr 0.01 --base-net-lr 0.01 --warm-up 150 \
+		--pretrained-ssd none --resolution 224 --batch-size 16 --epochs 9 \
+		--validation-epochs 8 --optim-choose adamw --lr 0.01 --base-net-lr 0.01 --warm-up 150 \
 		--debug-steps 0
 	$(RUN) eval_ssd.py --model-dir $(DEMO) --dataset $(FRUIT) --split test
 	$(RUN) onnx_export.py --model-dir $(DEMO) --nms
