@@ -13,7 +13,7 @@ import pytest
 from vision.datasets.options import DataOptions
 from vision.deploy.nms import GraphNms
 from vision.deploy.targets import EXPORTABLE_OPSETS, TARGETS
-from vision.utils.options import INPUT_SIDES, WIDTHS, LogOptions, Options, boolean
+from vision.utils.options import INPUT_SIDES, WIDTHS, LogOptions, Options, Whole, boolean
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted(path.stem for path in ROOT.glob("*.py"))
@@ -268,3 +268,8 @@ def test_a_switch_takes_no_value(parsers):
                     importlib.import_module(script).parse_args(
                         [*NEEDED.get(script, []), f"{action.option_strings[0]}=maybe"]
                     )
+
+
+def test_a_limit_is_said_as_people_write_it():
+    with pytest.raises(ValueError, match="at least 1 and at most 1000000, got 0"):
+        Whole(1, 1_000_000)(0)

@@ -219,7 +219,7 @@ class Range:
             "below": self.below,
         }
         return " and ".join(
-            f"{word} {limit:g}" for word, limit in limits.items() if limit is not None
+            f"{word} {limit:.10g}" for word, limit in limits.items() if limit is not None
         )
 
     def read(
