@@ -89,7 +89,8 @@ def measure_folder(args: argparse.Namespace, model: Path, folder: Path) -> None:
     loaded = eval_ssd.load_model(model, options)
     predictor = loaded.predictor
     judge = eval_ssd.make_judge(data, loaded.class_names, options, predictor.image_size)
-    detector, some = load_detector(model), data.index.select(np.arange(args.one_by_one))
+    few = np.arange(min(args.one_by_one, len(data.index)))
+    detector, some = load_detector(model), data.index.select(few)
     entries: list[Entry] = []
 
     def alone() -> int:
