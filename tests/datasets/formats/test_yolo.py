@@ -66,6 +66,26 @@ def test_darknets_lists(tmp_path):
     assert "as obj.data says" in "\n".join(datasets.lines)
 
 
+def test_lists_in_the_folder_itself_state_the_parts_without_a_file_that_names_them(tmp_path):
+    write_samples(tmp_path, 6)
+    (tmp_path / "classes.txt").write_text(NAMES)
+    pictures = sorted(tmp_path.rglob("*.png"))
+    (tmp_path / "Train.txt").write_text("".join(f"{one.name}\n" for one in pictures[:4]))
+    (tmp_path / "valid.txt").write_text("".join(f"./{one.name}\n" for one in pictures[4:]))
+    datasets = open_datasets(tmp_path)
+    assert (len(datasets.train), len(datasets.validation)) == (4, 2)
+    said = "\n".join(datasets.lines)
+    assert "as Train.txt says" in said and "as valid.txt says" in said
+
+
+def test_the_label_of_a_picture_called_train_is_no_list(tmp_path):
+    write_samples(tmp_path, 5)
+    first = min(tmp_path.rglob("*.png"))
+    for file in (first, first.with_suffix(".txt")):
+        file.rename(file.with_name(f"train{file.suffix}"))
+    assert len(open_split(tmp_path, split="all")) == 5
+
+
 def test_one_folder_for_training_and_validation_ends_in_a_held_out_part(tmp_path):
     write_samples(tmp_path, 10, "labels/train2017", "images/train2017")
     (tmp_path / "data.yaml").write_text(

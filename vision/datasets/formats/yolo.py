@@ -181,7 +181,9 @@ class YOLOFolder(DatasetFolder):
             files = dict.fromkeys(file for match in matches for file in match.files)
             if files:
                 chosen[part] = list(files)
-        where = dict.fromkeys(chosen, f"as {settings.parts_from} says")
+        where = {
+            part: f"as {settings.parts_from or settings.parts[part][0]} says" for part in chosen
+        }
         self._take_folders(stated, chosen, where)
         self._take_others(chosen, where)
         if "train" not in chosen:
@@ -203,7 +205,7 @@ class YOLOFolder(DatasetFolder):
     ) -> None:
         """Take folders called train, valid and test where no part is stated, or in a wrong way."""
         wrong = {
-            part: describe_faults(part, matches, self._settings.parts_from)
+            part: describe_faults(part, matches, self._settings.parts_from or "the folder")
             for part, matches in stated.items()
         }
         used = {file for files in chosen.values() for file in files}
@@ -232,9 +234,10 @@ class YOLOFolder(DatasetFolder):
             chosen["train"] += left
             where["train"] += f" and {len(left):,} labelled pictures elsewhere"
         elif left:
+            stated = self._settings.parts_from or "the lists"
             self.notes.append(
-                f"{len(left):,} labelled pictures are in no part of {self._settings.parts_from} "
-                f"and are not used, such as {left[0]}"
+                f"{len(left):,} labelled pictures are in no part of {stated} and are not used, "
+                f"such as {left[0]}"
             )
 
     def _label_of(self, picture: str) -> str | None:

@@ -11,6 +11,7 @@ import yaml
 from vision.datasets.files.class_lists import class_list_entries
 from vision.datasets.files.folders import folders_in, some_files
 from vision.datasets.files.listing import base_name, fold_name, read_list
+from vision.datasets.files.split_lists import find_split_lists
 from vision.datasets.files.values import NO_BOX, around_points, decode, encoding_of, to_number
 from vision.utils.files import read_regular
 from vision.utils.labels import MAX_CLASSES
@@ -46,7 +47,7 @@ class YOLOSettings(NamedTuple):
     names: dict[int, str]  # class names by number; of a blank line of a list ""
     names_from: str  # the file that has them
     parts: dict[str, list[str]]  # by part: folders or lists of pictures, as written
-    parts_from: str
+    parts_from: str  # the file that has them; "" for lists of pictures in the folder itself
     pose: bool  # whether labels have key points after their box, and no polygons
     base: str = ""  # the folder that the paths of the parts begin from, as written
     notes: tuple[str, ...] = ()  # how it was understood
@@ -103,8 +104,10 @@ def read_settings(root: Path, file: Path | None = None) -> YOLOSettings:
     notes: list[str] = []
     stated = str(values.get("names", "")).rsplit("/", 1)[-1]
     names, names_from = _find_names(here, stated, notes)
-    parts_from = data.name if data else ""
-    return YOLOSettings(names, names_from, _parts(values), parts_from, False, notes=tuple(notes))
+    parts, parts_from = _parts(values), data.name if data else ""
+    if not parts:
+        parts, parts_from = _lists_beside(root), ""
+    return YOLOSettings(names, names_from, parts, parts_from, False, notes=tuple(notes))
 
 
 class _Spelled:
@@ -323,6 +326,20 @@ def _number(names: list[str] | dict[str, str], path: Path) -> dict[int, str]:
             f"{path} must name at most {MAX_CLASSES} classes, it has {len(numbered):,}"
         )
     return numbered
+
+
+def _lists_beside(root: Path) -> dict[str, list[str]]:
+    """Return the lists of pictures that lie in the folder itself, by part.
+
+    train.txt may be the label of train.jpg, whose lines are boxes.
+    """
+    lists = find_split_lists(root)
+    files = lists.files.items() if lists.folder == root else ()
+    return {
+        part: [file.name]
+        for part, file in files
+        if part in PART_KEYS and len(lists.lines[part][0].split()) < WORDS_OF_A_BOX
+    }
 
 
 def _parts(values: dict[str, Value]) -> dict[str, list[str]]:
