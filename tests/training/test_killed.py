@@ -36,7 +36,7 @@ def train(words, cache, begins):
 
     Reports._try = no_drawing
 
-    def announced(reports, loader):
+    def announced(reports, *what):
         begins.set()
 
     Reports.begin = announced
