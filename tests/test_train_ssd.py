@@ -271,7 +271,7 @@ def test_every_option_of_the_older_scripts():
         ("--scheduler poly", "--scheduler must be one of cosine, multi-step, none, got poly"),
         ("--milestones 80,x", "--milestones must be a whole number at least 0, got x"),
         ("--batch-size 0", "--batch-size must be a whole number at least 1 or auto, got 0"),
-        ("--epochs 0", "--epochs must be a whole number at least 1 and at most 1e+06, got 0"),
+        ("--epochs 0", "--epochs must be a whole number at least 1 and at most 1000000, got 0"),
         ("--workers -1", "--workers must be a whole number at least 0 or auto, got -1"),
         ("--validation_epochs 0", "--validation-epochs must be a whole number at least 1, got 0"),
         ("--val-split 1", "--val-split must be a number at least 0 and below 1, got 1"),
