@@ -93,11 +93,9 @@ def format_name(value: Any) -> str:
     Raises:
         ValueError: there is no such format.
     """
-    from vision.datasets.recognition import require_format  # all readers, which --help can spare
+    from vision.datasets.recognition import ANY_FORMAT, DATASETS  # which --help can spare
 
-    name = text(value).lower()
-    require_format(name, what="")
-    return name
+    return OneOf(ANY_FORMAT, *DATASETS)(value)
 
 
 def class_map_text(value: Any) -> str:

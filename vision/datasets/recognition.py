@@ -34,18 +34,6 @@ class FoundDataset(NamedTuple):
     notes: tuple[str, ...] = ()  # what should be said about it
 
 
-def require_format(kind: str, what: str = "dataset type ") -> None:
-    """Check the name of a format; `what` begins the sentence that refuses it.
-
-    Raises:
-        ValueError: it is neither "auto" nor in the table of formats.
-    """
-    if kind not in (ANY_FORMAT, *DATASETS):
-        raise ValueError(
-            f"{what}must be {ANY_FORMAT} or one of {', '.join(DATASETS)}, got '{kind}'"
-        )
-
-
 def find_dataset(path: str | Path, kind: str = ANY_FORMAT) -> FoundDataset:
     """Return the dataset of a path: its folder, a file or folder inside it, or its data.yaml.
 
@@ -54,7 +42,10 @@ def find_dataset(path: str | Path, kind: str = ANY_FORMAT) -> FoundDataset:
         ValueError: it is in no known format, or not in the one that `kind` names.
     """
     path = Path(path)
-    require_format(kind)
+    if kind not in (ANY_FORMAT, *DATASETS):
+        raise ValueError(
+            f"dataset type must be {ANY_FORMAT} or one of {', '.join(DATASETS)}, got '{kind}'"
+        )
     if bucket_and_key(path):  # only shards can be read from there
         return _require(kind, FoundDataset(path, "shards"), path)
     if path.is_dir():

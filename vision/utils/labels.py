@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Sequence
 
 from vision.utils.files import atomic_write, require_regular
-from vision.utils.text import shown
+from vision.utils.text import first_few, shown
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def read_labels_for(path: str | Path, num_classes: int) -> list[str]:
         "%s has blank lines, or BACKGROUND twice, which the older scripts took for classes, and so "
         "has the net: they are called %s here, and no object is of them",
         path,
-        ", ".join(names[i] for i in odd[:5]) + (", ..." if len(odd) > 5 else ""),
+        first_few([names[i] for i in odd], 5),
     )
     return with_background(names, path)
 

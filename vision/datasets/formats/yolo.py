@@ -181,9 +181,7 @@ class YOLOFolder(DatasetFolder):
             files = dict.fromkeys(file for match in matches for file in match.files)
             if files:
                 chosen[part] = list(files)
-        where = {
-            part: f"as {settings.parts_from or settings.parts[part][0]} says" for part in chosen
-        }
+        where = {part: f"as {settings.source_of(part)} says" for part in chosen}
         self._take_folders(stated, chosen, where)
         self._take_others(chosen, where)
         if "train" not in chosen:
@@ -205,7 +203,7 @@ class YOLOFolder(DatasetFolder):
     ) -> None:
         """Take folders called train, valid and test where no part is stated, or in a wrong way."""
         wrong = {
-            part: describe_faults(part, matches, self._settings.parts_from or "the folder")
+            part: describe_faults(part, matches, self._settings.source_of(part))
             for part, matches in stated.items()
         }
         used = {file for files in chosen.values() for file in files}

@@ -52,6 +52,10 @@ class YOLOSettings(NamedTuple):
     base: str = ""  # the folder that the paths of the parts begin from, as written
     notes: tuple[str, ...] = ()  # how it was understood
 
+    def source_of(self, part: str) -> str:
+        """Return the file that states a part: that of all parts, or the list of this one."""
+        return self.parts_from or self.parts[part][0]
+
 
 class LabelLine(NamedTuple):
     """A line of a label file."""
